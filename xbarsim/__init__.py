@@ -1,0 +1,20 @@
+"""Neural networks on imperfect accelerators: what faults do, how to find them, how to survive them.
+
+The packages from top to bottom; a line imports only from lines below it, and names on one line
+do not import each other (``lint-imports`` checks it)::
+
+    xbarsim.cli
+    accel_models | networks | xbarsim.training | xbarsim.report
+    xbarsim.detection
+    xbarsim.torch_bridge
+    xbarsim.mapping
+    xbarsim.crossbar
+    xbarsim.faults
+    xbarsim.cells
+    xbarsim.metrics | xbarsim.kernels
+    xbarsim.checks | xbarsim.rng
+
+torch is imported by the bridge and what stands above it, never below.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,95 @@
+"""Wording of errors, and writing files so that a failure loses nothing.
+
+Every mistake in what a user hands in becomes one `InputError`: where, what was expected, what came,
+what to do. The command line prints it as one line and ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+
+class InputError(ValueError):
+    """A mistake in the user's input, worded as "where: expected E, got G; remedy".
+
+    >>> raise InputError("AdcConfig.bits", "1..24", 40)
+    Traceback (most recent call last):
+    ...
+    xbarsim.checks.InputError: AdcConfig.bits: expected 1..24, got 40
+    """
+
+    def __init__(self, where: str, expected: str, got: object, remedy: str = "") -> None:
+        text = f"{where}: expected {expected}, got {got}" + (f"; {remedy}" if remedy else "")
+        super().__init__(" ".join(text.split()))
+
+
+def check_int(where: str, value: object, low: int, high: int, remedy: str = "") -> int:
+    """Return `value` as an int if it is one in [low, high]; raise `InputError` otherwise."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= int(value) <= high:  # type: ignore[call-overload]
+        raise InputError(where, f"an integer in {low}..{high}", repr(value), remedy)
+    return int(value)  # type: ignore[call-overload]
+
+
+def check_rate(where: str, value: float) -> float:
+    """Return `value` if it is a number in [0, 1]; raise `InputError` otherwise.
+
+    >>> check_rate("rate", 1.2)
+    Traceback (most recent call last):
+    ...
+    xbarsim.checks.InputError: rate: expected a number in 0..1, got 1.2; 1 % is written 0.01
+    """
+    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise InputError(where, "a number in 0..1", repr(value), "1 % is written 0.01")
+    return float(value)
+
+
+def check_positive(where: str, value: float) -> float:
+    """Return `value` if it is a finite number above 0; raise `InputError` otherwise."""
+    if not isinstance(value, (int, float)) or not 0.0 < value < float("inf"):
+        raise InputError(where, "a finite number above 0", repr(value))
+    return float(value)
+
+
+def check_choice(where: str, value: str, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`; raise `InputError` naming them otherwise."""
+    known = sorted(choices)
+    if value not in known:
+        raise InputError(where, "one of " + ", ".join(known), repr(value))
+    return value
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
+    """Write a file through a temporary neighbour, so that an earlier file survives any failure.
+
+    Parameters
+    ----------
+    path : where the file shall stand in the end; its folder is made if it is missing
+    write : called with the temporary path (same suffix); writes the content
+
+    Raises
+    ------
+    InputError : the system refused (no space left, no permission, not a folder, ...).
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        write(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            str(target), "a place that can be written", reason, "free some space or choose another path"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return target
