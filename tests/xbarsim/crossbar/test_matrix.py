@@ -1,0 +1,106 @@
+"""The collapsed and the bit-serial path agree with the slow reference, bit for bit, faults included."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.reference import bit_serial_product
+from xbarsim.cells.encoding import WeightFormat
+from xbarsim.checks import InputError
+from xbarsim.crossbar.config import AdcConfig, ArrayConfig
+from xbarsim.crossbar.matrix import input_range, program_matrix
+from xbarsim.faults.cell_map import FaultKind
+from xbarsim.faults.masks import masks_of_cells
+
+
+@st.composite
+def configurations(draw):
+    encoding = draw(st.sampled_from(["offset", "twos_complement", "differential"]))
+    cell_bits = 1 if encoding == "twos_complement" else draw(st.integers(1, 4))
+    input_bits = draw(st.integers(1, 16))
+    return ArrayConfig(
+        rows=draw(st.sampled_from([1, 3, 8, 70, 130])),
+        columns=128,
+        format=WeightFormat(
+            weight_bits=draw(st.integers(2, 16)), cell_bits=cell_bits, encoding=encoding
+        ),
+        inverted_storage=draw(st.booleans()),
+        adc=AdcConfig(bits=draw(st.integers(1, 12))),
+        dac_bits=draw(st.integers(1, min(3, input_bits))),
+        input_bits=input_bits,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(config=configurations(), seed=st.integers(0, 2**32 - 1), signed=st.booleans())
+def test_product_matches_reference(config, seed, signed):
+    signed = signed and config.dac_bits == 1
+    rng = np.random.default_rng(seed)
+    k, m, n = int(rng.integers(1, 150)), int(rng.integers(1, 4)), 3
+    form = config.format
+    q = rng.integers(form.low, form.high, (k, m), endpoint=True)
+    low, high = input_range(config.input_bits, signed)
+    x = rng.integers(low, high, (n, k), endpoint=True)
+    cells = rng.choice(k * m * form.digits, int(rng.integers(0, k * m * form.digits // 4 + 1)), replace=False)
+    weight, digit = np.divmod(cells, form.digits)
+    kind = rng.integers(0, len(FaultKind), len(cells)).astype(np.uint8)
+    top = form.levels - 1
+    value = rng.integers(1, top, len(cells), endpoint=True)
+    value = np.where(kind == FaultKind.step, rng.choice([-1, 1], len(cells)), value)
+    value = np.select([kind == FaultKind.stuck_hrs, kind == FaultKind.stuck_lrs], [0, top], value).astype(np.int8)
+    faults = {
+        (int(w) // m, int(w) % m, int(d)): (FaultKind(int(a)).name, int(v))
+        for w, d, a, v in zip(weight, digit, kind, value, strict=True)
+    }
+    matrix = program_matrix(q, config)
+    masks = masks_of_cells(
+        matrix.stored, weight=weight, digit=digit, kind=kind, value=value, cell_bits=form.cell_bits
+    )
+    faulty = matrix.with_masks(masks)
+    expected = bit_serial_product(q, x, config, signed, faults)
+    np.testing.assert_array_equal(faulty.product(x, signed=signed), expected)
+    logical = masks.logical(matrix.row_inversion)
+    np.testing.assert_array_equal(form.decode(logical.apply(form.encode(q))), faulty.effective)
+
+
+def test_isaac_without_faults_is_fully_proven_and_equals_the_integer_product():
+    rng = np.random.default_rng(1)
+    q = rng.integers(-(2**15), 2**15, (300, 20))
+    x = rng.integers(0, 2**16, (5, 300))
+    matrix = program_matrix(q, ArrayConfig())
+    assert matrix.proven.all()
+    np.testing.assert_array_equal(matrix.product(x, signed=False), x @ q)
+
+
+def test_without_inverted_storage_an_8_bit_adc_is_not_enough():
+    q = np.full((128, 1), 2**15 - 1)
+    matrix = program_matrix(q, ArrayConfig(inverted_storage=False))
+    assert not matrix.proven.any()
+    assert (matrix.product(np.full((1, 128), 2**16 - 1), signed=False) < 128 * (2**16 - 1) * (2**15 - 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        (np.zeros((2, 3), int), "(N, 4) integers"),
+        (np.zeros((2, 4)), "integers"),
+        (np.full((2, 4), 70000), "values in 0..65535"),
+    ],
+)
+def test_wrong_inputs_are_refused(inputs, text):
+    matrix = program_matrix(np.ones((4, 2), int), ArrayConfig())
+    with pytest.raises(InputError) as error:
+        matrix.product(inputs, signed=False)
+    assert text in str(error.value)
+
+
+def test_wrong_weights_and_configurations_are_refused():
+    with pytest.raises(InputError, match="integers in -32768..32767"):
+        program_matrix(np.full((2, 2), 2**15), ArrayConfig())
+    with pytest.raises(InputError, match="2..16"):
+        WeightFormat(weight_bits=17)
+    with pytest.raises(InputError, match="twos_complement"):
+        WeightFormat(encoding="twos_complement", cell_bits=2)
+    with pytest.raises(InputError, match="signed inputs"):
+        program_matrix(np.ones((2, 2), int), ArrayConfig(dac_bits=2)).product(np.ones((1, 2), int), signed=True)

@@ -1,0 +1,183 @@
+"""One integer matrix programmed into arrays, with its faults, and its exact product with inputs.
+
+The answer is the one of the bit-serial hardware, bit for bit (see docs/architecture.md, "Numerics"). An
+output whose columns cannot clip the ADC is proven to be a plain product with the effective weights; the
+rest go through the bit-serial kernel. The two are joined per row block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.checks import InputError
+from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.faults.masks import CellMasks
+from xbarsim.kernels.bitserial import add_clipped_products, pack_planes
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProgrammedMatrix:
+    """A (K, M) integer matrix in cells. Make it with `program_matrix`; vary it with `with_masks`.
+
+    Attributes
+    ----------
+    config : the arrays
+    stored : (K, M) int64, the words as written, inverted columns inverted
+    inversion : (blocks, M) int64, which bits of the words of a row block are stored inverted
+    masks : the faults of the cells, or None
+    """
+
+    config: ArrayConfig
+    stored: IntArray
+    inversion: IntArray
+    masks: CellMasks | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(K, M)."""
+        return self.stored.shape[0], self.stored.shape[1]
+
+    def with_masks(self, masks: CellMasks | None) -> ProgrammedMatrix:
+        """The same cells with other faults."""
+        return replace(self, masks=masks)
+
+    @cached_property
+    def row_inversion(self) -> IntArray:
+        """(K, M) int64: `inversion` repeated over the rows of each block."""
+        return np.repeat(self.inversion, self.config.rows, axis=0)[: self.shape[0]]
+
+    @cached_property
+    def held(self) -> IntArray:
+        """(K, M) int64: the words that the cells hold, faults included."""
+        return self.stored if self.masks is None else self.masks.apply(self.stored)
+
+    @cached_property
+    def effective(self) -> IntArray:
+        """(K, M) int64: the weights that the cells act as."""
+        return self.config.format.decode(self.held ^ self.row_inversion)
+
+    @cached_property
+    def proven(self) -> NDArray[np.bool_]:
+        """(blocks, M): no column of this output can clip the ADC in this row block, whatever the input."""
+        digit_top = (1 << self.config.dac_bits) - 1
+        sums = level_sums(self.held, self.config)
+        return (sums * digit_top <= self.config.adc.full_scale).all(axis=0)
+
+    @cached_property
+    def _dense(self) -> NDArray[np.floating]:
+        """(K, M): effective weights of proven outputs, zero elsewhere, in the narrowest exact float type."""
+        proven = np.repeat(self.proven, self.config.rows, axis=0)[: self.shape[0]]
+        weights = np.where(proven, self.effective, 0)
+        largest = int(np.abs(weights).max(initial=0)) << self.config.input_bits
+        return weights.astype(np.float32 if largest * self.shape[0] < 2**24 else np.float64)
+
+    def product(self, inputs: NDArray[np.integer], *, signed: bool) -> IntArray:
+        """Multiply (N, K) integer inputs with the programmed cells; (N, M) int64, exact.
+
+        Raises
+        ------
+        InputError : inputs of another width, or outside the input range; signed inputs on a wide DAC.
+        """
+        x = self._checked_inputs(inputs, signed)
+        total = np.rint(x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
+        if not self.proven.all():
+            for block, proven in enumerate(self.proven):
+                unproven = np.flatnonzero(~proven)
+                if len(unproven):
+                    self._add_bit_serial(total, x, block, unproven, signed)
+        return total
+
+    def _add_bit_serial(
+        self, total: IntArray, x: IntArray, block: int, outputs: IntArray, signed: bool
+    ) -> None:
+        config, form = self.config, self.config.format
+        rows = slice(block * config.rows, (block + 1) * config.rows)
+        part = np.ascontiguousarray(x[:, rows])
+        words = -(-part.shape[1] // 64)
+        held = np.ascontiguousarray(self.held[rows, outputs].T)
+        inverted = self.inversion[block, outputs]
+        digits = np.arange(form.digits)
+        flags = (inverted[:, None] >> (digits * form.cell_bits)) & 1
+        add_clipped_products(
+            total,
+            pack_planes(part, config.input_bits, words),
+            pack_planes(held, form.digits * form.cell_bits, words),
+            outputs.astype(np.int64),
+            1 - 2 * flags,
+            form.significance,
+            form.cell_bits,
+            config.dac_bits,
+            signed,
+            config.adc.full_scale,
+        )
+        correction = (form.levels - 1) * (flags @ form.significance) - form.zero
+        total[:, outputs] += part.sum(axis=1)[:, None] * correction
+
+    def _checked_inputs(self, inputs: NDArray[np.integer], signed: bool) -> IntArray:
+        x = np.asarray(inputs)
+        if x.ndim != 2 or x.shape[1] != self.shape[0] or not np.issubdtype(x.dtype, np.integer):
+            raise InputError("inputs", f"(N, {self.shape[0]}) integers", f"{x.dtype} of shape {x.shape}")
+        check_signed_inputs(self.config, signed)
+        low, high = input_range(self.config.input_bits, signed)
+        if x.size and (x.min() < low or x.max() > high):
+            raise InputError("inputs", f"values in {low}..{high}", f"{x.min()}..{x.max()}", "quantize them")
+        return x.astype(np.int64, copy=False)
+
+
+def program_matrix(
+    weights: NDArray[np.integer], config: ArrayConfig, *, inversion: IntArray | None = None
+) -> ProgrammedMatrix:
+    """Store a (K, M) integer matrix, K cut into row blocks of `config.rows`.
+
+    Parameters
+    ----------
+    weights : (K, M) integers in the range of `config.format`
+    inversion : keep these columns inverted (an update in the field); None decides anew from the weights
+
+    Raises
+    ------
+    InputError : a weight out of range, or not two dimensions.
+    """
+    q = np.asarray(weights)
+    if q.ndim != 2 or 0 in q.shape:
+        raise InputError("weights", "a (K, M) matrix", f"shape {q.shape}")
+    words = config.format.encode(q)
+    if inversion is None:
+        inversion = _choose_inversion(words, config)
+    spread = np.repeat(inversion, config.rows, axis=0)[: len(words)]
+    return ProgrammedMatrix(config=config, stored=words ^ spread, inversion=inversion)
+
+
+def level_sums(words: IntArray, config: ArrayConfig) -> IntArray:
+    """Sum of the levels of every column: (digits, blocks, M) int64 of (K, M) words."""
+    starts = np.arange(0, len(words), config.rows)
+    form = config.format
+    return np.stack([np.add.reduceat(form.level(words, d), starts, axis=0) for d in range(form.digits)])
+
+
+def input_range(bits: int, signed: bool) -> tuple[int, int]:
+    """Smallest and largest input of `bits` bits."""
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def check_signed_inputs(config: ArrayConfig, signed: bool) -> None:
+    """Refuse signed inputs on a DAC wider than one bit: the sign bit needs a cycle of its own."""
+    if signed and config.dac_bits > 1:
+        raise InputError("ArrayConfig.dac_bits", "1 for signed inputs", config.dac_bits, "use a 1-bit DAC")
+
+
+def _choose_inversion(words: IntArray, config: ArrayConfig) -> IntArray:
+    top = config.format.levels - 1
+    blocks = -(-len(words) // config.rows)
+    if not config.inverted_storage:
+        return np.zeros((blocks, words.shape[1]), np.int64)
+    rows = np.minimum(config.rows, len(words) - config.rows * np.arange(blocks))
+    too_heavy = 2 * level_sums(words, config) > (rows * top)[:, None]
+    bits = top << (config.format.cell_bits * np.arange(config.format.digits))
+    return np.tensordot(bits, too_heavy.astype(np.int64), axes=1)

@@ -1,0 +1,69 @@
+"""A picture of a fault map: one panel an array while they can be told apart, faults per array above that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xbarsim.checks import InputError, check_choice, write_atomically
+from xbarsim.faults.cell_map import FaultKind, FaultMap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {
+    FaultKind.stuck_hrs: "#3b6fb6",
+    FaultKind.stuck_lrs: "#c8452f",
+    FaultKind.stuck_at: "#7a4fa3",
+    FaultKind.flip: "#d99a1c",
+    FaultKind.step: "#4f9a63",
+}
+
+
+def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", panels: int = 12) -> Path:
+    """Draw the map: up to `panels` arrays cell by cell, the most faulty first, and a bar of all arrays.
+
+    Raises
+    ------
+    InputError : a suffix other than .png, .svg or .pdf, or a place that cannot be written.
+    """
+    check_choice(f"figure {path}", Path(path).suffix.lower(), (".png", ".svg", ".pdf"))
+    if panels < 1:
+        raise InputError("panels", "at least 1", panels)
+    from matplotlib.figure import Figure
+
+    per_array = np.bincount(fault_map.coordinates[0], minlength=fault_map.geometry.arrays)
+    shown = np.sort(np.argsort(-per_array, kind="stable")[:panels])
+    across = min(4, len(shown))
+    down = -(-len(shown) // across)
+    figure = Figure(figsize=(2.6 * across + 0.6, 2.7 * down + 2.2), layout="constrained")
+    grid = figure.add_gridspec(down + 1, across, height_ratios=[2.4] * down + [1])
+    for place, array in enumerate(shown):
+        _draw_array(figure.add_subplot(grid[place // across, place % across]), fault_map, int(array))
+    _draw_counts(figure.add_subplot(grid[down, :]), per_array)
+    figure.suptitle(title or str(fault_map), fontsize=10)
+    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130))
+
+
+def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
+    where, row, column = fault_map.coordinates
+    for kind, colour in COLOURS.items():
+        here = (where == array) & (fault_map.kind == kind)
+        if here.any():
+            axes.scatter(column[here], row[here], s=4, marker="s", linewidths=0, color=colour, label=kind.name)
+    axes.set_xlim(-0.5, fault_map.geometry.columns - 0.5)
+    axes.set_ylim(fault_map.geometry.rows - 0.5, -0.5)
+    axes.set_aspect("equal")
+    axes.set_title(f"array {array}", fontsize=8)
+    axes.tick_params(labelsize=6)
+    if axes.collections:
+        axes.legend(fontsize=5, loc="upper right", framealpha=0.8)
+
+
+def _draw_counts(axes: Axes, per_array: np.ndarray) -> None:
+    axes.bar(np.arange(len(per_array)), per_array, width=1.0, color="#666666")
+    axes.set_xlabel("array", fontsize=8)
+    axes.set_ylabel("faulty cells", fontsize=8)
+    axes.tick_params(labelsize=7)

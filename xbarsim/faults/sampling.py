@@ -1,0 +1,135 @@
+"""Drawing fault maps: by rate, by count, along rows and columns, in clusters.
+
+Every sampler takes the geometry, a numpy Generator and a `FaultMix`; the same generator state gives the
+same map on any machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.checks import InputError, check_int, check_rate
+from xbarsim.faults.cell_map import CellGeometry, FaultKind, FaultMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultMix:
+    """In which proportion the kinds of fault occur; the shares need not add up to 1.
+
+    >>> FaultMix(stuck_hrs=1.75, stuck_lrs=9.04).probabilities.round(3).tolist()
+    [0.162, 0.838, 0.0, 0.0, 0.0]
+    """
+
+    stuck_hrs: float = 0.0
+    stuck_lrs: float = 0.0
+    stuck_at: float = 0.0
+    flip: float = 0.0
+    step: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = self._shares
+        if not all(np.isfinite(s) and s >= 0 for s in shares) or sum(shares) <= 0:
+            raise InputError("FaultMix", "finite shares of at least 0, one of them above 0", str(shares))
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(kinds,) in the order of `FaultKind`."""
+        shares = np.array(self._shares, float)
+        return shares / shares.sum()
+
+    @property
+    def _shares(self) -> list[float]:
+        return [getattr(self, kind.name) for kind in FaultKind]
+
+
+def mix_presets() -> dict[str, FaultMix]:
+    """The named mixes.
+
+    `even`: stuck_hrs and stuck_lrs alike (rramedy.txt gives no ratio). `measured`: 1.75 : 9.04, stuck-off to
+    stuck-on (stochastic-fault-tolerant-reram.txt). `hrs`, `lrs`: one alone. `level`: stuck at a uniformly
+    drawn level. `flip`: soft, any other level. `step`: soft, one level up or down.
+    """
+    return {
+        "even": FaultMix(stuck_hrs=1, stuck_lrs=1),
+        "measured": FaultMix(stuck_hrs=1.75, stuck_lrs=9.04),
+        "hrs": FaultMix(stuck_hrs=1),
+        "lrs": FaultMix(stuck_lrs=1),
+        "level": FaultMix(stuck_at=1),
+        "flip": FaultMix(flip=1),
+        "step": FaultMix(step=1),
+    }
+
+
+def sample_by_rate(
+    geometry: CellGeometry, rate: float, *, mix: FaultMix, rng: np.random.Generator
+) -> FaultMap:
+    """Every cell is faulty with probability `rate`, independently.
+
+    >>> g = CellGeometry(arrays=1)
+    >>> len(sample_by_rate(g, 0.01, mix=FaultMix(stuck_hrs=1), rng=np.random.default_rng(0)))
+    162
+    """
+    check_rate("rate", rate)
+    return sample_by_count(geometry, int(rng.binomial(geometry.cells, rate)), mix=mix, rng=rng)
+
+
+def sample_by_count(
+    geometry: CellGeometry, count: int, *, mix: FaultMix, rng: np.random.Generator
+) -> FaultMap:
+    """Exactly `count` faulty cells, every set of cells equally likely."""
+    check_int("count", count, 0, geometry.cells)
+    cells = rng.choice(geometry.cells, count, replace=False, shuffle=False)
+    return _with_kinds(geometry, cells, mix, rng)
+
+
+def sample_rows(geometry: CellGeometry, count: int, *, mix: FaultMix, rng: np.random.Generator) -> FaultMap:
+    """All cells of `count` whole rows (word lines), drawn over all arrays."""
+    lines = check_int("rows", count, 0, geometry.arrays * geometry.rows)
+    chosen = rng.choice(geometry.arrays * geometry.rows, lines, replace=False, shuffle=False)
+    cells = chosen[:, None] * geometry.columns + np.arange(geometry.columns)
+    return _with_kinds(geometry, cells.reshape(-1), mix, rng)
+
+
+def sample_columns(geometry: CellGeometry, count: int, *, mix: FaultMix, rng: np.random.Generator) -> FaultMap:
+    """All cells of `count` whole columns (bit lines), drawn over all arrays."""
+    lines = check_int("columns", count, 0, geometry.arrays * geometry.columns)
+    chosen = rng.choice(geometry.arrays * geometry.columns, lines, replace=False, shuffle=False)
+    array, column = np.divmod(chosen, geometry.columns)
+    rows = array[:, None] * geometry.rows + np.arange(geometry.rows)
+    return _with_kinds(geometry, (rows * geometry.columns + column[:, None]).reshape(-1), mix, rng)
+
+
+def sample_clusters(
+    geometry: CellGeometry,
+    count: int,
+    *,
+    radius: int,
+    mix: FaultMix,
+    rng: np.random.Generator,
+) -> FaultMap:
+    """All cells within `radius` cells (Euclidean) of `count` centres; discs end at the array's edge."""
+    check_int("clusters", count, 0, geometry.cells)
+    check_int("radius", radius, 0, max(geometry.rows, geometry.columns))
+    offset = np.arange(-radius, radius + 1)
+    dr, dc = (d.reshape(-1) for d in np.meshgrid(offset, offset, indexing="ij"))
+    inside = dr**2 + dc**2 <= radius**2
+    line, column = np.divmod(rng.choice(geometry.cells, count, replace=False, shuffle=False), geometry.columns)
+    array, row = np.divmod(line, geometry.rows)
+    rows, columns = row[:, None] + dr[inside], column[:, None] + dc[inside]
+    valid = (rows >= 0) & (rows < geometry.rows) & (columns >= 0) & (columns < geometry.columns)
+    cells = (array[:, None] * geometry.rows + rows) * geometry.columns + columns
+    return _with_kinds(geometry, np.unique(cells[valid]), mix, rng)
+
+
+def _with_kinds(
+    geometry: CellGeometry, cells: NDArray[np.int64], mix: FaultMix, rng: np.random.Generator
+) -> FaultMap:
+    kind = rng.choice(len(FaultKind), len(cells), p=mix.probabilities)
+    level = rng.integers(0, geometry.levels, len(cells))
+    flip = rng.integers(1, geometry.levels, len(cells))
+    step = rng.choice([-1, 1], len(cells))
+    value = np.select([kind == FaultKind.step, kind == FaultKind.flip], [step, flip], level)
+    return FaultMap.from_cells(geometry, cells, kind, value)
