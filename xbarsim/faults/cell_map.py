@@ -124,12 +124,16 @@ class FaultMap:
         return cls.from_cells(geometry, cell, k, v)
 
     @classmethod
-    def from_cells(cls, geometry: CellGeometry, cell: ArrayLike, kind: ArrayLike, value: ArrayLike) -> FaultMap:
+    def from_cells(
+        cls, geometry: CellGeometry, cell: ArrayLike, kind: ArrayLike, value: ArrayLike
+    ) -> FaultMap:
         """Build a map from flat cell numbers, kinds and values, (n,) each; sorted and checked here."""
         cells, kinds = _integers("cell", cell), _integers("kind", kind)
         values = _integers("value", value)
         if not cells.shape == kinds.shape == values.shape:
-            raise InputError("FaultMap", "columns of one length", f"{cells.shape}, {kinds.shape}, {values.shape}")
+            raise InputError(
+                "FaultMap", "columns of one length", f"{cells.shape}, {kinds.shape}, {values.shape}"
+            )
         order = np.argsort(cells, kind="stable")
         cells, kinds, values = cells[order], kinds[order], values[order]
         values = np.where(kinds == FaultKind.stuck_hrs, 0, values)
@@ -301,7 +305,9 @@ def _check_faults(
         raise InputError("FaultMap.cell", f"0..{geometry.cells - 1} ({geometry})", bad)
     if (np.diff(cell) == 0).any():
         twice = int(cell[1:][np.diff(cell) == 0][0])
-        raise InputError("FaultMap.cell", "at most one fault a cell", f"two in cell {twice}", "merge the maps")
+        raise InputError(
+            "FaultMap.cell", "at most one fault a cell", f"two in cell {twice}", "merge the maps"
+        )
     if kind.min() < 0 or kind.max() > max(FaultKind):
         raise InputError("FaultMap.kind", f"0..{max(FaultKind)}", f"{kind.min()}..{kind.max()}")
     step = kind == FaultKind.step

@@ -52,7 +52,9 @@ def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
     for kind, colour in COLOURS.items():
         here = (where == array) & (fault_map.kind == kind)
         if here.any():
-            axes.scatter(column[here], row[here], s=4, marker="s", linewidths=0, color=colour, label=kind.name)
+            axes.scatter(
+                column[here], row[here], s=4, marker="s", linewidths=0, color=colour, label=kind.name
+            )
     axes.set_xlim(-0.5, fault_map.geometry.columns - 0.5)
     axes.set_ylim(fault_map.geometry.rows - 0.5, -0.5)
     axes.set_aspect("equal")

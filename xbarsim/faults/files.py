@@ -55,7 +55,9 @@ def read_fault_map(path: Path) -> FaultMap:
     except InputError as error:
         raise InputError(where, "faults inside its geometry", f"'{error}'", remedy) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(where, "a geometry of four integers", repr(header.get("geometry")), remedy) from error
+        raise InputError(
+            where, "a geometry of four integers", repr(header.get("geometry")), remedy
+        ) from error
 
 
 def _metadata(content: bytes) -> dict[str, str]:

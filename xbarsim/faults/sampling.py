@@ -70,7 +70,7 @@ def sample_by_rate(
 
     >>> g = CellGeometry(arrays=1)
     >>> len(sample_by_rate(g, 0.01, mix=FaultMix(stuck_hrs=1), rng=np.random.default_rng(0)))
-    162
+    144
     """
     check_rate("rate", rate)
     return sample_by_count(geometry, int(rng.binomial(geometry.cells, rate)), mix=mix, rng=rng)
@@ -93,7 +93,9 @@ def sample_rows(geometry: CellGeometry, count: int, *, mix: FaultMix, rng: np.ra
     return _with_kinds(geometry, cells.reshape(-1), mix, rng)
 
 
-def sample_columns(geometry: CellGeometry, count: int, *, mix: FaultMix, rng: np.random.Generator) -> FaultMap:
+def sample_columns(
+    geometry: CellGeometry, count: int, *, mix: FaultMix, rng: np.random.Generator
+) -> FaultMap:
     """All cells of `count` whole columns (bit lines), drawn over all arrays."""
     lines = check_int("columns", count, 0, geometry.arrays * geometry.columns)
     chosen = rng.choice(geometry.arrays * geometry.columns, lines, replace=False, shuffle=False)
@@ -116,7 +118,9 @@ def sample_clusters(
     offset = np.arange(-radius, radius + 1)
     dr, dc = (d.reshape(-1) for d in np.meshgrid(offset, offset, indexing="ij"))
     inside = dr**2 + dc**2 <= radius**2
-    line, column = np.divmod(rng.choice(geometry.cells, count, replace=False, shuffle=False), geometry.columns)
+    line, column = np.divmod(
+        rng.choice(geometry.cells, count, replace=False, shuffle=False), geometry.columns
+    )
     array, row = np.divmod(line, geometry.rows)
     rows, columns = row[:, None] + dr[inside], column[:, None] + dc[inside]
     valid = (rows >= 0) & (rows < geometry.rows) & (columns >= 0) & (columns < geometry.columns)
