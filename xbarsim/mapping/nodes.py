@@ -160,19 +160,16 @@ class AvgPool(Node):
 
     def divisor(self, height: int, width: int) -> IntArray:
         """(positions down, across): how many cells each window averages over."""
-        inside = np.ones((1, 1, height, width), np.int64)
-        window = self.window
+        return np.outer(self._counts(0, height), self._counts(1, width))
+
+    def _counts(self, axis: int, size: int) -> IntArray:
+        w = self.window
+        (low, high), positions = w.padding[axis], w.positions(size, size)[axis]
+        start = np.arange(positions) * w.stride[axis] - low
+        end = np.minimum(start + w.kernel[axis], size + high)
         if self.count_padding:
-            inside = np.pad(inside, [(0, 0), (0, 0), *window.padding], constant_values=1)
-            window = Window(kernel=window.kernel, stride=window.stride)
-        down, across = self.window.positions(height, width)
-        need = [(p - 1) * s + k for p, s, k in zip((down, across), window.stride, window.kernel, strict=True)]
-        pads = [(low, 0) for low, _ in window.padding]
-        padded = np.pad(inside, [(0, 0), (0, 0), *pads])
-        grow = [(0, max(0, n - have)) for n, have in zip(need, padded.shape[2:], strict=True)]
-        padded = np.pad(padded, [(0, 0), (0, 0), *grow])
-        view = Window(kernel=window.kernel, stride=window.stride).windows(padded, 0)
-        return view[0, 0, :down, :across].sum(axis=(2, 3))
+            return end - start
+        return np.minimum(end, size) - np.maximum(start, 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

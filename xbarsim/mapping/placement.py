@@ -109,7 +109,7 @@ class Placement:
         return hits
 
     def array_levels(self, matrices: dict[tuple[str, int], ProgrammedMatrix]) -> NDArray[np.uint8]:
-        """(arrays, rows, columns): the level that every cell holds, faults in used cells included, 0 elsewhere."""
+        """(arrays, rows, columns): level of every cell, faults in used cells included, 0 elsewhere."""
         c = self.config
         levels = np.zeros((self.arrays, c.rows, c.columns), np.uint8)
         for place in self.matrices:

@@ -23,7 +23,7 @@ class Cost:
 
 
 class Chip(Protocol):
-    """An accelerator with a network programmed into it and a fault map. Immutable: changes give a new chip."""
+    """An accelerator with a network programmed into it and a fault map. Changes give a new one."""
 
     @property
     def graph(self) -> IntegerGraph:

@@ -36,7 +36,7 @@ class Window:
         return self._count(0, height), self._count(1, width)
 
     def windows(self, x: NDArray, fill: int) -> NDArray:
-        """A view (N, C, positions down, positions across, kernel height, kernel width) of the padded input."""
+        """A view (N, C, positions down, positions across, kernel height, kernel width) ."""
         extra = [self._overhang(axis, x.shape[2 + axis]) for axis in (0, 1)]
         pads = [(low, high + more) for (low, high), more in zip(self.padding, extra, strict=True)]
         if any(p != (0, 0) for p in pads):

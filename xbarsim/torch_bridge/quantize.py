@@ -1,0 +1,207 @@
+"""From a torch module to an `IntegerGraph`: tracing, batch-norm folding, calibrated fixed-point scales.
+
+Weights and activations become fixed point: integers with a power-of-two scale, one a tensor, the finest
+that holds the largest weight, or the largest activation that the calibration images cause. Rounding is
+half up, out of range saturates. Biases stay digital and are not stored in cells.
+
+The calibration runs the module in float, in eval mode; the module itself is left as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from xbarsim.checks import InputError, check_int
+from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.torch_bridge.operators import OPERATORS, Builder, operator_of
+
+
+def quantize(
+    module: nn.Module,
+    images: np.ndarray | torch.Tensor,
+    *,
+    weight_bits: int = 16,
+    activation_bits: int = 16,
+    symmetric: bool = False,
+) -> IntegerGraph:
+    """Turn a module into integers, with scales calibrated on images.
+
+    Parameters
+    ----------
+    module : linear, convolution (stride, padding, dilation, groups), batch norm after either, ReLU, max and
+        average pooling, flatten, residual addition; dropout and identity vanish
+    images : (N, ...) floats, some hundred typical inputs
+    weight_bits, activation_bits : 2..16
+    symmetric : keep the weights within +-(2**(b-1) - 1), as the differential encoding needs
+
+    Raises
+    ------
+    InputError : an operator that is not supported (its name and place), NaN weights, bad images.
+    """
+    check_int("weight_bits", weight_bits, 2, 16)
+    check_int("activation_bits", activation_bits, 2, 16)
+    sample = _calibration_images(images)
+    _check_parameters(module)
+    traced = _trace(module)
+    fold_batch_norm(traced)
+    observed = _Observer(traced).observe(sample)
+    builder = Builder(
+        module=traced,
+        observed=observed,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        symmetric=symmetric,
+    )
+    for node in traced.graph.nodes:
+        _translate(builder, node, sample)
+    return IntegerGraph(tuple(builder.nodes), tuple(sample.shape[1:]))
+
+
+def fold_batch_norm(traced: fx.GraphModule) -> None:
+    """Fold every batch norm into the linear or convolution layer it alone reads, in place.
+
+    Raises
+    ------
+    InputError : a batch norm elsewhere, or one without running statistics.
+    """
+    modules = dict(traced.named_modules())
+    for node in list(traced.graph.nodes):
+        if node.op != "call_module" or not isinstance(modules[node.target], nn.modules.batchnorm._BatchNorm):
+            continue
+        norm, before = modules[node.target], node.args[0]
+        layer = modules.get(before.target) if before.op == "call_module" else None
+        if not isinstance(layer, (nn.Linear, nn.Conv2d)) or len(before.users) > 1 or norm.running_var is None:
+            raise InputError(
+                f"layer {node.target!r} ({type(norm).__name__})",
+                "running statistics, directly after a linear or convolution layer that nothing else reads",
+                f"after {before.target!r}",
+                "move it behind the layer, or fold it yourself",
+            )
+        _fold(layer, norm)
+        node.replace_all_uses_with(before)
+        traced.graph.erase_node(node)
+    traced.recompile()
+
+
+def _fold(layer: nn.Linear | nn.Conv2d, norm: Any) -> None:
+    with torch.no_grad():
+        gain = torch.rsqrt(norm.running_var + norm.eps)
+        if norm.weight is not None:
+            gain = gain * norm.weight
+        bias = layer.bias if layer.bias is not None else torch.zeros_like(norm.running_mean)
+        shifted = (bias - norm.running_mean) * gain
+        layer.weight.mul_(gain.reshape(-1, *[1] * (layer.weight.ndim - 1)))
+        layer.bias = nn.Parameter(shifted if norm.bias is None else shifted + norm.bias)
+
+
+def _trace(module: nn.Module) -> fx.GraphModule:
+    try:
+        traced = fx.symbolic_trace(copy.deepcopy(module).eval())
+    except Exception as error:
+        raise InputError(
+            f"module {type(module).__name__}",
+            "a module that torch.fx can trace",
+            f"'{error}'",
+            "take control flow that depends on values out of forward",
+        ) from error
+    shared = [
+        t for t, n in _targets(traced).items() if n > 1 and isinstance(traced.get_submodule(t), _WEIGHTED)
+    ]
+    if shared:
+        raise InputError(
+            f"layer {shared[0]!r}", "one use of a layer", "several", "give each use its own layer"
+        )
+    return traced.double()
+
+
+_WEIGHTED = (nn.Linear, nn.Conv2d)
+
+
+def _targets(traced: fx.GraphModule) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for node in traced.graph.nodes:
+        if node.op == "call_module":
+            counts[str(node.target)] = counts.get(str(node.target), 0) + 1
+    return counts
+
+
+class _Observer(fx.Interpreter):
+    """Runs the module and notes the smallest and largest value and the shape of every node."""
+
+    def observe(self, sample: torch.Tensor) -> dict[str, Any]:
+        self.found: dict[str, Any] = {}
+        with torch.no_grad():
+            for part in sample.split(256):
+                self.run(part)
+        return self.found
+
+    def run_node(self, n: fx.Node) -> Any:
+        if n.op in ("call_module", "call_function", "call_method") and operator_of(n, self.module) is None:  # type: ignore[arg-type]
+            raise unsupported(n, self.module)  # type: ignore[arg-type]
+        try:
+            value = super().run_node(n)
+        except (RuntimeError, IndexError, TypeError) as error:
+            raise InputError(
+                f"layer {n.target!r}",
+                "inputs that fit the network",
+                f"'{error}'",
+                "check the shape of the images",
+            ) from error
+        if isinstance(value, torch.Tensor):
+            low, high, _ = self.found.get(n.name, (0.0, 0.0, None))
+            seen = (min(low, float(value.min())), max(high, float(value.max())), tuple(value.shape[1:]))
+            self.found[n.name] = seen
+        return value
+
+
+def unsupported(node: fx.Node, traced: fx.GraphModule) -> InputError:
+    """The error for an operator that has no integer meaning here, with its name and place."""
+    if node.op == "call_module":
+        what = f"layer {node.target!r} ({type(traced.get_submodule(str(node.target))).__name__})"
+    else:
+        what = f"node {node.name!r} ({getattr(node.target, '__name__', node.target)})"
+    known = ", ".join(sorted({operator.label for operator in OPERATORS}))
+    return InputError(what, f"a supported operator ({known})", "another one", "replace it")
+
+
+def _translate(builder: Builder, node: fx.Node, sample: torch.Tensor) -> None:
+    if node.op == "placeholder":
+        if builder.nodes:
+            raise InputError("module", "one input", f"a second one, {node.name!r}")
+        builder.add_input(node)
+    elif node.op == "output":
+        source = node.args[0]
+        if not isinstance(source, fx.Node):
+            raise InputError("module", "one output tensor", type(source).__name__)
+        builder.finish(source)
+    elif node.op == "get_attr":
+        raise InputError(f"node {node.name!r}", "constants only as weights of layers", f"{node.target!r}")
+    elif isinstance(builder.observed.get(node.name), tuple):
+        operator = operator_of(node, builder.module)
+        assert operator is not None
+        operator.build(builder, node)
+
+
+def _calibration_images(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    sample = torch.as_tensor(images)
+    if sample.ndim < 2 or len(sample) == 0:
+        raise InputError("calibration images", "shape (N, ...) with N >= 1", str(tuple(sample.shape)))
+    sample = sample.detach().to("cpu", torch.float64)
+    if not torch.isfinite(sample).all():
+        raise InputError("calibration images", "finite values", "NaN or infinity")
+    return sample
+
+
+def _check_parameters(module: nn.Module) -> None:
+    tensors: Iterable[tuple[str, torch.Tensor]] = [*module.named_parameters(), *module.named_buffers()]
+    for name, tensor in tensors:
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise InputError(
+                f"weights {name!r}", "finite values", "NaN or infinity", "train or load the network again"
+            )
