@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,26 +117,29 @@ class WeightFormat:
                 f"{q.min()}..{q.max()}",
                 "quantize with the same number of bits",
             )
+        return self.pack(q)
+
+    def pack(self, q: Any) -> Any:
+        """`encode` without checks, in operators alone: int64 arrays of numpy or torch, on any device."""
         if self.encoding == "offset":
             return q + self.zero
         if self.encoding == "twos_complement":
             return q & self.word_mask
         half = self._half_digits * self.cell_bits
-        return np.maximum(q, 0) | (np.maximum(-q, 0) << half)
+        return q * (q > 0) | (-q * (q < 0) << half)
 
-    def decode(self, words: NDArray[np.integer]) -> IntArray:
-        """Turn words (with or without faults) back into the weights they act as, int64.
+    def decode(self, words: Any) -> Any:
+        """Turn words (with or without faults) back into the weights they act as; numpy or torch int64.
 
         >>> WeightFormat(weight_bits=4, cell_bits=2).decode(np.array([0, 8, 15]))
         array([-8,  0,  7])
         """
-        u = np.asarray(words, dtype=np.int64)
         if self.encoding == "offset":
-            return u - self.zero
+            return words - self.zero
         if self.encoding == "twos_complement":
-            return u - ((u >> (self.weight_bits - 1)) << self.weight_bits)
+            return words - ((words >> (self.weight_bits - 1)) << self.weight_bits)
         half = self._half_digits * self.cell_bits
-        return (u & ((1 << half) - 1)) - (u >> half)
+        return (words & ((1 << half) - 1)) - (words >> half)
 
     def level(self, words: NDArray[np.integer], digit: int) -> IntArray:
         """Levels of one digit of every word, same shape, 0..L-1."""

@@ -184,6 +184,10 @@ class FaultMap:
         """The soft faults alone: what a refresh cures."""
         return self._take(self.kind > FaultKind.stuck_at)
 
+    def rewritten(self, cells: NDArray[np.int64]) -> FaultMap:
+        """What remains after these cells were written again: soft faults in them are cured."""
+        return self._take((self.kind <= FaultKind.stuck_at) | ~np.isin(self.cell, cells))
+
     def as_stuck_levels(self) -> FaultMap:
         """The stuck cells in canonical kinds: `stuck_at` the end levels become stuck_hrs / stuck_lrs."""
         stuck = self.permanent

@@ -35,14 +35,18 @@ class Window:
         """How many windows fit, down and across."""
         return self._count(0, height), self._count(1, width)
 
+    def pads(self, height: int, width: int) -> tuple[Pair, Pair]:
+        """((top, bottom), (left, right)) cells to add, windows that hang over the end included."""
+        (top, bottom), (left, right) = self.padding
+        return (top, bottom + self._overhang(0, height)), (left, right + self._overhang(1, width))
+
     def windows(self, x: NDArray, fill: int) -> NDArray:
         """A view (N, C, positions down, positions across, kernel height, kernel width) ."""
-        extra = [self._overhang(axis, x.shape[2 + axis]) for axis in (0, 1)]
-        pads = [(low, high + more) for (low, high), more in zip(self.padding, extra, strict=True)]
+        down, across = self.positions(*x.shape[2:])
+        pads = self.pads(*x.shape[2:])
         if any(p != (0, 0) for p in pads):
             x = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=fill)
         view = np.lib.stride_tricks.sliding_window_view(x, self.reach, axis=(2, 3))
-        down, across = self.positions(x.shape[2] - sum(pads[0]), x.shape[3] - sum(pads[1]))
         (sh, sw), (dh, dw) = self.stride, self.dilation
         return view[:, :, ::sh, ::sw, ::dh, ::dw][:, :, :down, :across]
 

@@ -1,0 +1,199 @@
+"""A ReRAM chip: a network programmed into crossbar arrays, its faults, its runs and what they cost.
+
+Digital fidelity: cells hold integer levels, the ADC clips, everything else is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_models.reram.config import ReramConfig, check_budget
+from accel_models.reram.power import product_energy_pJ
+from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads
+from xbarsim.checks import InputError
+from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
+from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.masks import CellMasks
+from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.mapping.nodes import MatMul
+from xbarsim.mapping.placement import Placement, place
+from xbarsim.mapping.protocols import Cost
+
+Matrices = dict[tuple[str, int], ProgrammedMatrix]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReramChip:
+    """A programmed chip. Immutable: `inject`, `refresh` and `update` give a new one. See `program`.
+
+    Attributes
+    ----------
+    config, graph, placement : what it is, what it runs, and where that lies
+    matrices : the cells of every (layer, group)
+    fault_map : its faults
+    write_cost : what the last program, refresh or update cost
+    """
+
+    config: ReramConfig
+    graph: IntegerGraph
+    placement: Placement
+    matrices: Matrices
+    fault_map: FaultMap
+    write_cost: Cost
+
+    @property
+    def geometry(self) -> CellGeometry:
+        """The cells that a fault map of this chip refers to."""
+        return self.placement.geometry
+
+    @cached_property
+    def loads(self) -> tuple[LayerLoad, ...]:
+        """The layers as the cycle model sees them."""
+        return layer_loads(self.graph, self.placement)
+
+    def inject(self, fault_map: FaultMap) -> ReramChip:
+        """The chip with these faults on top of its own.
+
+        Raises
+        ------
+        InputError : a map of another geometry.
+        """
+        if fault_map.geometry != self.geometry:
+            raise InputError(
+                "fault map", str(self.geometry), str(fault_map.geometry), "sample it for this chip's geometry"
+            )
+        return self._with_faults(self.fault_map.merge(fault_map))
+
+    def refresh(self) -> ReramChip:
+        """Write every used cell again: soft faults are gone, stuck cells stay."""
+        cells = self.placement.used_cells
+        return replace(self._with_faults(self.fault_map.permanent), write_cost=_write_cost(self.config, cells))
+
+    def update(self, graph: IntegerGraph) -> ReramChip:
+        """Write the changed cells of a retrained network of the same shape; columns keep their inversion.
+
+        Soft faults in cells that are not rewritten stay.
+
+        Raises
+        ------
+        InputError : a network of other layers or shapes.
+        """
+        check_same_layers(self.graph, graph)
+        written, rewritten = self._rewrite(graph)
+        cost = _write_cost(self.config, len(rewritten))
+        chip = replace(self, graph=graph, matrices=written, write_cost=cost)
+        return chip._with_faults(self.fault_map.rewritten(rewritten))
+
+    def run(
+        self,
+        images: NDArray[np.floating],
+        *,
+        batch_size: int = 256,
+        on_batch: Callable[[int, int], None] | None = None,
+    ) -> tuple[NDArray[np.float64], Cost]:
+        """Logits (N, classes) of (N, ...) images, exact, and the cost of the run on the chip."""
+        logits = self.graph.run(images, multiply=self._multiply, batch_size=batch_size, on_batch=on_batch)
+        return logits, self.run_cost(len(images))
+
+    def run_cost(self, images: int) -> Cost:
+        """Latency (pipelined model) and energy of so many inferences."""
+        products = images * sum(load.positions * load.arrays for load in self.loads)
+        return Cost(
+            latency_ns=inference_latency_ns(self.loads, self.config, images),
+            energy_pJ=product_energy_pJ(products, self.config.t_mvm_ns),
+        )
+
+    def proven_shares(self) -> dict[str, float]:
+        """For every layer, the share of (row block, output) pairs whose columns cannot clip the ADC."""
+        shares = {}
+        for layer in self.graph.layers:
+            proofs = [self.matrices[layer.name, g].proven for g in range(layer.groups)]
+            shares[layer.name] = float(np.mean([p.mean() for p in proofs]))
+        return shares
+
+    def training_masks(self) -> dict[tuple[str, int], CellMasks]:
+        """Masks of the stuck cells on the words of the weights, inverted storage undone; faulty ones only."""
+        found = self.placement.masks(self.fault_map.permanent, self.matrices)
+        return {key: masks.logical(self.matrices[key].row_inversion) for key, masks in found.items()}
+
+    def array_levels(self) -> NDArray[np.uint8]:
+        """(arrays, rows, columns): the level in every cell."""
+        return self.placement.array_levels(self.matrices)
+
+    def _multiply(self, layer: MatMul, group: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.matrices[layer.name, group].product(rows, signed=layer.input_signed)
+
+    def _with_faults(self, fault_map: FaultMap) -> ReramChip:
+        bare = {key: m if m.masks is None else m.with_masks(None) for key, m in self.matrices.items()}
+        masks = self.placement.masks(fault_map, bare)
+        faulty = {key: m.with_masks(masks[key]) if key in masks else m for key, m in bare.items()}
+        return replace(self, matrices=faulty, fault_map=fault_map)
+
+    def _rewrite(self, graph: IntegerGraph) -> tuple[Matrices, NDArray[np.int64]]:
+        written = {
+            (layer.name, g): program_matrix(
+                layer.weights[g], self.config.array, inversion=self.matrices[layer.name, g].inversion
+            )
+            for layer in graph.layers
+            for g in range(layer.groups)
+        }
+        before = self.placement.array_levels({k: m.with_masks(None) for k, m in self.matrices.items()})
+        return written, np.flatnonzero(before != self.placement.array_levels(written))
+
+
+def program(graph: IntegerGraph, config: ReramConfig) -> ReramChip:
+    """Write a network into a new, fault-free chip.
+
+    Raises
+    ------
+    InputError : weights or inputs of more bits than the arrays take, or too few arrays.
+
+    Source: ISAAC (ISCA 2016), sections 5 and 6.
+    """
+    for layer in graph.layers:
+        if layer.input_bits > config.array.input_bits:
+            raise InputError(
+                f"layer {layer.name!r}",
+                f"inputs of at most {config.array.input_bits} bits",
+                layer.input_bits,
+                "quantize with fewer activation_bits",
+            )
+        check_signed_inputs(config.array, layer.input_signed)
+    placement = place(graph, config.array)
+    check_budget(config, placement.arrays)
+    matrices = {
+        (layer.name, g): program_matrix(layer.weights[g], config.array)
+        for layer in graph.layers
+        for g in range(layer.groups)
+    }
+    return ReramChip(
+        config=config,
+        graph=graph,
+        placement=placement,
+        matrices=matrices,
+        fault_map=FaultMap.of(placement.geometry),
+        write_cost=_write_cost(config, placement.used_cells),
+    )
+
+
+def check_same_layers(old: IntegerGraph, new: IntegerGraph) -> None:
+    """Refuse a network whose layers differ in name or shape."""
+    before = {layer.name: layer.weights.shape for layer in old.layers}
+    after = {layer.name: layer.weights.shape for layer in new.layers}
+    if before != after:
+        raise InputError("network", f"layers {before}", str(after), "program it into a new chip")
+
+
+def _write_cost(config: ReramConfig, cells: int) -> Cost:
+    """Arrays are written in parallel, row by row; every written cell takes its write energy once."""
+    write_pJ = config.cell.write_pJ
+    return Cost(
+        latency_ns=config.array.rows * config.cell.t_write_ns if cells else 0.0,
+        energy_pJ=float("nan") if write_pJ is None else cells * write_pJ,
+        cell_writes=cells,
+    )

@@ -1,0 +1,128 @@
+"""A ReRAM accelerator's configuration and its named presets.
+
+Source: ISAAC (ISCA 2016) for the chip; the cell timings as named in `cell_presets`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from xbarsim.cells.encoding import WeightFormat
+from xbarsim.checks import InputError, check_choice, check_int, check_positive
+from xbarsim.crossbar.config import AdcConfig, ArrayConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellOperations:
+    """Time and energy of reading and writing one cell; None where the source gives no energy."""
+
+    source: str
+    t_read_ns: float
+    t_write_ns: float
+    read_pJ: float | None = None
+    write_pJ: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("t_read_ns", "t_write_ns"):
+            check_positive(f"CellOperations.{name}", getattr(self, name))
+
+
+def cell_presets() -> dict[str, CellOperations]:
+    """Read and write figures by source."""
+    return {
+        "nvsim": CellOperations(
+            source="NVSim sample ReRAM cell, SET = RESET", t_read_ns=10, t_write_ns=10, read_pJ=0.1, write_pJ=0.6
+        ),
+        "pipelayer": CellOperations(
+            source="PipeLayer (HPCA 2017)", t_read_ns=29.31, t_write_ns=50.88, read_pJ=1.08, write_pJ=3910.0
+        ),
+        "puma": CellOperations(source="PUMA (ASPLOS 2019), per row", t_read_ns=80, t_write_ns=86),
+        "cimloop": CellOperations(
+            source="CiMLoop's ISAAC cell: SET 40 ns; read time assumed as NVSim's", t_read_ns=10, t_write_ns=40
+        ),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReramConfig:
+    """A chip of crossbar arrays.
+
+    Parameters
+    ----------
+    name : shown in reports
+    array : the arrays and their converters
+    arrays : how many the chip has; a network that needs more is refused
+    cycle_ns : crossbar cycle T_x
+    pipeline_cycles : depth D of the pipeline, for 16 streamed bits
+    cell : time and energy of single-cell operations
+    """
+
+    name: str = "isaac"
+    array: ArrayConfig = field(default_factory=ArrayConfig)
+    arrays: int = 16128
+    cycle_ns: float = 100.0
+    pipeline_cycles: int = 22
+    cell: CellOperations = field(default_factory=lambda: cell_presets()["nvsim"])
+
+    def __post_init__(self) -> None:
+        check_int("ReramConfig.arrays", self.arrays, 1, 10**7)
+        check_positive("ReramConfig.cycle_ns", self.cycle_ns)
+        check_int("ReramConfig.pipeline_cycles", self.pipeline_cycles, 16, 10**4)
+
+    @property
+    def t_mvm_ns(self) -> float:
+        """One matrix-vector product: T_x for every streamed digit of the input."""
+        return self.array.cycles * self.cycle_ns
+
+    @property
+    def t_fill_ns(self) -> float:
+        """What a layer adds to the latency beyond its products: (D - 16) T_x."""
+        return (self.pipeline_cycles - 16) * self.cycle_ns
+
+
+def accelerator_presets() -> dict[str, ReramConfig]:
+    """The named accelerators.
+
+    `isaac`: 2-bit cells, offset encoding, inverted storage, 8-bit ADC. `isaac-slc`: the same with SLC.
+    `twos-complement`: SLC, 8-bit ADC, no inversion. `differential`: pairs of 2-bit cells, 9-bit ADC.
+    """
+    isaac = ReramConfig()
+    slc = WeightFormat(cell_bits=1)
+
+    def plain(form: WeightFormat, bits: int) -> ArrayConfig:
+        return ArrayConfig(format=form, inverted_storage=False, adc=AdcConfig(bits=bits))
+
+    return {
+        "isaac": isaac,
+        "isaac-slc": replace(isaac, name="isaac-slc", array=ArrayConfig(format=slc)),
+        "twos-complement": replace(
+            isaac, name="twos-complement", array=plain(replace(slc, encoding="twos_complement"), 8)
+        ),
+        "differential": replace(
+            isaac, name="differential", array=plain(WeightFormat(encoding="differential"), 9)
+        ),
+    }
+
+
+def accelerator(name: str, *, cells: str = "nvsim") -> ReramConfig:
+    """Look an accelerator up by name, with the cell timing of a named source.
+
+    Raises
+    ------
+    InputError : an unknown name.
+
+    >>> accelerator("isaac").array.weights_per_row
+    16
+    """
+    presets, timings = accelerator_presets(), cell_presets()
+    check_choice("accelerator", name, presets)
+    check_choice("cells", cells, timings)
+    return replace(presets[name], cell=timings[cells])
+
+
+def check_budget(config: ReramConfig, needed: int) -> None:
+    """Refuse a network that needs more arrays than the chip has."""
+    if needed > config.arrays:
+        raise InputError(
+            f"accelerator {config.name!r}", f"a network of at most {config.arrays} arrays", needed, "raise arrays"
+        )

@@ -1,0 +1,148 @@
+"""Linear and convolution layers that run forward on a faulty chip's weights and backward straight through.
+
+The forward pass is what the arrays compute as long as no ADC clips: weights rounded to the chip's fixed
+point, encoded, stuck cells forced, decoded. In float64 it equals the simulated chip bit for bit; float32
+rounds. The gradient passes the rounding and the faults unchanged (straight-through estimator).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from xbarsim.cells.encoding import WeightFormat
+from xbarsim.faults.masks import CellMasks
+from xbarsim.mapping.nodes import MatMul
+from xbarsim.mapping.window import Window
+
+
+def faulty_weights(
+    weight: torch.Tensor, keep: torch.Tensor, force: torch.Tensor, form: WeightFormat, fraction: int
+) -> torch.Tensor:
+    """The weights that the cells act as: round, encode, force the stuck cells, decode. No gradient."""
+    q = to_integers(weight, fraction, form.low, form.high)
+    return form.decode((form.pack(q) & keep) | force).to(weight.dtype) * 2.0**-fraction
+
+
+def to_integers(values: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
+    """Round half up to `fraction` binary places, saturate; int64."""
+    return torch.floor(values.detach() * 2.0**fraction + 0.5).clamp(low, high).long()
+
+
+class StraightThroughWeights(torch.autograd.Function):
+    """`faulty_weights` forward, identity backward."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, keep: Any, force: Any, form: Any, fraction: Any) -> torch.Tensor:
+        """See `faulty_weights`."""
+        return faulty_weights(weight, keep, force, form, fraction)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Pass the gradient on."""
+        return gradients[0], None, None, None, None
+
+
+class FixedPoint(torch.autograd.Function):
+    """Round half up and saturate forward; backward zero where it saturated, identity elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
+        """Values on the grid of 2**-fraction within [low, high] * 2**-fraction."""
+        scaled = torch.floor(x * 2.0**fraction + 0.5)
+        ctx.save_for_backward((scaled >= low) & (scaled <= high))
+        return scaled.clamp(low, high) * 2.0**-fraction
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Pass the gradient on where nothing saturated."""
+        (inside,) = ctx.saved_tensors
+        return gradients[0] * inside, None, None, None
+
+
+class _FaultyLayer(nn.Module):
+    """Weights in cells with faults: what both layers share. `weight` is (out, in / groups, ...) as in PyTorch."""
+
+    keep: torch.Tensor
+    force: torch.Tensor
+
+    def __init__(self, layer: MatMul, form: WeightFormat, shape: tuple[int, ...], bias_fraction: int) -> None:
+        super().__init__()
+        self.form, self.fraction, self.bias_fraction = form, layer.weight_fraction, bias_fraction
+        weight = torch.from_numpy(layer.weights.transpose(0, 2, 1).reshape(shape) * 2.0**-self.fraction)
+        bias = torch.from_numpy(layer.bias * 2.0**-bias_fraction)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+        self.bias = nn.Parameter(bias.to(torch.get_default_dtype()))
+        self.register_buffer("keep", torch.full(shape, -1, dtype=torch.int64), persistent=False)
+        self.register_buffer("force", torch.zeros(shape, dtype=torch.int64), persistent=False)
+
+    def set_masks(self, group: int, masks: CellMasks) -> None:
+        """Give one group's cells their stuck faults, as masks (K, M) on the words of its weights."""
+        outputs = masks.keep.shape[1]
+        here = slice(group * outputs, (group + 1) * outputs)
+        for buffer, mask in ((self.keep, masks.keep), (self.force, masks.force)):
+            buffer[here] = torch.from_numpy(np.ascontiguousarray(mask.T)).reshape(buffer[here].shape)
+
+    def effective_weight(self) -> torch.Tensor:
+        """The weights that the cells act as, with a straight-through gradient."""
+        return StraightThroughWeights.apply(self.weight, self.keep, self.force, self.form, self.fraction)
+
+    def quantized_bias(self) -> torch.Tensor:
+        """The digital bias on its grid."""
+        return FixedPoint.apply(self.bias, self.bias_fraction, -(2**52), 2**52)
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Fix the stuck cells' bits in the weights (rramedy.txt, Eq. 6); what is below one step stays."""
+        grid = torch.floor(self.weight * 2.0**self.fraction + 0.5) * 2.0**-self.fraction
+        self.weight += faulty_weights(self.weight, self.keep, self.force, self.form, self.fraction) - grid
+
+    def integers(self, groups: int) -> tuple[np.ndarray, np.ndarray]:
+        """The weights to write, (groups, K, M), and the bias, as integers."""
+        q = to_integers(self.weight, self.fraction, self.form.low, self.form.high).cpu().numpy()
+        bias = to_integers(self.bias, self.bias_fraction, -(2**52), 2**52).cpu().numpy()
+        matrix = q.reshape(groups, len(q) // groups, -1).transpose(0, 2, 1)
+        return np.ascontiguousarray(matrix), bias
+
+
+class FaultyLinear(_FaultyLayer):
+    """A linear layer on faulty cells; (N, K) to (N, M)."""
+
+    def __init__(self, layer: MatMul, form: WeightFormat, bias_fraction: int) -> None:
+        _, k, m = layer.weights.shape
+        super().__init__(layer, form, (m, k), bias_fraction)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Multiply with the effective weights, add the bias."""
+        return F.linear(x, self.effective_weight(), self.quantized_bias())
+
+
+class FaultyConv2d(_FaultyLayer):
+    """A convolution on faulty cells; (N, C, H, W) to (N, M, positions down, positions across)."""
+
+    def __init__(self, layer: MatMul, form: WeightFormat, bias_fraction: int) -> None:
+        groups, k, m = layer.weights.shape
+        assert layer.window is not None
+        kernel = layer.window.kernel
+        super().__init__(layer, form, (groups * m, k // (kernel[0] * kernel[1]), *kernel), bias_fraction)
+        self.window: Window = layer.window
+        self.groups = groups
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Slide the effective weights over the image, add the bias."""
+        w = self.window
+        return F.conv2d(
+            pad(x, w, 0.0), self.effective_weight(), self.quantized_bias(), w.stride, 0, w.dilation, self.groups
+        )
+
+
+def pad(x: torch.Tensor, window: Window, fill: float) -> torch.Tensor:
+    """Add the cells that a window needs around (N, C, H, W)."""
+    (top, bottom), (left, right) = window.pads(*x.shape[2:])
+    if not (top or bottom or left or right):
+        return x
+    return F.pad(x, (left, right, top, bottom), value=fill)

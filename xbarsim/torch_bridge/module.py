@@ -1,0 +1,113 @@
+"""A chip as a torch module: the integer graph in floating point, trainable through its faults.
+
+The module has one faulty layer for every layer with weights and repeats every rounding of the integer
+graph, so that in float64 its output equals the simulated chip's bit for bit (where no ADC clips).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from xbarsim.cells.encoding import WeightFormat
+from xbarsim.checks import InputError
+from xbarsim.faults.masks import CellMasks
+from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.mapping.nodes import (
+    Add,
+    AvgPool,
+    Flatten,
+    Input,
+    MatMul,
+    MaxPool,
+    Node,
+    Relu,
+    Requantize,
+    integer_range,
+)
+from xbarsim.torch_bridge.layers import FaultyConv2d, FaultyLinear, FixedPoint, pad
+
+
+class ChipModule(nn.Module):
+    """The network of an `IntegerGraph` on cells with stuck faults.
+
+    Parameters
+    ----------
+    graph : the network
+    form : how its weights are stored
+    masks : by (layer, group), as `chip.training_masks()` gives them; layers left out are fault-free
+    """
+
+    def __init__(
+        self,
+        graph: IntegerGraph,
+        form: WeightFormat,
+        masks: Mapping[tuple[str, int], CellMasks] | None = None,
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self._keys = {layer.name: f"layer{i}" for i, layer in enumerate(graph.layers)}
+        self.layers = nn.ModuleDict()
+        for layer in graph.layers:
+            kind = FaultyLinear if layer.window is None else FaultyConv2d
+            self.layers[self._keys[layer.name]] = kind(layer, form, graph.fractions[layer.name])
+        for (name, group), mask in (masks or {}).items():
+            self.layer(name).set_masks(group, mask)
+
+    def layer(self, name: str) -> FaultyLinear | FaultyConv2d:
+        """The faulty layer of a layer's name in the graph."""
+        if name not in self._keys:
+            raise InputError("layer", "one of " + ", ".join(self._keys), repr(name))
+        return self.layers[self._keys[name]]  # type: ignore[return-value]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (N, classes) of (N, ...) images."""
+        values: dict[str, torch.Tensor] = {}
+        for node in self.graph.nodes:
+            sources = [values[s] for s in node.sources] or [images]
+            values[node.name] = self._apply_node(node, sources)
+        return values[self.graph.nodes[-1].name]
+
+    def project(self) -> None:
+        """Fix the stuck bits in all weights; see `FaultyLinear.project`."""
+        for layer in self.layers.values():
+            layer.project()  # type: ignore[operator]
+
+    def to_graph(self) -> IntegerGraph:
+        """The network with the trained weights, to be written into the chip."""
+        changed = []
+        for layer in self.graph.layers:
+            weights, bias = self.layer(layer.name).integers(layer.groups)
+            changed.append(replace(layer, weights=weights, bias=bias))
+        return self.graph.with_layers(changed)
+
+    def _apply_node(self, node: Node, sources: list[torch.Tensor]) -> torch.Tensor:
+        x, fraction = sources[0], self.graph.fractions[node.name]
+        match node:
+            case Input() | Requantize():
+                return FixedPoint.apply(x, fraction, *integer_range(node.bits, node.signed))
+            case MatMul():
+                return self.layer(node.name)(x)
+            case Relu():
+                return torch.relu(x)
+            case Flatten():
+                return x.flatten(1)
+            case Add():
+                return x + sources[1]
+            case MaxPool():
+                w = node.window
+                return F.max_pool2d(pad(x, w, float("-inf")), w.kernel, w.stride, 0, w.dilation)
+            case AvgPool():
+                return _average(x, node, fraction)
+        raise TypeError(f"no torch meaning of {type(node).__name__}")
+
+
+def _average(x: torch.Tensor, node: AvgPool, fraction: int) -> torch.Tensor:
+    w = node.window
+    total = F.avg_pool2d(pad(x, w, 0.0), w.kernel, w.stride, divisor_override=1)
+    count = torch.from_numpy(node.divisor(*x.shape[2:])).to(x)
+    return FixedPoint.apply(total / count, fraction, -(2**52), 2**52)
