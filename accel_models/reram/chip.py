@@ -72,7 +72,9 @@ class ReramChip:
     def refresh(self) -> ReramChip:
         """Write every used cell again: soft faults are gone, stuck cells stay."""
         cells = self.placement.used_cells
-        return replace(self._with_faults(self.fault_map.permanent), write_cost=_write_cost(self.config, cells))
+        return replace(
+            self._with_faults(self.fault_map.permanent), write_cost=_write_cost(self.config, cells)
+        )
 
     def update(self, graph: IntegerGraph) -> ReramChip:
         """Write the changed cells of a retrained network of the same shape; columns keep their inversion.

@@ -31,14 +31,20 @@ def cell_presets() -> dict[str, CellOperations]:
     """Read and write figures by source."""
     return {
         "nvsim": CellOperations(
-            source="NVSim sample ReRAM cell, SET = RESET", t_read_ns=10, t_write_ns=10, read_pJ=0.1, write_pJ=0.6
+            source="NVSim sample ReRAM cell, SET = RESET",
+            t_read_ns=10,
+            t_write_ns=10,
+            read_pJ=0.1,
+            write_pJ=0.6,
         ),
         "pipelayer": CellOperations(
             source="PipeLayer (HPCA 2017)", t_read_ns=29.31, t_write_ns=50.88, read_pJ=1.08, write_pJ=3910.0
         ),
         "puma": CellOperations(source="PUMA (ASPLOS 2019), per row", t_read_ns=80, t_write_ns=86),
         "cimloop": CellOperations(
-            source="CiMLoop's ISAAC cell: SET 40 ns; read time assumed as NVSim's", t_read_ns=10, t_write_ns=40
+            source="CiMLoop's ISAAC cell: SET 40 ns; read time assumed as NVSim's",
+            t_read_ns=10,
+            t_write_ns=40,
         ),
     }
 
@@ -124,5 +130,8 @@ def check_budget(config: ReramConfig, needed: int) -> None:
     """Refuse a network that needs more arrays than the chip has."""
     if needed > config.arrays:
         raise InputError(
-            f"accelerator {config.name!r}", f"a network of at most {config.arrays} arrays", needed, "raise arrays"
+            f"accelerator {config.name!r}",
+            f"a network of at most {config.arrays} arrays",
+            needed,
+            "raise arrays",
         )

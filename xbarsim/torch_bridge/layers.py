@@ -37,7 +37,9 @@ class StraightThroughWeights(torch.autograd.Function):
     """`faulty_weights` forward, identity backward."""
 
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, keep: Any, force: Any, form: Any, fraction: Any) -> torch.Tensor:
+    def forward(
+        ctx: Any, weight: torch.Tensor, keep: Any, force: Any, form: Any, fraction: Any
+    ) -> torch.Tensor:
         """See `faulty_weights`."""
         return faulty_weights(weight, keep, force, form, fraction)
 
@@ -75,8 +77,8 @@ class _FaultyLayer(nn.Module):
         self.form, self.fraction, self.bias_fraction = form, layer.weight_fraction, bias_fraction
         weight = torch.from_numpy(layer.weights.transpose(0, 2, 1).reshape(shape) * 2.0**-self.fraction)
         bias = torch.from_numpy(layer.bias * 2.0**-bias_fraction)
-        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
-        self.bias = nn.Parameter(bias.to(torch.get_default_dtype()))
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
         self.register_buffer("keep", torch.full(shape, -1, dtype=torch.int64), persistent=False)
         self.register_buffer("force", torch.zeros(shape, dtype=torch.int64), persistent=False)
 
@@ -136,7 +138,13 @@ class FaultyConv2d(_FaultyLayer):
         """Slide the effective weights over the image, add the bias."""
         w = self.window
         return F.conv2d(
-            pad(x, w, 0.0), self.effective_weight(), self.quantized_bias(), w.stride, 0, w.dilation, self.groups
+            pad(x, w, 0.0),
+            self.effective_weight(),
+            self.quantized_bias(),
+            w.stride,
+            0,
+            w.dilation,
+            self.groups,
         )
 
 

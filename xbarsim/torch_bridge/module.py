@@ -40,6 +40,7 @@ class ChipModule(nn.Module):
     graph : the network
     form : how its weights are stored
     masks : by (layer, group), as `chip.training_masks()` gives them; layers left out are fault-free
+    dtype : float32 to train; float64 to equal the chip bit for bit
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class ChipModule(nn.Module):
         graph: IntegerGraph,
         form: WeightFormat,
         masks: Mapping[tuple[str, int], CellMasks] | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.graph = graph
@@ -57,6 +60,7 @@ class ChipModule(nn.Module):
             self.layers[self._keys[layer.name]] = kind(layer, form, graph.fractions[layer.name])
         for (name, group), mask in (masks or {}).items():
             self.layer(name).set_masks(group, mask)
+        self.to(dtype)
 
     def layer(self, name: str) -> FaultyLinear | FaultyConv2d:
         """The faulty layer of a layer's name in the graph."""

@@ -1,0 +1,157 @@
+"""Adversarial example testing: FGSM images as test patterns for faulty chips.
+
+A pattern fires when the chip's answer differs from the one that the fault-free network gave in the cloud
+(SDC-1 or SDC-x %); a chip is called faulty when any of its patterns fires. The paper gives no number of
+patterns and no rule for a set of them: both are ours, and every report prints N.
+
+Source: rramedy.txt, section III-C, Eq. 2 (FGSM), Eq. 7 (detection accuracy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional as F
+
+from xbarsim.checks import InputError, check_int, check_positive
+from xbarsim.metrics.corruption import sdc_1, sdc_confidence
+from xbarsim.rng import stream
+
+Floats = NDArray[np.floating]
+RunChip = Callable[[Floats], Floats]
+CRITERIA = ("SDC-1", "SDC-3%")
+
+
+@dataclass(frozen=True, eq=False)
+class PatternSet:
+    """Test inputs with the answers of the fault-free network.
+
+    Attributes
+    ----------
+    name : 'original' or 'adversarial'
+    images : (N, ...) float32
+    logits : (N, classes) float64, of the float network
+    """
+
+    name: str
+    images: Floats
+    logits: Floats
+
+    def take(self, chosen: NDArray[np.integer]) -> PatternSet:
+        """Some of the patterns."""
+        return PatternSet(self.name, self.images[chosen], self.logits[chosen])
+
+
+def fgsm(
+    module: nn.Module,
+    images: Floats,
+    labels: NDArray[np.integer],
+    *,
+    epsilon: float,
+    value_range: tuple[float, float],
+) -> Floats:
+    """x' = x + epsilon sign(grad_x J(F(x), y)), clipped to the range of valid images.
+
+    Parameters
+    ----------
+    module : the trained float network, eval mode
+    images : (N, ...) float32
+    labels : (N,) classes
+    epsilon : in units of the images
+
+    Raises
+    ------
+    InputError : epsilon of 0 or less, labels of another length.
+
+    Source: Goodfellow et al., ICLR 2015; rramedy.txt, Eq. 2.
+    """
+    check_positive("epsilon", epsilon)
+    if len(images) != len(labels) or len(images) == 0:
+        raise InputError("labels", f"one for each of {len(images)} images, at least one", len(labels))
+    x = torch.tensor(images, requires_grad=True)
+    loss = F.cross_entropy(module(x), torch.as_tensor(labels), reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, x)
+    return (x.detach() + epsilon * gradient.sign()).clamp(*value_range).numpy()
+
+
+def pattern_sets(
+    module: nn.Module,
+    images: Floats,
+    labels: NDArray[np.integer],
+    *,
+    epsilon: float,
+    value_range: tuple[float, float],
+) -> tuple[PatternSet, PatternSet]:
+    """The original images and the adversarial ones made of them, each with the float network's answers."""
+    module.eval()
+    attacked = fgsm(module, images, labels, epsilon=epsilon, value_range=value_range)
+    return (
+        PatternSet("original", images, _answers(module, images)),
+        PatternSet("adversarial", attacked, _answers(module, attacked)),
+    )
+
+
+def fires(pattern_set: PatternSet, observed: Floats) -> dict[str, NDArray[np.bool_]]:
+    """Which patterns fire, (N,) by criterion."""
+    return {
+        "SDC-1": sdc_1(pattern_set.logits, observed),
+        "SDC-3%": sdc_confidence(pattern_set.logits, observed, threshold=0.03),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionCount:
+    """How many chips a pattern set called faulty by a criterion."""
+
+    patterns: str
+    criterion: str
+    detected: int
+    chips: int
+
+
+def count_detections(
+    chips: Iterable[RunChip],
+    sets: tuple[PatternSet, ...],
+    *,
+    patterns: int,
+    seed: int,
+    on_chip: Callable[[int], None] | None = None,
+) -> list[DetectionCount]:
+    """Test chips with `patterns` patterns each; a chip is detected when any of them fires.
+
+    Trial i draws its own patterns, the same positions from every set, so that the count does not hang on
+    one lucky choice. Passing healthy chips counts false alarms.
+
+    Parameters
+    ----------
+    chips : each a function from images to logits
+    sets : pattern sets of one length
+    """
+    check_int("patterns", patterns, 1, len(sets[0].images))
+    hits = {(s.name, c): 0 for s in sets for c in CRITERIA}
+    tested = 0
+    for trial, run in enumerate(chips):
+        pool = stream(seed, "patterns", trial)
+        chosen = pool.choice(len(sets[0].images), patterns, replace=False)
+        parts = [s.take(chosen) for s in sets]
+        observed = run(np.concatenate([p.images for p in parts]))
+        for part, answers in zip(parts, np.split(observed, len(parts)), strict=True):
+            for criterion, fired in fires(part, answers).items():
+                hits[part.name, criterion] += bool(fired.any())
+        tested += 1
+        if on_chip is not None:
+            on_chip(tested)
+    return [
+        DetectionCount(patterns=name, criterion=criterion, detected=n, chips=tested)
+        for (name, criterion), n in hits.items()
+    ]
+
+
+@torch.no_grad()
+def _answers(module: nn.Module, images: Floats) -> Floats:
+    return module(torch.as_tensor(images)).double().numpy()

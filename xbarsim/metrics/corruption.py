@@ -1,0 +1,43 @@
+"""Silent data corruption: does an output differ from the fault-free one enough to be called faulty?
+
+Source: rramedy.txt, section IV-B (SDC-1, SDC-3 %), after Li et al., SC 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.checks import InputError
+
+Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
+
+
+def softmax(logits: Floats) -> Floats:
+    """Confidences (N, classes) that add up to 1, computed without overflow."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def sdc_1(expected: Floats, observed: Floats) -> Bools:
+    """SDC-1: the top class differs. Logits (N, classes) in, (N,) out."""
+    _check_shapes(expected, observed)
+    return expected.argmax(axis=1) != observed.argmax(axis=1)
+
+
+def sdc_confidence(
+    expected: Floats, observed: Floats, *, threshold: float = 0.03, relative: bool = False
+) -> Bools:
+    """SDC-x %: the confidence of the top class differs by more than `threshold`. Logits in, (N,) out.
+
+    The paper does not say whether the difference is absolute (default here) or relative.
+    """
+    _check_shapes(expected, observed)
+    before, after = softmax(expected).max(axis=1), softmax(observed).max(axis=1)
+    return np.abs(after - before) > (threshold * before if relative else threshold)
+
+
+def _check_shapes(expected: Floats, observed: Floats) -> None:
+    if expected.shape != observed.shape or expected.ndim != 2:
+        raise InputError("logits", f"shape {expected.shape}, (N, classes)", str(observed.shape))

@@ -1,0 +1,127 @@
+"""What the cloud sends to a chip after retraining: the changed weights only, exact or ternary.
+
+Exact: position and new value of every changed weight. Ternary: one sign a changed weight and one scale a
+layer, in the spirit of TernGrad (rramedy.txt, reference 22), but without its random rounding: changes below
+0.7 times a layer's mean change are not sent, the others become plus or minus their mean (the threshold of
+Ternary Weight Networks). Biases are digital and always sent exactly, where they changed.
+
+The file is a safetensors file; its length is the size that is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from xbarsim.checks import InputError
+from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.mapping.nodes import MatMul
+
+TERNARY_THRESHOLD = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class WeightUpdate:
+    """Named columns of an update: `layer.at`, `layer.value` or `layer.sign` and `layer.scale`, `layer.bias`."""
+
+    columns: Mapping[str, np.ndarray]
+
+    @classmethod
+    def between(cls, old: IntegerGraph, new: IntegerGraph, *, ternary: bool = False) -> WeightUpdate:
+        """The update that turns `old` into `new` (ternary: into an approximation of it).
+
+        Raises
+        ------
+        InputError : networks of different layers.
+        """
+        columns: dict[str, np.ndarray] = {}
+        after = {layer.name: layer for layer in new.layers}
+        for layer in old.layers:
+            other = after.get(layer.name)
+            if other is None or other.weights.shape != layer.weights.shape:
+                raise InputError(
+                    "update", f"a layer {layer.name!r} of {layer.weights.shape}", "another network"
+                )
+            columns |= _layer_columns(layer, other, ternary)
+        return cls(columns)
+
+    def to_bytes(self) -> bytes:
+        """The file that is sent."""
+        return save(dict(self.columns))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> WeightUpdate:
+        """Read an update; raises InputError if it is not one."""
+        try:
+            return cls(load(content))
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise InputError(
+                "weight update", "a safetensors file", f"{len(content)} bytes ({error})"
+            ) from error
+
+    @property
+    def changed_weights(self) -> int:
+        """How many weights it changes."""
+        return sum(len(c) for name, c in self.columns.items() if name.endswith(".at"))
+
+    def apply(self, graph: IntegerGraph, *, low: int, high: int) -> IntegerGraph:
+        """The network after the update; weights saturate at `low` and `high`.
+
+        Raises
+        ------
+        InputError : a layer that the network does not have, a position outside it.
+        """
+        layers = {layer.name: layer for layer in graph.layers}
+        changed: dict[str, MatMul] = {}
+        for key in self.columns:
+            name, _, part = key.rpartition(".")
+            if name not in layers or part not in ("at", "value", "sign", "scale", "bias_at", "bias"):
+                raise InputError("weight update", "columns of this network's layers", repr(key))
+            if name not in changed:
+                changed[name] = _apply_to(layers[name], name, self.columns, low, high)
+        return graph.with_layers(changed.values())
+
+
+def _layer_columns(old: MatMul, new: MatMul, ternary: bool) -> dict[str, np.ndarray]:
+    delta = (new.weights - old.weights).reshape(-1)
+    columns: dict[str, np.ndarray] = {}
+    at = np.flatnonzero(delta)
+    if ternary and len(at):
+        size = np.abs(delta[at])
+        at = at[size >= TERNARY_THRESHOLD * size.mean()]
+        columns[f"{old.name}.sign"] = np.packbits(delta[at] > 0)
+        columns[f"{old.name}.scale"] = np.array([np.abs(delta[at]).mean()], np.float32)
+    elif len(at):
+        columns[f"{old.name}.value"] = new.weights.reshape(-1)[at].astype(np.int16)
+    if len(at):
+        columns[f"{old.name}.at"] = at.astype(np.uint32)
+    bias_at = np.flatnonzero(new.bias != old.bias)
+    if len(bias_at):
+        columns[f"{old.name}.bias_at"] = bias_at.astype(np.uint32)
+        columns[f"{old.name}.bias"] = new.bias[bias_at]
+    return columns
+
+
+def _apply_to(layer: MatMul, name: str, columns: Mapping[str, np.ndarray], low: int, high: int) -> MatMul:
+    weights, bias = layer.weights.reshape(-1).copy(), layer.bias.copy()
+    at = _positions(columns, f"{name}.at", len(weights))
+    if f"{name}.sign" in columns:
+        signs = np.unpackbits(columns[f"{name}.sign"], count=len(at)).astype(np.int64) * 2 - 1
+        step = int(np.rint(columns[f"{name}.scale"][0]))
+        weights[at] = np.clip(weights[at] + signs * step, low, high)
+    elif f"{name}.value" in columns:
+        weights[at] = np.clip(columns[f"{name}.value"].astype(np.int64), low, high)
+    if f"{name}.bias" in columns:
+        bias[_positions(columns, f"{name}.bias_at", len(bias))] = columns[f"{name}.bias"]
+    return replace(layer, weights=weights.reshape(layer.weights.shape), bias=bias)
+
+
+def _positions(columns: Mapping[str, np.ndarray], key: str, size: int) -> np.ndarray:
+    at = columns.get(key, np.zeros(0, np.uint32))
+    if at.dtype != np.uint32 or at.ndim != 1 or (len(at) and int(at.max()) >= size):
+        raise InputError(f"weight update {key}", f"positions 0..{size - 1}", str(at.dtype))
+    return at
