@@ -4,6 +4,7 @@ The packages from top to bottom; a line imports only from lines below it, and na
 do not import each other (``lint-imports`` checks it)::
 
     xbarsim.cli
+    xbarsim.studies
     accel_models | networks | xbarsim.training | xbarsim.report
     xbarsim.detection
     xbarsim.torch_bridge

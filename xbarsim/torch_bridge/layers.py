@@ -67,7 +67,7 @@ class FixedPoint(torch.autograd.Function):
 
 
 class _FaultyLayer(nn.Module):
-    """Weights in cells with faults: what both layers share. `weight` is (out, in / groups, ...) as in PyTorch."""
+    """What both layers share; `weight` is (out, in / groups, ...) as in PyTorch."""
 
     keep: torch.Tensor
     force: torch.Tensor

@@ -26,7 +26,7 @@ TERNARY_THRESHOLD = 0.7
 
 @dataclass(frozen=True, eq=False)
 class WeightUpdate:
-    """Named columns of an update: `layer.at`, `layer.value` or `layer.sign` and `layer.scale`, `layer.bias`."""
+    """Named columns: `layer.at` with `layer.value` or `layer.sign` and `layer.scale`; `layer.bias`."""
 
     columns: Mapping[str, np.ndarray]
 

@@ -1,0 +1,70 @@
+"""Trained weights in files: safetensors, or PyTorch's own format read as data only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from xbarsim.checks import InputError, write_atomically
+
+REMEDY = "make one with 'xbarsim train' or save the module's state_dict"
+
+
+def save_checkpoint(path: str | Path, module: nn.Module, metadata: dict[str, str]) -> Path:
+    """Write a module's weights and a few words about them; an earlier file survives a failure."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    return write_atomically(path, lambda temporary: _save(tensors, temporary, metadata))
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
+def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
+    """Load weights into a module and return the file's metadata.
+
+    Raises
+    ------
+    InputError : no such file, not a model file, weights of another network, NaN or infinite weights.
+    """
+    where = f"model file {path}"
+    if not Path(path).is_file():
+        raise InputError(where, "a file", "nothing there", REMEDY)
+    tensors, metadata = _read_torch(path, where) if Path(path).suffix in (".pt", ".pth") else _read(path, where)
+    wanted = module.state_dict()
+    for name in sorted(set(wanted) ^ set(tensors)):
+        got = "no such tensor" if name in wanted else "a tensor that it does not have"
+        raise InputError(f"{where}, {name!r}", f"the weights of a {type(module).__name__}", got, REMEDY)
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            raise InputError(f"{where}, {name!r}", f"shape {tuple(wanted[name].shape)}", tuple(tensor.shape), REMEDY)
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{where}, {name!r}", "finite weights", "NaN or infinity", "train again")
+    module.load_state_dict(tensors)
+    return metadata
+
+
+def _read(path: str | Path, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(where, "a safetensors file", f"'{error}'", REMEDY) from error
+
+
+def _read_torch(path: str | Path, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds; none of them may reach the user as a traceback
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(where, "a state_dict that holds tensors only", f"'{reason}'", REMEDY) from error
+    if not isinstance(content, dict) or not all(isinstance(t, torch.Tensor) for t in content.values()):
+        raise InputError(where, "a state_dict", type(content).__name__, REMEDY)
+    return content, {}

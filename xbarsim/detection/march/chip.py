@@ -1,0 +1,67 @@
+"""A March test on every array of a chip, and the fault map it diagnoses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarsim.detection.march.diagnosis import diagnose
+from xbarsim.detection.march.memory import run_march
+from xbarsim.detection.march.notation import MarchTest
+from xbarsim.faults.cell_map import FaultKind, FaultMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipDiagnosis:
+    """What a March test found.
+
+    Attributes
+    ----------
+    fault_map : cells that always read one level: the stuck cells
+    other_cells : cells that mismatched in another way (none, if the chip has stuck cells only)
+    operations : writes and reads in all
+    """
+
+    fault_map: FaultMap
+    other_cells: int
+    operations: int
+
+
+def march_chip(
+    fault_map: FaultMap,
+    test: MarchTest,
+    *,
+    rng: np.random.Generator,
+    on_array: Callable[[int, int], None] | None = None,
+) -> ChipDiagnosis:
+    """Run a March test on every array of a chip with these stuck cells.
+
+    The contents are random levels and are lost; soft faults vanish with the first write, so they play no
+    part.
+    """
+    geometry, stuck = fault_map.geometry, fault_map.permanent
+    size = geometry.rows * geometry.columns
+    bounds = np.searchsorted(stuck.cell, size * np.arange(geometry.arrays + 1))
+    cells, levels, other, operations = [], [], 0, 0
+    for array in range(geometry.arrays):
+        here = slice(bounds[array], bounds[array + 1])
+        contents = rng.integers(0, geometry.levels, size, dtype=np.uint8)
+        result = run_march(
+            test,
+            contents,
+            levels=geometry.levels,
+            stuck=(stuck.cell[here] - array * size, stuck.value[here].astype(np.uint8)),
+        )
+        found = diagnose(result, geometry.levels)
+        cells.append(np.asarray(found.stuck_cells) + array * size)
+        levels.append(np.asarray(found.stuck_levels))
+        other += len(found.other_cells)
+        operations += result.operations
+        if on_array is not None:
+            on_array(array + 1, geometry.arrays)
+    cell = np.concatenate(cells).astype(np.int64)
+    level = np.concatenate(levels).astype(np.int64)
+    raw = FaultMap.from_cells(geometry, cell, np.full(len(cell), FaultKind.stuck_at), level)
+    return ChipDiagnosis(fault_map=raw.as_stuck_levels(), other_cells=other, operations=operations)

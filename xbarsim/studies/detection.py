@@ -1,0 +1,101 @@
+"""Detection of faulty chips by patterns, and what that costs beside a March test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from accel_models.reram.timing import inference_latency_ns
+from xbarsim.checks import check_int
+from xbarsim.detection.adversarial import DetectionCount, count_detections, pattern_sets
+from xbarsim.detection.march.latency import march_addresses, march_latency_ns
+from xbarsim.detection.march.notation import MarchTest
+from xbarsim.faults.sampling import FaultMix
+from xbarsim.studies.workbench import Workbench
+
+MARCH_MODES = (
+    "cell-serial-used",
+    "cell-serial",
+    "row-parallel",
+    "array-parallel",
+    "row-and-array-parallel",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionStudy:
+    """Detections on faulty chips and false alarms on healthy ones."""
+
+    faulty: list[DetectionCount]
+    healthy: list[DetectionCount]
+
+
+def study_detection(
+    bench: Workbench,
+    *,
+    rate: float,
+    mix: FaultMix,
+    chips: int,
+    patterns: int,
+    seed: int,
+    epsilon: float | None = None,
+    on_chip: Callable[[int], None] | None = None,
+) -> DetectionStudy:
+    """Test `chips` faulty chips and as many draws of patterns on the healthy one.
+
+    The answers to compare with are the float network's, so a healthy chip raises a false alarm where its
+    quantization alone moves an answer too far. Digital chips have no read noise: that is all that can.
+    """
+    check_int("chips", chips, 1, 10**6)
+    pool = bench.test.images, bench.test.labels
+    sets = pattern_sets(
+        bench.module,
+        *pool,
+        epsilon=bench.entry.epsilon if epsilon is None else epsilon,
+        value_range=bench.test.value_range,
+    )
+    faulty = (bench.faulty_chip(rate, mix, seed, t) for t in range(chips))
+    found = count_detections(
+        ((lambda x, c=chip: c.run(x)[0]) for chip in faulty), sets, patterns=patterns, seed=seed, on_chip=on_chip
+    )
+    healthy = [lambda x: bench.chip.run(x)[0]] * chips
+    return DetectionStudy(faulty=found, healthy=count_detections(healthy, sets, patterns=patterns, seed=seed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyRow:
+    """Latency of one way to test a chip."""
+
+    test: str
+    model: str
+    latency_ns: float
+
+
+def compare_latency(bench: Workbench, march: MarchTest, *, patterns: int, restore: bool) -> list[LatencyRow]:
+    """Latency of `patterns` patterns and of a March test, the paper's model first, then the fair ones."""
+    config, place = bench.chip.config, bench.chip.placement
+    rows = [
+        LatencyRow(
+            test=f"{patterns} patterns",
+            model=model,
+            latency_ns=inference_latency_ns(bench.chip.loads, config, patterns, model),
+        )
+        for model in ("mac-proportional", "layer-serial", "pipelined", "balanced")
+    ]
+    for mode in MARCH_MODES:
+        addresses = march_addresses(
+            mode,
+            used_cells=place.used_cells,
+            arrays=place.arrays,
+            rows=config.array.rows,
+            columns=config.array.columns,
+        )
+        latency = march_latency_ns(
+            march,
+            addresses=addresses,
+            t_read_ns=config.cell.t_read_ns,
+            t_write_ns=config.cell.t_write_ns,
+            restore=restore,
+        )
+        rows.append(LatencyRow(test=march.name, model=mode, latency_ns=latency))
+    return rows

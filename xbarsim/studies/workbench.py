@@ -1,0 +1,116 @@
+"""A named network, trained, quantized and programmed: where every study starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from accel_models.reram.chip import ReramChip, program
+from accel_models.reram.config import ReramConfig
+from networks.catalogue import NetworkEntry, network
+from networks.checkpoints import load_checkpoint
+from networks.datasets import Dataset, load_dataset
+from xbarsim.checks import InputError
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.sampling import FaultMix, sample_by_rate
+from xbarsim.rng import stream
+from xbarsim.torch_bridge.quantize import quantize
+from xbarsim.training.loop import fit, initialise
+
+CALIBRATION_IMAGES = 500
+OnBatch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Workbench:
+    """A network on a healthy chip, with its data."""
+
+    entry: NetworkEntry
+    module: nn.Module
+    train: Dataset
+    test: Dataset
+    chip: ReramChip
+
+    def faulty_chip(self, rate: float, mix: FaultMix, seed: int, trial: int) -> ReramChip:
+        """The chip of one trial; the same seed and trial give the same faults in every study."""
+        return self.chip.inject(self.fault_map(rate, mix, seed, trial))
+
+    def fault_map(self, rate: float, mix: FaultMix, seed: int, trial: int) -> FaultMap:
+        """The fault map of one trial."""
+        return sample_by_rate(self.chip.geometry, rate, mix=mix, rng=stream(seed, "faults", trial))
+
+
+def hits(logits: np.ndarray, labels: np.ndarray) -> int:
+    """How many predictions are right."""
+    return int((logits.argmax(axis=1) == labels).sum())
+
+
+def build_workbench(
+    name: str,
+    config: ReramConfig,
+    *,
+    weights: Path | None = None,
+    seed: int = 0,
+    images: int | None = None,
+    on_batch: Callable[[int, int, float], None] | None = None,
+) -> Workbench:
+    """Load or train a named network and program it into a healthy chip.
+
+    Parameters
+    ----------
+    weights : a checkpoint; None trains the digits network anew (seconds) and refuses the larger ones
+    images : test images to keep; None for all
+    on_batch : progress of the training
+
+    Raises
+    ------
+    InputError : an unknown network, no weights for a network that takes minutes to train, bad files.
+    """
+    entry = network(name)
+    module = initialise(entry.build, seed)
+    if weights is None and entry.dataset != "digits":
+        raise InputError(
+            f"network {name!r}", "trained weights", "none", f"run 'xbarsim train {name}' and pass --weights FILE"
+        )
+    if weights is not None:
+        load_checkpoint(weights, module)
+    train, test = load_dataset(entry.dataset, "train"), load_dataset(entry.dataset, "test", limit=images)
+    if weights is None:
+        train_entry(entry, module, train, seed=seed, on_batch=on_batch)
+    module.eval()
+    form = config.array.format
+    graph = quantize(
+        module,
+        train.images[:CALIBRATION_IMAGES],
+        weight_bits=form.weight_bits,
+        activation_bits=config.array.input_bits,
+        symmetric=form.encoding == "differential",
+    )
+    return Workbench(entry=entry, module=module, train=train, test=test, chip=program(graph, config))
+
+
+def train_entry(
+    entry: NetworkEntry,
+    module: nn.Module,
+    train: Dataset,
+    *,
+    seed: int,
+    epochs: int | None = None,
+    on_batch: Callable[[int, int, float], None] | None = None,
+) -> list[float]:
+    """Train a network by its catalogue entry's recipe; the mean loss of every epoch."""
+    return fit(
+        module,
+        train.images,
+        train.labels,
+        epochs=entry.epochs if epochs is None else epochs,
+        batch_size=entry.batch_size,
+        learning_rate=entry.learning_rate,
+        seed=seed,
+        schedule="cosine",
+        on_batch=on_batch,
+    )
