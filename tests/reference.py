@@ -58,7 +58,10 @@ def bit_serial_product(
                 inverted = config.inverted_storage and sum(levels) > len(levels) * top / 2
                 if inverted:
                     levels = [top - level for level in levels]
-                levels = [faulty_level(level, faults.get((k, m, d)), top) for k, level in zip(rows, levels, strict=True)]
+                levels = [
+                    faulty_level(level, faults.get((k, m, d)), top)
+                    for k, level in zip(rows, levels, strict=True)
+                ]
                 for n, vector in enumerate(inputs):
                     x = [int(vector[k]) for k in rows]
                     column = stream_column(x, levels, config, signed)

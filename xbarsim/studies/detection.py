@@ -8,19 +8,10 @@ from dataclasses import dataclass
 from accel_models.reram.timing import inference_latency_ns
 from xbarsim.checks import check_int
 from xbarsim.detection.adversarial import DetectionCount, count_detections, pattern_sets
-from xbarsim.detection.march.latency import march_addresses, march_latency_ns
+from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.sampling import FaultMix
 from xbarsim.studies.workbench import Workbench
-
-MARCH_MODES = (
-    "cell-serial-used",
-    "cell-serial",
-    "row-parallel",
-    "array-parallel",
-    "row-and-array-parallel",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionStudy:
@@ -82,7 +73,7 @@ def compare_latency(bench: Workbench, march: MarchTest, *, patterns: int, restor
         )
         for model in ("mac-proportional", "layer-serial", "pipelined", "balanced")
     ]
-    for mode in MARCH_MODES:
+    for mode in ADDRESSING:
         addresses = march_addresses(
             mode,
             used_cells=place.used_cells,

@@ -22,9 +22,7 @@ def configurations(draw):
     return ArrayConfig(
         rows=draw(st.sampled_from([1, 3, 8, 70, 130])),
         columns=128,
-        format=WeightFormat(
-            weight_bits=draw(st.integers(2, 16)), cell_bits=cell_bits, encoding=encoding
-        ),
+        format=WeightFormat(weight_bits=draw(st.integers(2, 16)), cell_bits=cell_bits, encoding=encoding),
         inverted_storage=draw(st.booleans()),
         adc=AdcConfig(bits=draw(st.integers(1, 12))),
         dac_bits=draw(st.integers(1, min(3, input_bits))),
@@ -48,7 +46,9 @@ def test_product_matches_reference(config, seed, signed):
     top = form.levels - 1
     value = rng.integers(1, top, len(cells), endpoint=True)
     value = np.where(kind == FaultKind.step, rng.choice([-1, 1], len(cells)), value)
-    value = np.select([kind == FaultKind.stuck_hrs, kind == FaultKind.stuck_lrs], [0, top], value).astype(np.int8)
+    value = np.select([kind == FaultKind.stuck_hrs, kind == FaultKind.stuck_lrs], [0, top], value).astype(
+        np.int8
+    )
     faults = {
         (int(w) // m, int(w) % m, int(d)): (FaultKind(int(a)).name, int(v))
         for w, d, a, v in zip(weight, digit, kind, value, strict=True)
@@ -77,7 +77,9 @@ def test_without_inverted_storage_an_8_bit_adc_is_not_enough():
     q = np.full((128, 1), 2**15 - 1)
     matrix = program_matrix(q, ArrayConfig(inverted_storage=False))
     assert not matrix.proven.any()
-    assert (matrix.product(np.full((1, 128), 2**16 - 1), signed=False) < 128 * (2**16 - 1) * (2**15 - 1)).all()
+    assert (
+        matrix.product(np.full((1, 128), 2**16 - 1), signed=False) < 128 * (2**16 - 1) * (2**15 - 1)
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -103,4 +105,6 @@ def test_wrong_weights_and_configurations_are_refused():
     with pytest.raises(InputError, match="twos_complement"):
         WeightFormat(encoding="twos_complement", cell_bits=2)
     with pytest.raises(InputError, match="signed inputs"):
-        program_matrix(np.ones((2, 2), int), ArrayConfig(dac_bits=2)).product(np.ones((1, 2), int), signed=True)
+        program_matrix(np.ones((2, 2), int), ArrayConfig(dac_bits=2)).product(
+            np.ones((1, 2), int), signed=True
+        )

@@ -54,7 +54,7 @@ def march_chip(
             levels=geometry.levels,
             stuck=(stuck.cell[here] - array * size, stuck.value[here].astype(np.uint8)),
         )
-        found = diagnose(result, geometry.levels)
+        found = diagnose(result)
         cells.append(np.asarray(found.stuck_cells) + array * size)
         levels.append(np.asarray(found.stuck_levels))
         other += len(found.other_cells)
