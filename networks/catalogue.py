@@ -57,7 +57,12 @@ def networks() -> dict[str, NetworkEntry]:
             epochs=8,
         ),
         NetworkEntry(
-            name="lenet", description="Caffe's LeNet on MNIST", build=LeNet, dataset="mnist", epsilon=0.095, epochs=5
+            name="lenet",
+            description="Caffe's LeNet on MNIST",
+            build=LeNet,
+            dataset="mnist",
+            epsilon=0.095,
+            epochs=5,
         ),
         NetworkEntry(
             name="convnet-quick",

@@ -37,14 +37,18 @@ def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
     where = f"model file {path}"
     if not Path(path).is_file():
         raise InputError(where, "a file", "nothing there", REMEDY)
-    tensors, metadata = _read_torch(path, where) if Path(path).suffix in (".pt", ".pth") else _read(path, where)
+    tensors, metadata = (
+        _read_torch(path, where) if Path(path).suffix in (".pt", ".pth") else _read(path, where)
+    )
     wanted = module.state_dict()
     for name in sorted(set(wanted) ^ set(tensors)):
         got = "no such tensor" if name in wanted else "a tensor that it does not have"
         raise InputError(f"{where}, {name!r}", f"the weights of a {type(module).__name__}", got, REMEDY)
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
-            raise InputError(f"{where}, {name!r}", f"shape {tuple(wanted[name].shape)}", tuple(tensor.shape), REMEDY)
+            raise InputError(
+                f"{where}, {name!r}", f"shape {tuple(wanted[name].shape)}", tuple(tensor.shape), REMEDY
+            )
         if not torch.isfinite(tensor).all():
             raise InputError(f"{where}, {name!r}", "finite weights", "NaN or infinity", "train again")
     module.load_state_dict(tensors)

@@ -23,11 +23,15 @@ def read_idx(path: Path, dimensions: int) -> Bytes:
     content = _content(path)
     head = 4 + 4 * dimensions
     if len(content) < head or content[:4] != bytes((0, 0, 8, dimensions)):
-        raise InputError(f"file {path}", f"an idx file of {dimensions} dimensions", f"it begins {content[:4].hex()}")
+        raise InputError(
+            f"file {path}", f"an idx file of {dimensions} dimensions", f"it begins {content[:4].hex()}"
+        )
     shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, 4))
     size = int(np.prod(shape, dtype=object))
     if len(content) - head != size:
-        raise InputError(f"file {path}", f"{size} bytes of data for {shape}", len(content) - head, "get it again")
+        raise InputError(
+            f"file {path}", f"{size} bytes of data for {shape}", len(content) - head, "get it again"
+        )
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
 
@@ -35,7 +39,9 @@ def read_cifar(path: Path) -> tuple[Bytes, Bytes]:
     """Read a CIFAR-10 batch: images (N, 3, 32, 32) and labels (N,)."""
     content = _content(path)
     if not content or len(content) % CIFAR_RECORD:
-        raise InputError(f"file {path}", f"records of {CIFAR_RECORD} bytes", f"{len(content)} bytes", "get it again")
+        raise InputError(
+            f"file {path}", f"records of {CIFAR_RECORD} bytes", f"{len(content)} bytes", "get it again"
+        )
     records = np.frombuffer(content, np.uint8).reshape(-1, CIFAR_RECORD)
     if records[:, 0].max() > 9:
         raise InputError(f"file {path}", "labels 0..9", int(records[:, 0].max()), "get it again")

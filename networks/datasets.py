@@ -114,7 +114,9 @@ def _idx(name: str, url: str, split: str) -> Dataset:
         found[what] = path, read_idx(path, dimensions)
     images, labels = found["images"][1], found["labels"][1]
     if len(images) != len(labels) or (len(labels) and labels.max() > 9):
-        raise InputError(f"data set {name}", f"{len(images)} labels in 0..9", len(labels), "get the files again")
+        raise InputError(
+            f"data set {name}", f"{len(images)} labels in 0..9", len(labels), "get the files again"
+        )
     return Dataset(
         name=name,
         split=split,

@@ -13,7 +13,8 @@ do not import each other (``lint-imports`` checks it)::
     xbarsim.faults
     xbarsim.cells
     xbarsim.metrics | xbarsim.kernels
-    xbarsim.checks | xbarsim.rng
+    xbarsim.rng
+    xbarsim.checks
 
 torch is imported by the bridge and what stands above it, never below.
 """

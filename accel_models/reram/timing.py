@@ -85,5 +85,6 @@ def replication(loads: tuple[LayerLoad, ...], budget: int) -> dict[str, int]:
             break
         copies[load.name] += 1
         left -= load.arrays
-        heapq.heapreplace(queue, (-(-(-load.positions // copies[load.name])), i))
+        steps = -(-load.positions // copies[load.name])
+        heapq.heapreplace(queue, (-steps, i))
     return copies

@@ -67,7 +67,7 @@ class ProgrammedMatrix:
         """(blocks, M): no column of this output can clip the ADC in this row block, whatever the input."""
         digit_top = (1 << self.config.dac_bits) - 1
         sums = level_sums(self.held, self.config)
-        return (sums * digit_top <= self.config.adc.full_scale).all(axis=0)
+        return np.all(sums * digit_top <= self.config.adc.full_scale, axis=0)
 
     @cached_property
     def _dense(self) -> NDArray[np.floating]:

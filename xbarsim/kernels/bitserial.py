@@ -1,4 +1,4 @@
-"""The bit-serial product with a clipping ADC, for outputs that cannot be collapsed: popcounts of packed planes.
+"""The bit-serial product with a clipping ADC, for outputs that cannot be collapsed, by popcounts.
 
 Slow, obvious twin: ``tests/reference.py``, `bit_serial_product`.
 """
@@ -73,7 +73,8 @@ def add_clipped_products(  # type: ignore[no-untyped-def]
                         for c in range(cell_bits):
                             hits = np.int64(0)
                             for w in range(words):
-                                hits += np.int64(_popcount(inputs[i, a, w] & cells[u, d * cell_bits + c, w]))
+                                both = inputs[i, a, w] & cells[u, d * cell_bits + c, w]
+                                hits += np.int64(_popcount(both))  # type: ignore[call-arg]
                             current += hits << (a - t * dac_bits + c)
                     code = min(current, full_scale) << (t * dac_bits)
                     column += -code if signed and t == cycles - 1 else code

@@ -57,15 +57,36 @@ def run_encoded(  # type: ignore[no-untyped-def]
             for op in range(starts[e], starts[e + 1]):
                 cell, other, wiring = _decode(address, faults, first, touching)
                 value = 0
-                if wiring == NO_CELL_LOW or wiring == NO_CELL_HIGH:
+                if wiring in (NO_CELL_LOW, NO_CELL_HIGH):
                     value = 0 if wiring == NO_CELL_LOW else top
                 else:
                     value = _access(
-                        state, cell, kinds[op], levels[op], faults, first, touching, stuck, top, hidden, coins, coin
+                        state,
+                        cell,
+                        kinds[op],
+                        levels[op],
+                        faults,
+                        first,
+                        touching,
+                        stuck,
+                        top,
+                        hidden,
+                        coins,
+                        coin,
                     )
                     if other >= 0:
                         second = _access(
-                            state, other, kinds[op], levels[op], faults, first, touching, stuck, top, hidden, coins,
+                            state,
+                            other,
+                            kinds[op],
+                            levels[op],
+                            faults,
+                            first,
+                            touching,
+                            stuck,
+                            top,
+                            hidden,
+                            coins,
                             coin,
                         )
                         value = min(value, second) if wiring == BOTH_AND else max(value, second)

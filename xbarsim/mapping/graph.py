@@ -128,7 +128,7 @@ class IntegerGraph:
             parts.append(self._execute(x[start : start + batch_size], multiply))
             if on_batch is not None:
                 on_batch(min(start + batch_size, len(x)), len(x))
-        return np.concatenate(parts) * 2.0 ** -self.fractions[self.nodes[-1].name]
+        return np.ldexp(np.concatenate(parts).astype(np.float64), -self.fractions[self.nodes[-1].name])
 
     def with_layers(self, layers: Iterable[MatMul]) -> IntegerGraph:
         """The same network with some layers replaced, matched by name."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from accel_models.reram.chip import ReramChip
 from accel_models.reram.timing import inference_latency_ns
 from xbarsim.checks import check_int
-from xbarsim.detection.adversarial import DetectionCount, count_detections, pattern_sets
+from xbarsim.detection.adversarial import DetectionCount, RunChip, count_detections, pattern_sets
 from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.sampling import FaultMix
 from xbarsim.studies.workbench import Workbench
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionStudy:
@@ -47,10 +49,14 @@ def study_detection(
     )
     faulty = (bench.faulty_chip(rate, mix, seed, t) for t in range(chips))
     found = count_detections(
-        ((lambda x, c=chip: c.run(x)[0]) for chip in faulty), sets, patterns=patterns, seed=seed, on_chip=on_chip
+        (_logits_of(chip) for chip in faulty), sets, patterns=patterns, seed=seed, on_chip=on_chip
     )
-    healthy = [lambda x: bench.chip.run(x)[0]] * chips
+    healthy = [_logits_of(bench.chip)] * chips
     return DetectionStudy(faulty=found, healthy=count_detections(healthy, sets, patterns=patterns, seed=seed))
+
+
+def _logits_of(chip: ReramChip) -> RunChip:
+    return lambda images: chip.run(images)[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,10 @@ def build_workbench(
     module = initialise(entry.build, seed)
     if weights is None and entry.dataset != "digits":
         raise InputError(
-            f"network {name!r}", "trained weights", "none", f"run 'xbarsim train {name}' and pass --weights FILE"
+            f"network {name!r}",
+            "trained weights",
+            "none",
+            f"run 'xbarsim train {name}' and pass --weights FILE",
         )
     if weights is not None:
         load_checkpoint(weights, module)

@@ -101,7 +101,8 @@ class _FaultyLayer(nn.Module):
     def project(self) -> None:
         """Fix the stuck cells' bits in the weights (rramedy.txt, Eq. 6); what is below one step stays."""
         grid = torch.floor(self.weight * 2.0**self.fraction + 0.5) * 2.0**-self.fraction
-        self.weight += faulty_weights(self.weight, self.keep, self.force, self.form, self.fraction) - grid
+        held = faulty_weights(self.weight, self.keep, self.force, self.form, self.fraction)
+        self.weight.add_(held - grid)
 
     def integers(self, groups: int) -> tuple[np.ndarray, np.ndarray]:
         """The weights to write, (groups, K, M), and the bias, as integers."""

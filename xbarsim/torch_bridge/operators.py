@@ -228,7 +228,7 @@ def _avg_pool(builder: Builder, node: fx.Node) -> None:
 
 def _adaptive_avg_pool(builder: Builder, node: fx.Node) -> None:
     argument = node.args[0]
-    before, after = builder.observed[argument.name][2], builder.observed[node.name][2]  # type: ignore[union-attr]
+    before, after = builder.observed[argument.name][2], builder.observed[node.name][2]  # type: ignore[union-attr,index]
     if before[1] % after[1] or before[2] % after[2]:
         raise InputError(
             f"node {node.name!r} (adaptive average pooling)",
@@ -248,7 +248,7 @@ def _add_avg_pool(builder: Builder, node: fx.Node, window: Window, count_padding
 def _flatten(builder: Builder, node: fx.Node) -> None:
     source = builder.source(node)
     argument = node.args[0]
-    before, after = builder.observed[argument.name][2], builder.observed[node.name][2]  # type: ignore[union-attr]
+    before, after = builder.observed[argument.name][2], builder.observed[node.name][2]  # type: ignore[union-attr,index]
     if len(after) != 1 or int(np.prod(before)) != after[0]:
         raise InputError(f"node {node.name!r}", "a reshape to (N, features)", f"{before} to {after} an image")
     if len(before) == 1:
@@ -262,7 +262,7 @@ def _flatten(builder: Builder, node: fx.Node) -> None:
 def _add(builder: Builder, node: fx.Node) -> None:
     sources = builder.source(node, 0), builder.source(node, 1)
     fractions = [builder.fractions[s] for s in sources]
-    shapes = {builder.observed[argument.name][2] for argument in node.args[:2]}  # type: ignore[union-attr]
+    shapes = {builder.observed[argument.name][2] for argument in node.args[:2]}  # type: ignore[union-attr,index]
     if len(shapes) > 1 or node.kwargs.get("alpha", 1) != 1:
         raise InputError(
             f"node {node.name!r} (add)", "two tensors of one shape, unscaled", str(sorted(shapes))

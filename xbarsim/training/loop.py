@@ -66,7 +66,9 @@ def fit(
     steps = epochs * -(-len(x) // batch_size)
     optimiser = _optimizer(module, optimizer, learning_rate, weight_decay)
     check_choice("schedule", schedule, ("constant", "cosine"))
-    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps)) if schedule == "cosine" else None
+    rates = (
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps)) if schedule == "cosine" else None
+    )
     shuffle = torch.Generator().manual_seed(seed)
     losses, done = [], 0
     for _ in range(epochs):

@@ -98,9 +98,9 @@ def test_wrong_inputs_are_refused(inputs, text):
 
 
 def test_wrong_weights_and_configurations_are_refused():
-    with pytest.raises(InputError, match="integers in -32768..32767"):
+    with pytest.raises(InputError, match=r"integers in -32768\.\.32767"):
         program_matrix(np.full((2, 2), 2**15), ArrayConfig())
-    with pytest.raises(InputError, match="2..16"):
+    with pytest.raises(InputError, match=r"2\.\.16"):
         WeightFormat(weight_bits=17)
     with pytest.raises(InputError, match="twos_complement"):
         WeightFormat(encoding="twos_complement", cell_bits=2)

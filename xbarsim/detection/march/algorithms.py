@@ -6,6 +6,8 @@ elements of March C*, C*-1T1R, March-MOM and March W-1T1R could not be confirmed
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from xbarsim.checks import InputError, check_int
 from xbarsim.detection.march.notation import ASCENDING, DESCENDING, EITHER, MarchElement, MarchTest, Operation
 from xbarsim.detection.march.notation import parse_march as _parse
@@ -59,7 +61,7 @@ def eulerian_march(levels: int) -> MarchTest:
     tour = _eulerian_tour(levels)
     elements = [MarchElement(EITHER, (Operation("w", tour[0]),))]
     for order in (ASCENDING, DESCENDING):
-        for before, after in zip(tour, tour[1:], strict=False):
+        for before, after in pairwise(tour):
             elements.append(MarchElement(order, (Operation("r", before), Operation("w", after))))
     elements.append(MarchElement(EITHER, (Operation("r", tour[-1]),)))
     return MarchTest(f"Eulerian, {levels} levels", tuple(elements))

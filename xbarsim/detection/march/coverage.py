@@ -24,7 +24,9 @@ def detects(test: MarchTest, primitive: FaultPrimitive) -> bool:
     pairs = [(v, a) for v in range(CELLS) for a in range(CELLS) if a != v]
     places = pairs if primitive.coupled else [(v, None) for v in range(CELLS)]
     open_orders = sum(e.order == EITHER for e in test.elements)
-    orders = np.array([descending_orders(test, choice) for choice in product((False, True), repeat=open_orders)])
+    orders = np.array(
+        [descending_orders(test, choice) for choice in product((False, True), repeat=open_orders)]
+    )
     for victim, aggressor in places:
         fault = (PlacedFault(primitive=primitive, victim=victim, aggressor=aggressor),)
         if not found_everywhere(CELLS, *encode_test(test, 1), orders, *encode_faults(fault, CELLS, 1)):

@@ -91,7 +91,10 @@ def run_march(
         np.asarray(coins, np.int64),
     )
     return MarchResult(
-        syndrome=syndrome, lowest_read=lowest, highest_read=highest, operations=len(test.operations) * len(cells)
+        syndrome=syndrome,
+        lowest_read=lowest,
+        highest_read=highest,
+        operations=len(test.operations) * len(cells),
     )
 
 
@@ -127,7 +130,9 @@ def _weaker(up: MarchResult, down: MarchResult) -> MarchResult:
 
 def _stuck_levels(stuck: tuple[ArrayLike, ArrayLike], cells: int, top: int) -> NDArray[np.int64]:
     where, level = (np.asarray(part, np.int64) for part in stuck)
-    if len(where) and not (0 <= where.min() and where.max() < cells and 0 <= level.min() and level.max() <= top):
+    if len(where) and not (
+        where.min() >= 0 and where.max() < cells and level.min() >= 0 and level.max() <= top
+    ):
         raise InputError("stuck cells", f"cells 0..{cells - 1} at levels 0..{top}", "others")
     held = np.full(cells, -1, np.int64)
     held[where] = level
@@ -143,13 +148,30 @@ def encode_faults(
         p = fault.primitive
         aggressor = -1 if fault.aggressor is None else fault.aggressor
         if p.coupled != (aggressor >= 0) or aggressor == fault.victim:
-            raise InputError(f"fault {p.name}", "an aggressor exactly if it couples two cells", str(aggressor))
+            raise InputError(
+                f"fault {p.name}", "an aggressor exactly if it couples two cells", str(aggressor)
+            )
         if not (0 <= fault.victim < cells and aggressor < cells):
             raise InputError(f"fault {p.name}", f"cells 0..{cells - 1}", f"{fault.victim}, {aggressor}")
-        level = [value * top if value > 0 else value for value in (p.a_state, p.a_level, p.v_state, p.v_level)]
+        level = [
+            value * top if value > 0 else value for value in (p.a_state, p.a_level, p.v_state, p.v_level)
+        ]
         faulty, read = (value * top if value > 0 else value for value in (p.faulty, p.read))
         rows.append(
-            [p.kind, fault.victim, aggressor, level[0], p.a_op, level[1], level[2], p.v_op, level[3], faulty, read, p.count]
+            [
+                p.kind,
+                fault.victim,
+                aggressor,
+                level[0],
+                p.a_op,
+                level[1],
+                level[2],
+                p.v_op,
+                level[3],
+                faulty,
+                read,
+                p.count,
+            ]
         )
         touches += [(c, number) for c in (fault.victim, aggressor) if c >= 0]
     touches.sort()

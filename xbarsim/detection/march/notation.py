@@ -101,6 +101,8 @@ def _element(text: str, place: int) -> MarchElement:
     for part in inner.strip("()").split(","):
         match = _OPERATION.fullmatch(part.strip())
         if match is None or int(match[2]) > 15:
-            raise InputError(where, "operations r or w with a level 0..15", repr(part.strip()), "as in 'r0,w1'")
+            raise InputError(
+                where, "operations r or w with a level 0..15", repr(part.strip()), "as in 'r0,w1'"
+            )
         operations.append(Operation(match[1], int(match[2])))
     return MarchElement(order, tuple(operations))

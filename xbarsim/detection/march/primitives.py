@@ -60,16 +60,24 @@ def parse_primitive(text: str) -> FaultPrimitive:
     """
     match = _SYNTAX.fullmatch(text.replace(" ", ""))
     if match is None:
-        raise InputError("fault primitive", "<S/F/R> or <Sa;Sv/F/R>", repr(text), "as in <0w1/0/-> or <1;0r0/1/1>")
+        raise InputError(
+            "fault primitive", "<S/F/R> or <Sa;Sv/F/R>", repr(text), "as in <0w1/0/-> or <1;0r0/1/1>"
+        )
     a_state, a_op, a_level, v_state, v_op, v_level, faulty, read = match.groups()
     for before, op, level in ((a_state, a_op, a_level), (v_state, v_op, v_level)):
         if op == "r" and before != level:
             raise InputError("fault primitive", "a read that names its state, as 0r0", repr(text))
     if (v_op == "r") != (read != "-") or (a_op and v_op) or (v_state == "*" and not a_op):
-        raise InputError("fault primitive", "R only for reads of the victim, one operation in all", repr(text))
+        raise InputError(
+            "fault primitive", "R only for reads of the victim, one operation in all", repr(text)
+        )
 
     def number(symbol: str | None) -> int:
-        return {"~": TOGGLE, "*": -1, "-": -1, None: -1}.get(symbol, -1) if symbol not in ("0", "1") else int(symbol)
+        return (
+            {"~": TOGGLE, "*": -1, "-": -1, None: -1}.get(symbol, -1)
+            if symbol not in ("0", "1")
+            else int(symbol)
+        )
 
     operations = {"r": READ_OP, "w": WRITE_OP, None: -1}
     return FaultPrimitive(
@@ -130,14 +138,14 @@ def primitive_classes() -> dict[str, tuple[FaultPrimitive, ...]]:
         "DRDF": "<xrx/y/x>",
         "IRF": "<xrx/x/y>",
     }
-    classes = {"SAF": (stuck_at(0), stuck_at(1))}
+    classes: dict[str, tuple[FaultPrimitive, ...]] = {"SAF": (stuck_at(0), stuck_at(1))}
     classes |= {name: all_of(text, [(x,) for x in bits]) for name, text in single.items()}
-    coupled = {"CFst": "<a;x/y/->"} | {"CFtr" if n == "TF" else f"CF{n.lower()[:-1]}": f"<a;{t[1:]}" for n, t in single.items() if n != "SF"}
+    coupled = {"CFst": "<a;x/y/->"} | {
+        "CFtr" if n == "TF" else f"CF{n.lower()[:-1]}": f"<a;{t[1:]}" for n, t in single.items() if n != "SF"
+    }
     classes |= {name: all_of(text, [(x, a) for a, x in states]) for name, text in coupled.items()}
     disturbing = [f"{a}{op}" for a in bits for op in ("w0", "w1", f"r{a}")]
-    classes["CFds"] = tuple(
-        parse_primitive(f"<{s};{v}/{1 - v}/->") for s in disturbing for v in bits
-    )
+    classes["CFds"] = tuple(parse_primitive(f"<{s};{v}/{1 - v}/->") for s in disturbing for v in bits)
     classes["CFin"] = tuple(parse_primitive(f"<{s};*/~/->") for s in ("0w1", "1w0"))
     classes["CFid"] = tuple(parse_primitive(f"<{s};{1 - v}/{v}/->") for s in ("0w1", "1w0") for v in bits)
     variants = (NO_CELL_LOW, NO_CELL_HIGH, OTHER_CELL, BOTH_AND, BOTH_OR)
