@@ -21,6 +21,7 @@ class NetworkEntry:
     ----------
     build : makes the untrained module
     dataset : name for `load_dataset`
+    input_shape : (C, H, W) of an image
     epsilon : of FGSM, in units of the images (rramedy.txt, Table II; the digits' is ours)
     epochs, batch_size, learning_rate : the recipe: Adam, cosine schedule
     """
@@ -29,6 +30,7 @@ class NetworkEntry:
     description: str
     build: Callable[[], nn.Module]
     dataset: str
+    input_shape: tuple[int, int, int]
     epsilon: float
     epochs: int
     batch_size: int = 64
@@ -43,6 +45,7 @@ def networks() -> dict[str, NetworkEntry]:
             description="64-64-32-10 on scikit-learn's 8 x 8 digits; trains in seconds, needs no download",
             build=digits_mlp,
             dataset="digits",
+            input_shape=(1, 8, 8),
             epsilon=0.1,
             epochs=40,
             batch_size=32,
@@ -53,6 +56,7 @@ def networks() -> dict[str, NetworkEntry]:
             description="784-500-250-10 on MNIST",
             build=Mlp,
             dataset="mnist",
+            input_shape=(1, 28, 28),
             epsilon=0.022,
             epochs=8,
         ),
@@ -61,6 +65,7 @@ def networks() -> dict[str, NetworkEntry]:
             description="Caffe's LeNet on MNIST",
             build=LeNet,
             dataset="mnist",
+            input_shape=(1, 28, 28),
             epsilon=0.095,
             epochs=5,
         ),
@@ -69,6 +74,7 @@ def networks() -> dict[str, NetworkEntry]:
             description="Caffe's cifar10_quick on CIFAR-10",
             build=ConvNetQuick,
             dataset="cifar10",
+            input_shape=(3, 32, 32),
             epsilon=2.1 / 255,
             epochs=12,
         ),

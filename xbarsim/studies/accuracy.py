@@ -1,23 +1,18 @@
-"""Accuracy of many faulty chips, before and after repair."""
+"""Accuracy of healthy and faulty chips."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from xbarsim.checks import check_int
-from xbarsim.detection.march.chip import march_chip
-from xbarsim.detection.march.notation import MarchTest
-from xbarsim.faults.sampling import FaultMix
-from xbarsim.rng import stream
+from xbarsim.faults.cell_map import FaultMap
 from xbarsim.studies.workbench import Workbench, hits
-from xbarsim.training.masking import retrain
-from xbarsim.training.weight_update import WeightUpdate
+from xbarsim.training.loop import accuracy
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChipAccuracy:
-    """Right predictions of one faulty chip."""
+    """Right predictions of one faulty chip; `used_faults` lie in cells that hold weights."""
 
     trial: int
     faults: int
@@ -28,24 +23,20 @@ class ChipAccuracy:
 
 def accuracy_of_chips(
     bench: Workbench,
+    fault_maps: Iterable[FaultMap],
     *,
-    rate: float,
-    mix: FaultMix,
-    chips: int,
-    seed: int,
     on_chip: Callable[[int], None] | None = None,
 ) -> list[ChipAccuracy]:
-    """Run the test images on `chips` faulty chips."""
-    check_int("chips", chips, 1, 10**6)
+    """Run the test images on a chip with each of these fault maps."""
     rows = []
-    for trial in range(chips):
-        chip = bench.faulty_chip(rate, mix, seed, trial)
+    for trial, fault_map in enumerate(fault_maps):
+        chip = bench.chip.inject(fault_map)
         logits, _ = chip.run(bench.test.images)
         rows.append(
             ChipAccuracy(
                 trial=trial,
-                faults=len(chip.fault_map),
-                used_faults=chip.placement.used_faults(chip.fault_map),
+                faults=len(fault_map),
+                used_faults=chip.placement.used_faults(fault_map),
                 hits=hits(logits, bench.test.labels),
                 shots=len(bench.test.labels),
             )
@@ -56,73 +47,30 @@ def accuracy_of_chips(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repair:
-    """One chip before and after retraining, and what was sent to it."""
+class HealthyAccuracy:
+    """Right predictions of the float network and of the healthy chip, on the same images.
 
-    trial: int
-    stuck_cells: int
-    diagnosed_exactly: bool
-    shots: int
-    hits_faulty: int
-    hits_retrained: int
-    hits_ternary: int
-    changed_weights: int
-    weights: int
-    update_bytes: int
-    ternary_bytes: int
-    cell_writes: int
-
-
-def repair_chip(
-    bench: Workbench,
-    *,
-    rate: float,
-    mix: FaultMix,
-    seed: int,
-    trial: int,
-    march: MarchTest,
-    epochs: int = 1,
-    learning_rate: float = 1e-3,
-    train_images: int | None = None,
-    on_batch: Callable[[int, int, float], None] | None = None,
-) -> Repair:
-    """Diagnose a faulty chip with a March test, retrain for the diagnosed map, update the chip.
-
-    The training sees what March diagnosed; the accuracies are those of the chip with its true faults.
+    `agreeing` counts the images on which the chip predicts what the integer graph predicts: all of them,
+    where no column clips its ADC.
     """
-    faulty = bench.faulty_chip(rate, mix, seed, trial)
-    diagnosis = march_chip(faulty.fault_map, march, rng=stream(seed, "march", trial))
-    known = bench.chip.inject(diagnosis.fault_map)
-    config = bench.chip.config
-    result = retrain(
-        bench.chip.graph,
-        config.array.format,
-        known.training_masks(),
-        bench.train.images[:train_images],
-        bench.train.labels[:train_images],
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed + trial,
-        on_batch=on_batch,
-    )
-    exact = WeightUpdate.between(bench.chip.graph, result.graph)
-    ternary = WeightUpdate.between(bench.chip.graph, result.graph, ternary=True)
-    form = config.array.format
-    repaired, coarse = (
-        faulty.update(u.apply(bench.chip.graph, low=form.low, high=form.high)) for u in (exact, ternary)
-    )
-    right = [hits(c.run(bench.test.images)[0], bench.test.labels) for c in (faulty, repaired, coarse)]
-    return Repair(
-        trial=trial,
-        stuck_cells=len(faulty.fault_map.permanent),
-        diagnosed_exactly=faulty.fault_map.permanent.as_stuck_levels().compare(diagnosis.fault_map).exact,
-        shots=len(bench.test.labels),
-        hits_faulty=right[0],
-        hits_retrained=right[1],
-        hits_ternary=right[2],
-        changed_weights=exact.changed_weights,
-        weights=sum(layer.weights.size for layer in bench.chip.graph.layers),
-        update_bytes=len(exact.to_bytes()),
-        ternary_bytes=len(ternary.to_bytes()),
-        cell_writes=repaired.write_cost.cell_writes,
+
+    float_hits: int
+    chip_hits: int
+    agreeing: int
+    shots: int
+
+
+def healthy_accuracy(
+    bench: Workbench, *, on_batch: Callable[[int, int], None] | None = None
+) -> HealthyAccuracy:
+    """The test images in float, on the integer graph and on the healthy chip."""
+    images, labels = bench.test.images, bench.test.labels
+    float_hits, shots = accuracy(bench.module, images, labels)
+    logits, _ = bench.chip.run(images, on_batch=on_batch)
+    expected = bench.chip.graph.run(images)
+    return HealthyAccuracy(
+        float_hits=float_hits,
+        chip_hits=hits(logits, labels),
+        agreeing=int((logits.argmax(axis=1) == expected.argmax(axis=1)).sum()),
+        shots=shots,
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from accel_models.reram.chip import ReramChip
 from accel_models.reram.timing import inference_latency_ns
-from xbarsim.checks import check_int
 from xbarsim.detection.adversarial import DetectionCount, RunChip, count_detections, pattern_sets
 from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.notation import MarchTest
-from xbarsim.faults.sampling import FaultMix
+from xbarsim.faults.cell_map import FaultMap
 from xbarsim.studies.workbench import Workbench
 
 
@@ -25,33 +24,28 @@ class DetectionStudy:
 
 def study_detection(
     bench: Workbench,
+    fault_maps: Iterable[FaultMap],
     *,
-    rate: float,
-    mix: FaultMix,
-    chips: int,
     patterns: int,
     seed: int,
     epsilon: float | None = None,
     on_chip: Callable[[int], None] | None = None,
 ) -> DetectionStudy:
-    """Test `chips` faulty chips and as many draws of patterns on the healthy one.
+    """Test a chip with each of these fault maps, and the healthy chip with as many draws of patterns.
 
     The answers to compare with are the float network's, so a healthy chip raises a false alarm where its
     quantization alone moves an answer too far. Digital chips have no read noise: that is all that can.
     """
-    check_int("chips", chips, 1, 10**6)
-    pool = bench.test.images, bench.test.labels
     sets = pattern_sets(
         bench.module,
-        *pool,
+        bench.test.images,
+        bench.test.labels,
         epsilon=bench.entry.epsilon if epsilon is None else epsilon,
         value_range=bench.test.value_range,
     )
-    faulty = (bench.faulty_chip(rate, mix, seed, t) for t in range(chips))
-    found = count_detections(
-        (_logits_of(chip) for chip in faulty), sets, patterns=patterns, seed=seed, on_chip=on_chip
-    )
-    healthy = [_logits_of(bench.chip)] * chips
+    faulty = (_logits_of(bench.chip.inject(fault_map)) for fault_map in fault_maps)
+    found = count_detections(faulty, sets, patterns=patterns, seed=seed, on_chip=on_chip)
+    healthy = [_logits_of(bench.chip)] * found[0].chips
     return DetectionStudy(faulty=found, healthy=count_detections(healthy, sets, patterns=patterns, seed=seed))
 
 

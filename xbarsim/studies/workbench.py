@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from accel_models.reram.config import ReramConfig
 from networks.catalogue import NetworkEntry, network
 from networks.checkpoints import load_checkpoint
 from networks.datasets import Dataset, load_dataset
-from xbarsim.checks import InputError
+from xbarsim.checks import InputError, check_int, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import FaultMix, sample_by_rate
 from xbarsim.rng import stream
@@ -22,7 +22,6 @@ from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.training.loop import fit, initialise
 
 CALIBRATION_IMAGES = 500
-OnBatch = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,13 +34,17 @@ class Workbench:
     test: Dataset
     chip: ReramChip
 
-    def faulty_chip(self, rate: float, mix: FaultMix, seed: int, trial: int) -> ReramChip:
-        """The chip of one trial; the same seed and trial give the same faults in every study."""
-        return self.chip.inject(self.fault_map(rate, mix, seed, trial))
+    def fault_maps(self, rate: float, mix: FaultMix, *, chips: int, seed: int) -> Iterator[FaultMap]:
+        """The fault maps of so many chips; the same seed gives the same faults in every study.
 
-    def fault_map(self, rate: float, mix: FaultMix, seed: int, trial: int) -> FaultMap:
-        """The fault map of one trial."""
-        return sample_by_rate(self.chip.geometry, rate, mix=mix, rng=stream(seed, "faults", trial))
+        Raises
+        ------
+        InputError : a rate outside 0..1, no chips.
+        """
+        check_rate("rate", rate)
+        check_int("chips", chips, 1, 10**6)
+        geometry = self.chip.geometry
+        return (sample_by_rate(geometry, rate, mix=mix, rng=stream(seed, "faults", t)) for t in range(chips))
 
 
 def hits(logits: np.ndarray, labels: np.ndarray) -> int:
@@ -85,15 +88,37 @@ def build_workbench(
     if weights is None:
         train_entry(entry, module, train, seed=seed, on_batch=on_batch)
     module.eval()
+    chip = program_module(module, train.images[:CALIBRATION_IMAGES], config)
+    return Workbench(entry=entry, module=module, train=train, test=test, chip=chip)
+
+
+def program_module(module: nn.Module, images: np.ndarray, config: ReramConfig) -> ReramChip:
+    """Quantize a module as an accelerator stores weights and takes inputs, and program it.
+
+    Parameters
+    ----------
+    images : (N, ...) some hundred typical inputs, for the scales
+
+    Raises
+    ------
+    InputError : an operator that is not supported, NaN weights, bad images, too few arrays.
+    """
     form = config.array.format
     graph = quantize(
         module,
-        train.images[:CALIBRATION_IMAGES],
+        images,
         weight_bits=form.weight_bits,
         activation_bits=config.array.input_bits,
         symmetric=form.encoding == "differential",
     )
-    return Workbench(entry=entry, module=module, train=train, test=test, chip=program(graph, config))
+    return program(graph, config)
+
+
+def untrained_chip(name: str, config: ReramConfig) -> ReramChip:
+    """A named network with its initial weights on a chip: the placement without data or training."""
+    entry = network(name)
+    images = stream(0, "placeholder images").random((8, *entry.input_shape), np.float32)
+    return program_module(initialise(entry.build, 0), images, config)
 
 
 def train_entry(

@@ -1,6 +1,7 @@
 """What the cloud sends to a chip after retraining: the changed weights only, exact or ternary.
 
-Exact: position and new value of every changed weight. Ternary: one sign a changed weight and one scale a
+Exact: position and new value of every changed weight; positions are a list, or a bit for every weight of
+the layer where that is shorter. Ternary: one sign a changed weight and one scale a
 layer, in the spirit of TernGrad (rramedy.txt, reference 22), but without its random rounding: changes below
 0.7 times a layer's mean change are not sent, the others become plus or minus their mean (the threshold of
 Ternary Weight Networks). Biases are digital and always sent exactly, where they changed.
@@ -22,11 +23,13 @@ from xbarsim.mapping.graph import IntegerGraph
 from xbarsim.mapping.nodes import MatMul
 
 TERNARY_THRESHOLD = 0.7
+REMEDY = "send the update that was made for this network"
+PARTS = ("at", "map", "value", "sign", "scale", "bias_at", "bias")
 
 
 @dataclass(frozen=True, eq=False)
 class WeightUpdate:
-    """Named columns: `layer.at` with `layer.value` or `layer.sign` and `layer.scale`; `layer.bias`."""
+    """Columns by layer: `at` or `map` with `value`, or with `sign` and `scale`; `bias_at` with `bias`."""
 
     columns: Mapping[str, np.ndarray]
 
@@ -59,14 +62,15 @@ class WeightUpdate:
         try:
             return cls(load(content))
         except (SafetensorError, ValueError, KeyError) as error:
-            raise InputError(
-                "weight update", "a safetensors file", f"{len(content)} bytes ({error})"
-            ) from error
+            got = f"{len(content)} bytes ({error})"
+            raise InputError("weight update", "a safetensors file", got, REMEDY) from error
 
     @property
     def changed_weights(self) -> int:
         """How many weights it changes."""
-        return sum(len(c) for name, c in self.columns.items() if name.endswith(".at"))
+        listed = sum(len(c) for name, c in self.columns.items() if name.endswith(".at"))
+        mapped = (c for name, c in self.columns.items() if name.endswith(".map"))
+        return listed + sum(int(np.bitwise_count(c).sum()) for c in mapped)
 
     def apply(self, graph: IntegerGraph, *, low: int, high: int) -> IntegerGraph:
         """The network after the update; weights saturate at `low` and `high`.
@@ -79,10 +83,10 @@ class WeightUpdate:
         changed: dict[str, MatMul] = {}
         for key in self.columns:
             name, _, part = key.rpartition(".")
-            if name not in layers or part not in ("at", "value", "sign", "scale", "bias_at", "bias"):
+            if name not in layers or part not in PARTS:
                 raise InputError("weight update", "columns of this network's layers", repr(key))
             if name not in changed:
-                changed[name] = _apply_to(layers[name], name, self.columns, low, high)
+                changed[name] = _apply_to(layers[name], self.columns, low, high)
         return graph.with_layers(changed.values())
 
 
@@ -97,7 +101,9 @@ def _layer_columns(old: MatMul, new: MatMul, ternary: bool) -> dict[str, np.ndar
         columns[f"{old.name}.scale"] = np.array([np.abs(delta[at]).mean()], np.float32)
     elif len(at):
         columns[f"{old.name}.value"] = new.weights.reshape(-1)[at].astype(np.int16)
-    if len(at):
+    if len(at) * 32 > len(delta):
+        columns[f"{old.name}.map"] = np.packbits(np.isin(np.arange(len(delta)), at))
+    elif len(at):
         columns[f"{old.name}.at"] = at.astype(np.uint32)
     bias_at = np.flatnonzero(new.bias != old.bias)
     if len(bias_at):
@@ -106,22 +112,44 @@ def _layer_columns(old: MatMul, new: MatMul, ternary: bool) -> dict[str, np.ndar
     return columns
 
 
-def _apply_to(layer: MatMul, name: str, columns: Mapping[str, np.ndarray], low: int, high: int) -> MatMul:
-    weights, bias = layer.weights.reshape(-1).copy(), layer.bias.copy()
-    at = _positions(columns, f"{name}.at", len(weights))
+def _apply_to(layer: MatMul, columns: Mapping[str, np.ndarray], low: int, high: int) -> MatMul:
+    name, weights, bias = layer.name, layer.weights.reshape(-1).copy(), layer.bias.copy()
+    at = _positions(columns, name, len(weights))
     if f"{name}.sign" in columns:
-        signs = np.unpackbits(columns[f"{name}.sign"], count=len(at)).astype(np.int64) * 2 - 1
-        step = int(np.rint(columns[f"{name}.scale"][0]))
+        packed = _column(columns, f"{name}.sign", np.uint8, -(-len(at) // 8))
+        signs = np.unpackbits(packed, count=len(at)).astype(np.int64) * 2 - 1
+        step = int(np.rint(_column(columns, f"{name}.scale", np.float32, 1)[0]))
         weights[at] = np.clip(weights[at] + signs * step, low, high)
-    elif f"{name}.value" in columns:
-        weights[at] = np.clip(columns[f"{name}.value"].astype(np.int64), low, high)
+    elif len(at):
+        values = _column(columns, f"{name}.value", np.int16, len(at))
+        weights[at] = np.clip(values.astype(np.int64), low, high)
     if f"{name}.bias" in columns:
-        bias[_positions(columns, f"{name}.bias_at", len(bias))] = columns[f"{name}.bias"]
+        where = _listed(columns, f"{name}.bias_at", len(bias))
+        bias[where] = _column(columns, f"{name}.bias", np.int64, len(where))
     return replace(layer, weights=weights.reshape(layer.weights.shape), bias=bias)
 
 
-def _positions(columns: Mapping[str, np.ndarray], key: str, size: int) -> np.ndarray:
+def _positions(columns: Mapping[str, np.ndarray], name: str, size: int) -> np.ndarray:
+    if f"{name}.map" in columns:
+        packed = _column(columns, f"{name}.map", np.uint8, -(-size // 8))
+        return np.flatnonzero(np.unpackbits(packed, count=size))
+    if f"{name}.at" in columns:
+        return _listed(columns, f"{name}.at", size)
+    return np.zeros(0, np.int64)
+
+
+def _listed(columns: Mapping[str, np.ndarray], key: str, size: int) -> np.ndarray:
     at = columns.get(key, np.zeros(0, np.uint32))
     if at.dtype != np.uint32 or at.ndim != 1 or (len(at) and int(at.max()) >= size):
-        raise InputError(f"weight update {key}", f"positions 0..{size - 1}", str(at.dtype))
+        raise InputError(f"weight update {key}", f"positions 0..{size - 1}", str(at.dtype), REMEDY)
     return at
+
+
+def _column(columns: Mapping[str, np.ndarray], key: str, dtype: type, length: int) -> np.ndarray:
+    found = columns.get(key)
+    if found is None or found.dtype != dtype or found.shape != (length,):
+        got = "nothing" if found is None else f"{found.dtype} of shape {found.shape}"
+        raise InputError(f"weight update {key}", f"{length} values of {np.dtype(dtype)}", got, REMEDY)
+    if not np.isfinite(found).all():
+        raise InputError(f"weight update {key}", "finite values", "NaN or infinity", REMEDY)
+    return found
