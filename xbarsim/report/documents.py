@@ -1,0 +1,43 @@
+"""Results as JSON documents: plain data with the parameters that made them and the program's version."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarsim import __version__
+
+
+def document(command: str, parameters: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """One command's results, ready for `json_text`."""
+    head = {"program": "xbarsim", "version": __version__, "command": command}
+    return head | {"parameters": plain(parameters), "results": plain(results)}
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, mappings, arrays and paths as JSON types; a number that is not finite becomes null.
+
+    >>> plain({"rate": np.float64(0.5), "unknown": float("nan"), "shape": (2, 3)})
+    {'rate': 0.5, 'unknown': None, 'shape': [2, 3]}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """The document as text, the same for the same content."""
+    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)

@@ -1,0 +1,95 @@
+"""Figures: rates with their intervals, accuracies of single chips, latencies on a logarithmic axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xbarsim.checks import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xbarsim.metrics.intervals import Estimate
+
+PALETTE = ("#3b6fb6", "#d9822b", "#4f9a63", "#c8452f", "#7a4fa3")
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure; an earlier file survives a failure."""
+    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=150))
+
+
+def chip_accuracies(groups: Mapping[str, Sequence[float]], *, healthy: float, title: str) -> Figure:
+    """One dot a chip and one column a group (say faulty, retrained), a line for the healthy chip."""
+    figure, axes = _figure(title)
+    for place, (_, values) in enumerate(groups.items()):
+        spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
+        axes.scatter(place + spread, 100 * np.asarray(values), s=26, alpha=0.75, color=PALETTE[place])
+        axes.hlines(100 * np.mean(values), place - 0.26, place + 0.26, color=PALETTE[place], lw=2)
+    axes.axhline(100 * healthy, color="#555555", lw=1, ls="--")
+    label = f"healthy chip {healthy:.2%}"
+    axes.annotate(label, (0.01, 100 * healthy), xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
+    axes.set_xticks(range(len(groups)), groups, fontsize=9)
+    axes.set_xlim(-0.6, len(groups) - 0.4)
+    axes.set_ylabel("accuracy of a chip [%]; bar: mean")
+    axes.margins(y=0.12)
+    return figure
+
+
+def rate_bars(groups: Mapping[str, Mapping[str, Estimate]], *, ylabel: str, title: str) -> Figure:
+    """Grouped bars with confidence intervals: {group: {series: rate}}."""
+    figure, axes = _figure(title)
+    series = list(next(iter(groups.values())))
+    width = 0.8 / len(series)
+    for place, name in enumerate(series):
+        rates = [100 * group[name].value for group in groups.values()]
+        low = [100 * (group[name].value - group[name].low) for group in groups.values()]
+        high = [100 * (group[name].high - group[name].value) for group in groups.values()]
+        x = np.arange(len(groups)) + (place - (len(series) - 1) / 2) * width
+        axes.bar(x, rates, width * 0.92, label=name, color=PALETTE[place])
+        axes.errorbar(x, rates, [low, high], fmt="none", ecolor="#333333", lw=1, capsize=3)
+    axes.set_xticks(range(len(groups)), groups, fontsize=9)
+    axes.set_ylim(0, 105)
+    axes.set_ylabel(ylabel)
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def latency_bars(latencies_ns: Mapping[str, Mapping[str, float]], *, title: str) -> Figure:
+    """Horizontal bars on a logarithmic axis: {test: {model: ns}}, one colour a test."""
+    figure, axes = _figure(title)
+    labels: list[str] = []
+    for place, (test, models) in enumerate(latencies_ns.items()):
+        at = len(labels) + np.arange(len(models))
+        axes.barh(at, [ns / 1e3 for ns in models.values()], color=PALETTE[place], label=test)
+        labels += list(models)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("latency [us]")
+    axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+    return figure
+
+
+def size_bars(sizes: Mapping[str, float], *, title: str) -> Figure:
+    """Horizontal bars of sizes in bytes."""
+    figure, axes = _figure(title)
+    axes.barh(list(sizes), [size / 1e3 for size in sizes.values()], color=PALETTE[0])
+    axes.invert_yaxis()
+    axes.set_xlabel("size [kB], mean over chips")
+    return figure
+
+
+def _figure(title: str):  # type: ignore[no-untyped-def]
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    return figure, axes

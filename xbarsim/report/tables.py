@@ -1,0 +1,62 @@
+"""Small tables for people: plain text in cells, drawn by rich in the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A titled table of text.
+
+    Attributes
+    ----------
+    columns : headings; the first column is left-aligned, the others to the right
+    rows : as many cells as columns each
+    note : one or two sentences below
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Draw a table on a console."""
+    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for place, heading in enumerate(table.columns):
+        drawn.add_column(heading, justify="right" if place else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(cell.replace("[", r"\[") for cell in row))
+    console.print(drawn)
+    if table.note:
+        console.print(table.note, style="dim", markup=False, highlight=False)
+    console.print()
+
+
+def duration(latency_ns: float) -> str:
+    """A time with a readable unit.
+
+    >>> duration(160.0), duration(7.3e7)
+    ('160 ns', '73 ms')
+    """
+    for unit, size_ns in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if latency_ns >= size_ns:
+            return f"{latency_ns / size_ns:.3g} {unit}"
+    return f"{latency_ns:.3g} ns"
+
+
+def byte_size(count: float) -> str:
+    """A size with a readable unit.
+
+    >>> byte_size(861000)
+    '861 kB'
+    """
+    for unit, size in (("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} B"

@@ -1,0 +1,166 @@
+"""The studies' results as small tables and figures for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from accel_models.reram.timing import LATENCY_MODELS
+from xbarsim.metrics.intervals import Estimate, mean_over_chips, wilson
+from xbarsim.report.plots import chip_accuracies, latency_bars, rate_bars, size_bars
+from xbarsim.report.tables import Table, byte_size, duration
+from xbarsim.studies.accuracy import ChipAccuracy, HealthyAccuracy
+from xbarsim.studies.detection import DetectionStudy, LatencyRow
+from xbarsim.studies.paper import detection_in_paper, speedup_in_paper
+from xbarsim.studies.repair import Repair
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHARED = "Intervals: 95 %, Wilson's for images, Student's t for means over chips."
+
+
+def accuracy_table(
+    healthy: HealthyAccuracy, faulty: Sequence[ChipAccuracy], repairs: Sequence[Repair] = ()
+) -> Table:
+    """Accuracy of the float network, the healthy chip, the faulty chips and the retrained ones."""
+    shots = healthy.shots
+    rows = [
+        ("float network", *_rate(wilson(healthy.float_hits, shots)), "", ""),
+        ("healthy chip", *_rate(wilson(healthy.chip_hits, shots)), "", "1"),
+    ]
+    groups = (
+        ("faulty chips", [c.hits / c.shots for c in faulty]),
+        ("retrained chips", [r.hits_retrained / r.shots for r in repairs]),
+        ("retrained, ternary update", [r.hits_ternary / r.shots for r in repairs]),
+    )
+    for name, rates in groups:
+        if rates:
+            rows.append((name, *_rate(mean_over_chips(rates)), f"{min(rates):.2%}", str(len(rates))))
+    return Table(
+        title=f"Accuracy on {shots} test images",
+        columns=("", "accuracy", "95 % interval", "worst chip", "chips"),
+        rows=tuple(rows),
+        note=f"The healthy chip predicts what the integer graph predicts on {healthy.agreeing} of {shots} "
+        f"images. {SHARED}",
+    )
+
+
+def accuracy_figure(
+    healthy: HealthyAccuracy, faulty: Sequence[ChipAccuracy], repairs: Sequence[Repair] = ()
+) -> Figure:
+    """A dot for every chip."""
+    groups = {"faulty": [c.hits / c.shots for c in faulty]}
+    if repairs:
+        groups["retrained"] = [r.hits_retrained / r.shots for r in repairs]
+        groups["retrained,\nternary update"] = [r.hits_ternary / r.shots for r in repairs]
+    title = f"Accuracy of {len(faulty)} faulty chips on {healthy.shots} images"
+    return chip_accuracies(groups, healthy=healthy.chip_hits / healthy.shots, title=title)
+
+
+def detection_table(study: DetectionStudy, *, patterns: int, network: str, cell_bits: int) -> Table:
+    """Detection and false alarms by criterion and pattern set, the paper's rates beside."""
+    paper = detection_in_paper(network, cell_bits)
+    rows = []
+    for found, alarms in zip(study.faulty, study.healthy, strict=True):
+        rows.append(
+            (
+                f"{found.criterion}, {found.patterns}",
+                *_rate(wilson(found.detected, found.chips)),
+                f"{alarms.detected} of {alarms.chips}",
+                paper[found.patterns] if found.criterion == "SDC-3%" else "-",
+            )
+        )
+    return Table(
+        title=f"Detection of {study.faulty[0].chips} faulty chips; N = {patterns} patterns each, any may fire",
+        columns=("criterion, patterns", "detected", "95 % interval", "false alarms", "paper"),
+        rows=tuple(rows),
+        note="Paper: RRAMedy, permanent faults; it gives no N, no rule for a set and no false alarms. False "
+        "alarms: other draws of patterns on the healthy chip, which has no read noise at this fidelity.",
+    )
+
+
+def detection_figure(study: DetectionStudy, *, patterns: int) -> Figure:
+    """Detection rates as bars."""
+    groups: dict[str, dict[str, Estimate]] = {}
+    for row in study.faulty:
+        groups.setdefault(row.criterion, {})[row.patterns] = wilson(row.detected, row.chips)
+    title = f"Detection with N = {patterns} patterns, {study.faulty[0].chips} faulty chips"
+    return rate_bars(groups, ylabel="chips detected [%]", title=title)
+
+
+def latency_table(rows: Sequence[LatencyRow], *, patterns: int, restore: bool, network: str) -> Table:
+    """Latency of both tests by model and addressing mode, and how many times longer March takes."""
+    inference = {row.model: row.latency_ns for row in rows if row.model in LATENCY_MODELS}
+    march = [row for row in rows if row.model not in LATENCY_MODELS]
+    paper, fair = inference["mac-proportional"], inference["pipelined"]
+    cells: list[tuple[str, ...]] = [
+        (f"{patterns} patterns, {model}", duration(ns), "", "") for model, ns in inference.items()
+    ]
+    for row in march:
+        ratios = (f"{row.latency_ns / base:.3g}" for base in (paper, fair))
+        cells.append((f"{row.test}, {row.model}", duration(row.latency_ns), *ratios))
+    published = speedup_in_paper(network)
+    claim = f" Table III says {published:.0f} for this network." if published else ""
+    return Table(
+        title=f"Latency of N = {patterns} patterns and of {march[0].test}",
+        columns=("test, model", "latency", "/ mac-proportional", "/ pipelined"),
+        rows=tuple(cells),
+        note=f"{_verdict(march, fair)} March {'restores' if restore else 'does not restore'} the contents. "
+        "The paper's model is mac-proportional against cell-serial-used; it gives neither N nor timings, "
+        f"so only ratios between networks compare.{claim}",
+    )
+
+
+def latency_figure(rows: Sequence[LatencyRow], *, patterns: int) -> Figure:
+    """Latencies on a logarithmic axis."""
+    tests: dict[str, dict[str, float]] = {}
+    for row in rows:
+        tests.setdefault(row.test, {})[row.model] = row.latency_ns
+    return latency_bars(tests, title=f"Latency of testing, N = {patterns} patterns")
+
+
+def repair_table(repairs: Sequence[Repair]) -> Table:
+    """What was sent to repair, exact and ternary, means over chips."""
+    weights, whole = repairs[0].weights, repairs[0].network_bytes
+    n = len(repairs)
+    changed = sum(r.changed_weights for r in repairs) / n
+    exact, ternary = sum(r.update_bytes for r in repairs) / n, sum(r.ternary_bytes for r in repairs) / n
+    rows = (
+        ("whole network", str(weights), byte_size(whole), "1"),
+        ("exact update", f"{changed:.0f}", byte_size(exact), f"{whole / exact:.3g}"),
+        ("ternary update", "", byte_size(ternary), f"{whole / ternary:.3g}"),
+    )
+    found = sum(r.diagnosed_exactly for r in repairs)
+    writes = sum(r.cell_writes for r in repairs) / n
+    return Table(
+        title=f"Sent to repair a chip, mean over {n} chips",
+        columns=("", "weights", "size", "times smaller"),
+        rows=rows,
+        note=f"The March test diagnosed the stuck cells exactly on {found} of {n} chips; the exact update "
+        f"writes {writes:.0f} cells.",
+    )
+
+
+def repair_figure(repairs: Sequence[Repair]) -> Figure:
+    """Sizes as bars."""
+    n = len(repairs)
+    sizes = {
+        "whole network": float(repairs[0].network_bytes),
+        "exact update": sum(r.update_bytes for r in repairs) / n,
+        "ternary update": sum(r.ternary_bytes for r in repairs) / n,
+    }
+    return size_bars(sizes, title="Sent to repair a chip")
+
+
+def _rate(estimate: Estimate) -> tuple[str, str]:
+    if estimate.low != estimate.low:
+        return f"{estimate.value:.2%}", "one chip"
+    return f"{estimate.value:.2%}", f"{estimate.low:.2%} .. {estimate.high:.2%}"
+
+
+def _verdict(march: Sequence[LatencyRow], fair: float) -> str:
+    wins = [row.model for row in march if row.latency_ns < fair]
+    if not wins:
+        return "Patterns on a pipelined chip are faster than March in every addressing mode."
+    return f"Adversarial testing LOSES against March in {' and '.join(wins)} mode, even pipelined."
