@@ -24,6 +24,7 @@ class NetworkEntry:
     input_shape : (C, H, W) of an image
     epsilon : of FGSM, in units of the images (rramedy.txt, Table II; the digits' is ours)
     epochs, batch_size, learning_rate : the recipe: Adam, cosine schedule
+    retrain_epochs : passes over the training images that repair a chip
     """
 
     name: str
@@ -33,6 +34,7 @@ class NetworkEntry:
     input_shape: tuple[int, int, int]
     epsilon: float
     epochs: int
+    retrain_epochs: int = 1
     batch_size: int = 64
     learning_rate: float = 1e-3
 
@@ -48,6 +50,7 @@ def networks() -> dict[str, NetworkEntry]:
             input_shape=(1, 8, 8),
             epsilon=0.1,
             epochs=40,
+            retrain_epochs=10,
             batch_size=32,
             learning_rate=2e-3,
         ),

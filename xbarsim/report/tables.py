@@ -27,11 +27,12 @@ class Table:
 
 def print_table(table: Table, console: Console) -> None:
     """Draw a table on a console."""
-    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, heading in enumerate(table.columns):
         drawn.add_column(heading, justify="right" if place else "left", overflow="fold")
     for row in table.rows:
         drawn.add_row(*(cell.replace("[", r"\[") for cell in row))
+    console.print(table.title, style="bold", markup=False, highlight=False)
     console.print(drawn)
     if table.note:
         console.print(table.note, style="dim", markup=False, highlight=False)

@@ -13,6 +13,8 @@ from xbarsim.studies.workbench import Workbench, hits
 from xbarsim.training.masking import retrain
 from xbarsim.training.weight_update import WeightUpdate
 
+BIAS_BYTES = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainSettings:
@@ -32,7 +34,7 @@ class Repair:
     diagnosed_exactly : the March test found the stuck cells as they are, all and no others
     hits_* : right predictions of `shots`, on the chip with its true faults
     update_bytes, ternary_bytes, network_bytes : size of the exact update, of the ternary one, and of all
-        weights at full width
+        weights at full width with all biases
     cell_writes : cells that the exact update writes
     """
 
@@ -80,10 +82,11 @@ def repair_chip(
         seed=seed + trial,
         on_batch=on_batch,
     )
-    updates = [WeightUpdate.between(graph, result.graph, ternary=ternary) for ternary in (False, True)]
-    chips = [faulty, *(faulty.update(u.apply(graph, low=form.low, high=form.high)) for u in updates)]
+    updates = [WeightUpdate.between(result.start, result.graph, ternary=t) for t in (False, True)]
+    chips = [faulty, *(faulty.update(u.apply(result.start, low=form.low, high=form.high)) for u in updates)]
     right = [hits(chip.run(bench.test.images)[0], labels) for chip in chips]
     weights = sum(layer.weights.size for layer in graph.layers)
+    biases = sum(layer.bias.size for layer in graph.layers)
     repair = Repair(
         trial=trial,
         stuck_cells=len(fault_map.permanent),
@@ -96,7 +99,7 @@ def repair_chip(
         weights=weights,
         update_bytes=len(updates[0].to_bytes()),
         ternary_bytes=len(updates[1].to_bytes()),
-        network_bytes=-(-weights * form.weight_bits // 8),
+        network_bytes=-(-weights * form.weight_bits // 8) + BIAS_BYTES * biases,
         cell_writes=chips[1].write_cost.cell_writes,
     )
     return repair, updates[0]

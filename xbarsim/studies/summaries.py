@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from accel_models.reram.chip import ReramChip
 from accel_models.reram.timing import LATENCY_MODELS
 from xbarsim.metrics.intervals import Estimate, mean_over_chips, wilson
 from xbarsim.report.plots import chip_accuracies, latency_bars, rate_bars, size_bars
@@ -20,10 +21,34 @@ if TYPE_CHECKING:
 SHARED = "Intervals: 95 %, Wilson's for images, Student's t for means over chips."
 
 
+def chip_table(chip: ReramChip) -> Table:
+    """What a network takes on a chip: arrays, proofs, writes and the cost of an image, layer by layer."""
+    shares = chip.proven_shares()
+    rows = [
+        (load.name, str(load.arrays), str(load.positions), str(load.macs), f"{shares[load.name]:.1%}")
+        for load in chip.loads
+    ]
+    one, place = chip.run_cost(1), chip.placement
+    return Table(
+        title=f"On {chip.config.name}: {place.arrays} arrays, {place.occupancy:.1%} of their cells used",
+        columns=("layer", "arrays", "positions", "MACs", "cannot clip"),
+        rows=tuple(rows),
+        note=f"An image: {duration(one.latency_ns)} pipelined, {one.energy_pJ / 1e6:.3g} uJ. Programming: "
+        f"{chip.write_cost.cell_writes} cell writes, {duration(chip.write_cost.latency_ns)}.",
+    )
+
+
 def accuracy_table(
-    healthy: HealthyAccuracy, faulty: Sequence[ChipAccuracy], repairs: Sequence[Repair] = ()
+    healthy: HealthyAccuracy,
+    faulty: Sequence[ChipAccuracy],
+    repairs: Sequence[Repair] = (),
+    *,
+    subject: str,
 ) -> Table:
-    """Accuracy of the float network, the healthy chip, the faulty chips and the retrained ones."""
+    """Accuracy of the float network, the healthy chip, the faulty chips and the retrained ones.
+
+    `subject` says in words which chips: it goes into the title.
+    """
     shots = healthy.shots
     rows = [
         ("float network", *_rate(wilson(healthy.float_hits, shots)), "", ""),
@@ -38,7 +63,7 @@ def accuracy_table(
         if rates:
             rows.append((name, *_rate(mean_over_chips(rates)), f"{min(rates):.2%}", str(len(rates))))
     return Table(
-        title=f"Accuracy on {shots} test images",
+        title=f"Accuracy on {shots} test images: {subject}",
         columns=("", "accuracy", "95 % interval", "worst chip", "chips"),
         rows=tuple(rows),
         note=f"The healthy chip predicts what the integer graph predicts on {healthy.agreeing} of {shots} "
@@ -58,22 +83,27 @@ def accuracy_figure(
     return chip_accuracies(groups, healthy=healthy.chip_hits / healthy.shots, title=title)
 
 
-def detection_table(study: DetectionStudy, *, patterns: int, network: str, cell_bits: int) -> Table:
+def detection_table(
+    study: DetectionStudy, *, subject: str, patterns: int, network: str, cell_bits: int
+) -> Table:
     """Detection and false alarms by criterion and pattern set, the paper's rates beside."""
     paper = detection_in_paper(network, cell_bits)
     rows = []
     for found, alarms in zip(study.faulty, study.healthy, strict=True):
+        rate, interval = _rate(wilson(found.detected, found.chips))
         rows.append(
             (
                 f"{found.criterion}, {found.patterns}",
-                *_rate(wilson(found.detected, found.chips)),
+                rate,
+                str(found.chips),
+                interval,
                 f"{alarms.detected} of {alarms.chips}",
                 paper[found.patterns] if found.criterion == "SDC-3%" else "-",
             )
         )
     return Table(
-        title=f"Detection of {study.faulty[0].chips} faulty chips; N = {patterns} patterns each, any may fire",
-        columns=("criterion, patterns", "detected", "95 % interval", "false alarms", "paper"),
+        title=f"Detection with N = {patterns} patterns, any may fire: {subject}",
+        columns=("criterion, patterns", "detected", "of chips", "95 % interval", "false alarms", "paper"),
         rows=tuple(rows),
         note="Paper: RRAMedy, permanent faults; it gives no N, no rule for a set and no false alarms. False "
         "alarms: other draws of patterns on the healthy chip, which has no read noise at this fidelity.",

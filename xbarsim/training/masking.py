@@ -22,8 +22,17 @@ from xbarsim.training.loop import fit
 
 @dataclass(frozen=True, eq=False)
 class Retrained:
-    """The retrained network, to be written with `chip.update`, and the mean loss of every epoch."""
+    """What a retraining gives.
 
+    Attributes
+    ----------
+    start : the network with the stuck bits in its weights, where the training began; the chip's side can
+        make it too, so an update is the difference to it
+    graph : the retrained network, to be written with `chip.update`
+    losses : mean loss of every epoch
+    """
+
+    start: IntegerGraph
     graph: IntegerGraph
     losses: list[float]
 
@@ -57,6 +66,7 @@ def retrain(
     """
     module = ChipModule(graph, form, masks).to(device)
     module.project()
+    start = module.to_graph()
     losses = fit(
         module,
         images,
@@ -70,4 +80,4 @@ def retrain(
         on_batch=on_batch,
         device=device,
     )
-    return Retrained(module.to_graph(), losses)
+    return Retrained(start, module.to_graph(), losses)

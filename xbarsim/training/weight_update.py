@@ -4,7 +4,10 @@ Exact: position and new value of every changed weight; positions are a list, or 
 the layer where that is shorter. Ternary: one sign a changed weight and one scale a
 layer, in the spirit of TernGrad (rramedy.txt, reference 22), but without its random rounding: changes below
 0.7 times a layer's mean change are not sent, the others become plus or minus their mean (the threshold of
-Ternary Weight Networks). Biases are digital and always sent exactly, where they changed.
+Ternary Weight Networks). Biases are digital; a layer's are sent exactly if one of them changed.
+
+Both sides know the diagnosed stuck cells, so the difference is taken to the weights with the stuck bits in
+them (`Retrained.start`): bits that cannot change are not sent.
 
 The file is a safetensors file; its length is the size that is reported.
 """
@@ -24,12 +27,12 @@ from xbarsim.mapping.nodes import MatMul
 
 TERNARY_THRESHOLD = 0.7
 REMEDY = "send the update that was made for this network"
-PARTS = ("at", "map", "value", "sign", "scale", "bias_at", "bias")
+PARTS = ("at", "map", "value", "sign", "scale", "bias")
 
 
 @dataclass(frozen=True, eq=False)
 class WeightUpdate:
-    """Columns by layer: `at` or `map` with `value`, or with `sign` and `scale`; `bias_at` with `bias`."""
+    """Columns by layer: `at` or `map` with `value`, or with `sign` and `scale`; and `bias`."""
 
     columns: Mapping[str, np.ndarray]
 
@@ -105,15 +108,13 @@ def _layer_columns(old: MatMul, new: MatMul, ternary: bool) -> dict[str, np.ndar
         columns[f"{old.name}.map"] = np.packbits(np.isin(np.arange(len(delta)), at))
     elif len(at):
         columns[f"{old.name}.at"] = at.astype(np.uint32)
-    bias_at = np.flatnonzero(new.bias != old.bias)
-    if len(bias_at):
-        columns[f"{old.name}.bias_at"] = bias_at.astype(np.uint32)
-        columns[f"{old.name}.bias"] = new.bias[bias_at]
+    if (new.bias != old.bias).any():
+        columns[f"{old.name}.bias"] = new.bias
     return columns
 
 
 def _apply_to(layer: MatMul, columns: Mapping[str, np.ndarray], low: int, high: int) -> MatMul:
-    name, weights, bias = layer.name, layer.weights.reshape(-1).copy(), layer.bias.copy()
+    name, weights, bias = layer.name, layer.weights.reshape(-1).copy(), layer.bias
     at = _positions(columns, name, len(weights))
     if f"{name}.sign" in columns:
         packed = _column(columns, f"{name}.sign", np.uint8, -(-len(at) // 8))
@@ -124,8 +125,7 @@ def _apply_to(layer: MatMul, columns: Mapping[str, np.ndarray], low: int, high: 
         values = _column(columns, f"{name}.value", np.int16, len(at))
         weights[at] = np.clip(values.astype(np.int64), low, high)
     if f"{name}.bias" in columns:
-        where = _listed(columns, f"{name}.bias_at", len(bias))
-        bias[where] = _column(columns, f"{name}.bias", np.int64, len(where))
+        bias = _column(columns, f"{name}.bias", np.int64, len(bias))
     return replace(layer, weights=weights.reshape(layer.weights.shape), bias=bias)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from xbarsim.checks import InputError
 from xbarsim.detection.march.diagnosis import diagnose
-from xbarsim.detection.march.memory import run_march
+from xbarsim.detection.march.memory import PlacedFault, run_march
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultKind, FaultMap
 
@@ -20,12 +22,12 @@ class ChipDiagnosis:
     Attributes
     ----------
     fault_map : cells that always read one level: the stuck cells
-    other_cells : cells that mismatched in another way (none, if the chip has stuck cells only)
+    other_cells : (n,) flat numbers of cells that mismatched in another way: coupling, transition, ...
     operations : writes and reads in all
     """
 
     fault_map: FaultMap
-    other_cells: int
+    other_cells: NDArray[np.int64]
     operations: int
 
 
@@ -34,17 +36,29 @@ def march_chip(
     test: MarchTest,
     *,
     rng: np.random.Generator,
+    placed: Mapping[int, Sequence[PlacedFault]] | None = None,
     on_array: Callable[[int, int], None] | None = None,
 ) -> ChipDiagnosis:
     """Run a March test on every array of a chip with these stuck cells.
 
     The contents are random levels and are lost; soft faults vanish with the first write, so they play no
-    part.
+    part. Where the test leaves an order open (⇕), both are run and what finds less counts.
+
+    Parameters
+    ----------
+    placed : by array, further faults (coupling, transition, ...) in the cells of that array
+
+    Raises
+    ------
+    InputError : faults in arrays that the chip does not have, or outside an array.
     """
-    geometry, stuck = fault_map.geometry, fault_map.permanent
+    geometry, stuck, placed = fault_map.geometry, fault_map.permanent, placed or {}
+    for array in placed:
+        if not 0 <= array < geometry.arrays:
+            raise InputError("injected fault", f"array 0..{geometry.arrays - 1}", array)
     size = geometry.rows * geometry.columns
     bounds = np.searchsorted(stuck.cell, size * np.arange(geometry.arrays + 1))
-    cells, levels, other, operations = [], [], 0, 0
+    cells, levels, other, operations = [], [], [], 0
     for array in range(geometry.arrays):
         here = slice(bounds[array], bounds[array + 1])
         contents = rng.integers(0, geometry.levels, size, dtype=np.uint8)
@@ -52,16 +66,19 @@ def march_chip(
             test,
             contents,
             levels=geometry.levels,
+            faults=placed.get(array, ()),
             stuck=(stuck.cell[here] - array * size, stuck.value[here].astype(np.uint8)),
         )
         found = diagnose(result)
         cells.append(np.asarray(found.stuck_cells) + array * size)
         levels.append(np.asarray(found.stuck_levels))
-        other += len(found.other_cells)
+        other.append(found.other_cells + array * size)
         operations += result.operations
         if on_array is not None:
             on_array(array + 1, geometry.arrays)
     cell = np.concatenate(cells).astype(np.int64)
     level = np.concatenate(levels).astype(np.int64)
     raw = FaultMap.from_cells(geometry, cell, np.full(len(cell), FaultKind.stuck_at), level)
-    return ChipDiagnosis(fault_map=raw.as_stuck_levels(), other_cells=other, operations=operations)
+    return ChipDiagnosis(
+        fault_map=raw.as_stuck_levels(), other_cells=np.concatenate(other), operations=operations
+    )

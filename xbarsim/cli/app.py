@@ -1,0 +1,60 @@
+"""The program `xbarsim`: subcommands, and one line for every mistake.
+
+Subcommands import what they need when they run, so that `xbarsim --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from xbarsim import __version__
+from xbarsim.checks import InputError
+from xbarsim.cli import accelerators, demo, detect, faults, march, networks, retrain, simulate, train
+
+app = typer.Typer(
+    name="xbarsim",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (demo, simulate, detect, retrain, train, networks, accelerators):
+    app.command(module.__name__.rpartition(".")[2])(module.run)
+app.add_typer(faults.app, name="faults")
+app.add_typer(march.app, name="march")
+
+
+@app.callback(invoke_without_command=True)
+def version_option(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Neural networks on imperfect accelerators: what faults do, how to find them, how to survive them."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program; bad input ends with one line on standard error and exit code 2."""
+    try:
+        code = app(args=arguments, prog_name="xbarsim", standalone_mode=False)
+        sys.stdout.flush()
+    except InputError as error:
+        sys.exit(_fail(str(error)))
+    except typer.TyperException as error:
+        sys.exit(_fail(f"command line: {error.format_message()} See 'xbarsim --help'."))
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader has seen enough; nothing may be flushed into the closed pipe at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except (OSError, MemoryError) as error:
+        sys.exit(_fail(f"system: expected to go on, got {error!r}; free some space, memory or permissions"))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    print("xbarsim: " + " ".join(message.split()), file=sys.stderr)
+    return 2

@@ -1,0 +1,116 @@
+"""What subcommands show: progress on standard error, tables or one JSON document on standard output."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xbarsim.report.tables import Table
+
+Write = Callable[[Path], Path]
+HIDDEN = ("as_json", "out")
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """A bar on standard error; yields a function of steps done and, if it changes, steps in all."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+
+        def advance(done: int, steps: int | None = total, *_: object) -> None:
+            bar.update(task, completed=done, total=steps)
+
+        yield advance
+
+
+def prepare(out: Path | None) -> None:
+    """Begin a study: check that results can be written, and load the slow libraries with a word about it."""
+    from rich.console import Console
+
+    from xbarsim.checks import write_atomically
+
+    if out is not None:
+        write_atomically(out / ".xbarsim", lambda temporary: temporary.write_bytes(b"x")).unlink()
+    with Console(stderr=True).status("loading PyTorch and numba"):
+        importlib.import_module("numba")
+        importlib.import_module("torch")
+
+
+def write_bytes(content: bytes, path: Path) -> Path:
+    """Write a file; an earlier one survives a failure."""
+    from xbarsim.checks import write_atomically
+
+    return write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def finish(
+    context: typer.Context,
+    results: Mapping[str, Any],
+    tables: Sequence[Table],
+    *,
+    as_json: bool,
+    out: Path | None = None,
+    figures: Mapping[str, Callable[[], Figure]] | None = None,
+    files: Mapping[str, Write] | None = None,
+) -> None:
+    """Print the results, then write them to the folder `out`, with figures and files by name.
+
+    Parameters
+    ----------
+    figures : functions that draw, called only if there is a folder to save in
+    files : functions that write a file to the path they get
+    """
+    from xbarsim.report.documents import document, json_text
+
+    parameters = {name: value for name, value in context.params.items() if name not in HIDDEN}
+    content = document(context.command_path.removeprefix("xbarsim "), parameters, results)
+    if as_json:
+        typer.echo(json_text(content))
+    else:
+        show(tables)
+    written = _write(out, content, figures or {}, files or {}) if out is not None else []
+    if written and not as_json:
+        typer.echo("wrote " + ", ".join(str(path) for path in written))
+
+
+def show(tables: Sequence[Table]) -> None:
+    """Print tables to standard output, in full width where it is not a terminal."""
+    from rich.console import Console
+
+    from xbarsim.report.tables import print_table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=110)
+    for table in tables:
+        print_table(table, console)
+
+
+def _write(
+    out: Path,
+    content: Mapping[str, Any],
+    figures: Mapping[str, Callable[[], Figure]],
+    files: Mapping[str, Write],
+) -> list[Path]:
+    from xbarsim.report.documents import json_text
+    from xbarsim.report.plots import save_figure
+
+    text = json_text(content) + "\n"
+    name = content["command"].replace(" ", "-") + ".json"
+    written = [write_bytes(text.encode(), out / name)]
+    written += [save_figure(draw(), out / name) for name, draw in figures.items()]
+    return written + [write(out / name) for name, write in files.items()]

@@ -1,0 +1,72 @@
+"""From command line values to the objects of a study, with progress where it takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from accel_models.reram.config import accelerator as accelerator_named
+from xbarsim.checks import check_choice
+from xbarsim.cli import output
+from xbarsim.detection.march.notation import MarchTest
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.sampling import mix_presets
+from xbarsim.studies.repair import Repair, RetrainSettings, repair_chip
+from xbarsim.studies.workbench import Workbench, build_workbench
+
+
+def workbench(
+    network: str,
+    accelerator: str,
+    cells: str,
+    *,
+    weights: Path | None,
+    seed: int,
+    images: int | None,
+) -> Workbench:
+    """A named network on a healthy chip; the digits network is trained here if it has no weights."""
+    config = accelerator_named(accelerator, cells=cells)
+    with output.progress(f"preparing {network}") as advance:
+        return build_workbench(network, config, weights=weights, seed=seed, images=images, on_batch=advance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultyChips:
+    """How many chips, their fault maps, and where the faults come from, in words."""
+
+    count: int
+    maps: Iterable[FaultMap]
+    words: str
+
+
+def faulty_chips(
+    bench: Workbench, files: list[Path] | None, *, rate: float, mix: str, chips: int, seed: int
+) -> FaultyChips:
+    """Fault maps from files if there are any, else drawn."""
+    if files:
+        maps = [FaultMap.load(path) for path in files]
+        return FaultyChips(count=len(files), maps=maps, words="faults from files")
+    check_choice("mix", mix, mix_presets())
+    drawn = bench.fault_maps(rate, mix_presets()[mix], chips=chips, seed=seed)
+    return FaultyChips(count=chips, maps=drawn, words=f"{100 * rate:g} % of the cells faulty, mix '{mix}'")
+
+
+def repair_chips(
+    bench: Workbench,
+    maps: Sequence[FaultMap],
+    *,
+    seed: int,
+    march: MarchTest,
+    settings: RetrainSettings,
+) -> tuple[list[Repair], list[bytes]]:
+    """Repair chips one after the other: the counts, and the files to send."""
+    repairs, updates = [], []
+    for trial, fault_map in enumerate(maps):
+        with output.progress(f"retraining chip {trial + 1} of {len(maps)}") as advance:
+            repair, update = repair_chip(
+                bench, fault_map, seed=seed, trial=trial, march=march, settings=settings, on_batch=advance
+            )
+        repairs.append(repair)
+        updates.append(update.to_bytes())
+    return repairs, updates
