@@ -68,7 +68,7 @@ def load_dataset(name: str, split: str = "train", *, limit: int | None = None) -
     check_choice("split", split, SPLITS)
     data = loaders[name](split)
     if limit is not None:
-        check_int("limit", limit, 1, 10**9)
+        check_int("number of images", limit, 1, 10**9)
         data = replace(data, images=data.images[:limit], labels=data.labels[:limit])
     if len(data.images) == 0:
         raise InputError(f"data set {name}", "at least one image", "none")

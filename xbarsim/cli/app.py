@@ -16,7 +16,6 @@ from xbarsim.cli import accelerators, demo, detect, faults, march, networks, ret
 
 app = typer.Typer(
     name="xbarsim",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -28,10 +27,13 @@ app.add_typer(march.app, name="march")
 
 
 @app.callback(invoke_without_command=True)
-def version_option(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+def top_level(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+) -> None:
     """Neural networks on imperfect accelerators: what faults do, how to find them, how to survive them."""
-    if version:
-        typer.echo(__version__)
+    if version or context.invoked_subcommand is None:
+        typer.echo(__version__ if version else context.get_help())
         raise typer.Exit
 
 
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         sys.exit(_fail(str(error)))
     except typer.TyperException as error:
-        sys.exit(_fail(f"command line: {error.format_message()} See 'xbarsim --help'."))
+        sys.exit(_fail(f"command line: {error.format_message().rstrip('.')}; see 'xbarsim --help'"))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xbarsim.faults.sampling import FaultMix
     from xbarsim.report.tables import Table
 
-app = typer.Typer(help="Fault maps: sample, show, draw.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Fault maps: sample, show, draw.", rich_markup_mode=None)
 MapFile = Annotated[Path, typer.Argument(help="A fault map file.")]
 SHOWN = 20
 

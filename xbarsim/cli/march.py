@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xbarsim.faults.cell_map import CellGeometry, FaultMap, FaultMapDifference
     from xbarsim.report.tables import Table
 
-app = typer.Typer(help="March tests: run, coverage, list.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="March tests: run, coverage, list.", rich_markup_mode=None)
 
 
 @app.command()
@@ -92,7 +92,7 @@ def run(
             "latency_ns": latency,
         },
         [
-            _diagnosis_table(wanted, truth, found, difference),
+            _diagnosis_table(wanted, truth, found, difference, bool(placed)),
             _latency_table(latency, found.operations, restore),
         ],
         as_json=as_json,
@@ -197,18 +197,23 @@ def _latencies(
 
 
 def _diagnosis_table(
-    test: MarchTest, truth: FaultMap, found: ChipDiagnosis, difference: FaultMapDifference
+    test: MarchTest,
+    truth: FaultMap,
+    found: ChipDiagnosis,
+    difference: FaultMapDifference,
+    more_injected: bool,
 ) -> Table:
     from xbarsim.report.tables import Table
 
     stuck = truth.permanent.as_stuck_levels().counts
+    hint = " A cell that cannot change reads the same as a stuck one." if more_injected else ""
     return Table(
         title=f"{test.name} on {truth.geometry}",
         columns=("kind", "injected", "diagnosed"),
         rows=tuple((kind, str(n), str(found.fault_map.counts[kind])) for kind, n in stuck.items() if n),
         note=f"The diagnosed map is {'exactly' if difference.exact else 'NOT'} the injected one"
         f" ({difference.equal} equal, {difference.different} different, {difference.missing} missing, "
-        f"{difference.extra} extra); {len(found.other_cells)} cells mismatched in another way.",
+        f"{difference.extra} extra); {len(found.other_cells)} cells mismatched in another way.{hint}",
     )
 
 

@@ -164,7 +164,7 @@ class AvgPool(Node):
 
     def _counts(self, axis: int, size: int) -> IntArray:
         w = self.window
-        (low, high), positions = w.padding[axis], w.positions(size, size)[axis]
+        (low, high), positions = w.padding[axis], w.count(axis, size)
         start = np.arange(positions) * w.stride[axis] - low
         end = np.minimum(start + w.kernel[axis], size + high)
         if self.count_padding:

@@ -33,7 +33,7 @@ class Window:
 
     def positions(self, height: int, width: int) -> Pair:
         """How many windows fit, down and across."""
-        return self._count(0, height), self._count(1, width)
+        return self.count(0, height), self.count(1, width)
 
     def pads(self, height: int, width: int) -> tuple[Pair, Pair]:
         """((top, bottom), (left, right)) cells to add, windows that hang over the end included."""
@@ -50,7 +50,8 @@ class Window:
         (sh, sw), (dh, dw) = self.stride, self.dilation
         return view[:, :, ::sh, ::sw, ::dh, ::dw][:, :, :down, :across]
 
-    def _count(self, axis: int, size: int) -> int:
+    def count(self, axis: int, size: int) -> int:
+        """How many windows fit along one axis (0 down, 1 across) of `size` cells."""
         free = size + sum(self.padding[axis]) - self.reach[axis]
         if free < 0:
             raise InputError("window", f"an input of at least {self.reach[axis]}", size)
@@ -61,7 +62,7 @@ class Window:
         return count - 1 if last_start >= size + self.padding[axis][0] else count
 
     def _overhang(self, axis: int, size: int) -> int:
-        end = (self._count(axis, size) - 1) * self.stride[axis] + self.reach[axis]
+        end = (self.count(axis, size) - 1) * self.stride[axis] + self.reach[axis]
         return max(0, end - size - sum(self.padding[axis]))
 
 

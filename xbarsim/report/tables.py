@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
+
+NUMERIC = (*"0123456789-<>", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +17,7 @@ class Table:
 
     Attributes
     ----------
-    columns : headings; the first column is left-aligned, the others to the right
+    columns : headings; columns of numbers are aligned to the right
     rows : as many cells as columns each
     note : one or two sentences below
     """
@@ -29,9 +32,10 @@ def print_table(table: Table, console: Console) -> None:
     """Draw a table on a console."""
     drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, heading in enumerate(table.columns):
-        drawn.add_column(heading, justify="right" if place else "left", overflow="fold")
+        numbers = all(row[place][:1] in NUMERIC for row in table.rows)
+        drawn.add_column(Text(heading), justify="right" if numbers else "left", overflow="fold")
     for row in table.rows:
-        drawn.add_row(*(cell.replace("[", r"\[") for cell in row))
+        drawn.add_row(*map(Text, row))
     console.print(table.title, style="bold", markup=False, highlight=False)
     console.print(drawn)
     if table.note:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xbarsim.checks import check_int, check_positive
 from xbarsim.detection.march.chip import march_chip
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultMap
@@ -23,6 +24,12 @@ class RetrainSettings:
     epochs: int = 1
     learning_rate: float = 1e-3
     images: int | None = None
+
+    def __post_init__(self) -> None:
+        check_int("epochs", self.epochs, 0, 10**6)
+        check_positive("learning rate", self.learning_rate)
+        if self.images is not None:
+            check_int("training images", self.images, 1, 10**9)
 
 
 @dataclass(frozen=True, kw_only=True)

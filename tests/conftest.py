@@ -1,0 +1,31 @@
+"""Shared fixtures: the digits network on a healthy chip, and data sets that need files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from accel_models.reram.config import accelerator
+from networks.checkpoints import save_checkpoint
+from xbarsim.studies.workbench import build_workbench
+
+
+@pytest.fixture(scope="session")
+def bench():
+    """The trained digits network on an ISAAC chip."""
+    return build_workbench("digits-mlp", accelerator("isaac"), seed=1)
+
+
+@pytest.fixture(scope="session")
+def digits_weights(bench, tmp_path_factory):
+    """A checkpoint of that network."""
+    return save_checkpoint(tmp_path_factory.mktemp("weights") / "digits.safetensors", bench.module, {})
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder with MNIST and the others, or a skip that says why."""
+    folder = os.environ.get("XBARSIM_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("XBARSIM_DATA does not name a folder with the data sets")
+    return Path(folder)

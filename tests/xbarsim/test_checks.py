@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from xbarsim.checks import InputError, check_choice, check_int, check_positive, check_rate, write_atomically
+
+
+def test_error_says_where_expected_got_and_remedy_in_one_line():
+    error = InputError("AdcConfig.bits", "1..24", "forty\nbits", "choose fewer")
+    assert str(error) == "AdcConfig.bits: expected 1..24, got forty bits; choose fewer"
+
+
+@pytest.mark.parametrize("value", [0, 6, 2.0, True, "3", None, np.float32(2)])
+def test_check_int_refuses_what_is_not_an_integer_in_range(value):
+    with pytest.raises(InputError, match="an integer in 1"):
+        check_int("x", value, 1, 5)
+
+
+def test_check_int_accepts_numpy_integers():
+    assert check_int("x", np.uint8(5), 1, 5) == 5
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.2, float("nan"), "0.5"])
+def test_check_rate_refuses_what_is_not_a_probability(value):
+    with pytest.raises(InputError, match="a number in 0"):
+        check_rate("rate", value)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan")])
+def test_check_positive_refuses_zero_negative_and_not_finite(value):
+    with pytest.raises(InputError, match="finite number above 0"):
+        check_positive("x", value)
+
+
+def test_check_choice_names_the_choices():
+    with pytest.raises(InputError, match="one of a, b, got 'c'"):
+        check_choice("x", "c", ("b", "a"))
+
+
+def test_failed_write_leaves_the_earlier_file_and_no_litter(tmp_path):
+    path = tmp_path / "result.txt"
+    path.write_text("earlier")
+
+    def fail(temporary):
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match="No space left on device"):
+        write_atomically(path, fail)
+    assert path.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_makes_missing_folders(tmp_path):
+    path = write_atomically(tmp_path / "a" / "b.txt", lambda temporary: temporary.write_text("new"))
+    assert path.read_text() == "new"
