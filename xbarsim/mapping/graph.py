@@ -95,6 +95,8 @@ class IntegerGraph:
             raise InputError("images", f"shape (N, {', '.join(map(str, self.input_shape))})", f"{x.shape}")
         if len(x) == 0:
             raise InputError("images", "at least one image", "an empty set")
+        if x.dtype.kind not in "fiub":
+            raise InputError("images", "real numbers", str(x.dtype))
         if not np.isfinite(x).all():
             raise InputError("images", "finite values", "NaN or infinity")
         source = self.nodes[0]

@@ -189,6 +189,8 @@ def _translate(builder: Builder, node: fx.Node, sample: torch.Tensor) -> None:
 
 
 def _calibration_images(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    if isinstance(images, np.ndarray) and images.dtype.kind not in "fiub":
+        raise InputError("calibration images", "real numbers", str(images.dtype))
     sample = torch.as_tensor(images)
     if sample.ndim < 2 or len(sample) == 0:
         raise InputError("calibration images", "shape (N, ...) with N >= 1", str(tuple(sample.shape)))

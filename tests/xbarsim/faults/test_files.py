@@ -59,7 +59,7 @@ def test_well_made_content_loads(tmp_path):
 def test_damaged_or_foreign_file_gets_one_line(tmp_path, bad):
     path = tmp_path / "map.safetensors"
     path.write_bytes(bad)
-    with pytest.raises(InputError, match=r"fault map .*map\.safetensors: expected .*; make one with") as caught:
+    with pytest.raises(InputError, match=r"fault map .*map\.safetensors: expected .*; make one") as caught:
         FaultMap.load(path)
     assert "\n" not in str(caught.value)
 

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from accel_models.reram.chip import program
+from accel_models.reram.config import accelerator, accelerator_presets
+from tests.reference import bit_serial_product
+from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
+from xbarsim.checks import InputError
+from xbarsim.crossbar.config import AdcConfig
+from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_rate
+from xbarsim.studies.workbench import program_module
+from xbarsim.torch_bridge.quantize import quantize
+
+ALL_KINDS = FaultMix(stuck_hrs=1, stuck_lrs=1, stuck_at=1, flip=1, step=1)
+
+
+@pytest.fixture(scope="module")
+def module():
+    torch.manual_seed(0)
+    return Residual().eval()
+
+
+def faults(chip, rate=0.02, mix=ALL_KINDS, seed=0):
+    return sample_by_rate(chip.geometry, rate, mix=mix, rng=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", accelerator_presets())
+def test_healthy_chip_equals_the_integer_graph(module, name):
+    chip = program_module(module, IMAGES, accelerator(name))
+    assert (chip.run(IMAGES)[0] == chip.graph.run(IMAGES)).all()
+
+
+@pytest.mark.parametrize("name", accelerator_presets())
+@pytest.mark.parametrize("adc_bits", [5, 9])
+def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
+    """A small network layer by layer through the reference, with faults of every kind and a narrow ADC."""
+    from dataclasses import replace
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    config = accelerator(name)
+    config = replace(config, array=replace(config.array, rows=20, adc=AdcConfig(bits=adc_bits)))
+    healthy = program_module(net, IMAGES, config)
+    chip = healthy.inject(faults(healthy, 0.05))
+    in_cells = {place.layer: place for place in chip.placement.matrices}
+    form = config.array.format
+
+    def slow(layer, group, rows):
+        place = in_cells[layer.name]
+        per_array = config.array.columns // form.digits
+        named = {}
+        for array, row, column, kind, value in chip.fault_map:
+            index = array - place.first
+            block, across = divmod(index, place.column_blocks)
+            k = block * config.array.rows + row
+            m, digit = across * per_array + column // form.digits, column % form.digits
+            if 0 <= index < place.arrays and k < place.inputs and m < place.outputs:
+                named[k, m, digit] = (kind, value)
+        return bit_serial_product(layer.weights[group], rows, config.array, layer.input_signed, named)
+
+    assert (chip.run(IMAGES[:2])[0] == chip.graph.run(IMAGES[:2], multiply=slow)).all()
+
+
+def test_refresh_leaves_the_stuck_cells(module):
+    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    chip = healthy.inject(faults(healthy))
+    fresh = chip.refresh()
+    assert fresh.fault_map == chip.fault_map.permanent
+    assert (fresh.run(IMAGES)[0] == healthy.inject(chip.fault_map.permanent).run(IMAGES)[0]).all()
+    assert fresh.write_cost.cell_writes == chip.placement.used_cells
+
+
+def test_soft_faults_alone_are_cured_by_refresh(module):
+    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    chip = healthy.inject(faults(healthy, mix=mix_presets()["flip"]))
+    assert (chip.run(IMAGES)[0] != healthy.run(IMAGES)[0]).any()
+    assert (chip.refresh().run(IMAGES)[0] == healthy.run(IMAGES)[0]).all()
+
+
+def test_update_equals_a_new_chip_where_columns_keep_their_inversion(module):
+    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    layer = healthy.graph.layers[0]
+    from dataclasses import replace
+
+    weights = layer.weights.copy()
+    weights[0, :3, :2] += 1
+    graph = healthy.graph.with_layers([replace(layer, weights=weights)])
+    updated = healthy.update(graph)
+    assert (updated.run(IMAGES)[0] == graph.run(IMAGES)).all()
+    assert 6 <= updated.write_cost.cell_writes <= 6 * 8
+    assert (updated.array_levels() != healthy.array_levels()).sum() == updated.write_cost.cell_writes
+
+
+def test_update_cures_soft_faults_only_in_the_cells_it_writes(module):
+    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    chip = healthy.inject(faults(healthy, mix=mix_presets()["flip"]))
+    same = chip.update(chip.graph)
+    assert same.fault_map == chip.fault_map
+    assert same.write_cost.cell_writes == 0
+    assert same.write_cost.latency_ns == 0
+
+
+def test_update_with_another_network_is_refused(module):
+    chip = program_module(module, IMAGES, accelerator("isaac"))
+    other = quantize(nn.Sequential(nn.Flatten(), nn.Linear(432, 4)), IMAGES)
+    with pytest.raises(InputError, match="program it into a new chip"):
+        chip.update(other)
+
+
+def test_fault_map_of_another_chip_is_refused(module):
+    chip = program_module(module, IMAGES, accelerator("isaac"))
+    with pytest.raises(InputError, match="fault map"):
+        chip.inject(FaultMap.of(CellGeometry(arrays=99)))
+
+
+def test_faults_add_up_over_injections(module):
+    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    a, b = faults(healthy, seed=1), faults(healthy, seed=2)
+    twice, once = healthy.inject(a).inject(b), healthy.inject(a.merge(b))
+    assert twice.fault_map == once.fault_map
+    assert (twice.run(IMAGES)[0] == once.run(IMAGES)[0]).all()
+    assert len(healthy.fault_map) == 0
+
+
+def test_batch_size_does_not_change_the_answer(module):
+    chip = program_module(module, IMAGES, accelerator("isaac"))
+    chip = chip.inject(faults(chip))
+    assert (chip.run(IMAGES, batch_size=7)[0] == chip.run(IMAGES)[0]).all()
+
+
+def test_graph_that_does_not_fit_is_refused(module):
+    from dataclasses import replace
+
+    graph = quantize(module, IMAGES)
+    config = accelerator("isaac")
+    with pytest.raises(InputError, match="at most 2 arrays"):
+        program(graph, replace(config, arrays=2))
+    narrow = replace(config, array=replace(config.array, input_bits=8))
+    with pytest.raises(InputError, match="activation_bits"):
+        program(graph, narrow)
+    with pytest.raises(InputError, match="integers in"):
+        program(
+            graph,
+            replace(config, array=replace(config.array, format=replace(config.array.format, weight_bits=8))),
+        )
+
+
+def test_cost_counts_products_and_writes(module):
+    chip = program_module(module, IMAGES, accelerator("isaac", cells="pipelayer"))
+    one, many = chip.run_cost(1), chip.run_cost(10)
+    assert many.energy_pJ == pytest.approx(10 * one.energy_pJ)
+    assert one.latency_ns < many.latency_ns < 10 * one.latency_ns
+    assert chip.write_cost.energy_pJ == pytest.approx(3910 * chip.placement.used_cells)
+    assert chip.write_cost.latency_ns == pytest.approx(128 * 50.88)
+    assert np.isnan(program_module(module, IMAGES, accelerator("isaac", cells="puma")).write_cost.energy_pJ)

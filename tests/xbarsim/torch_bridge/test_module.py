@@ -1,0 +1,105 @@
+"""The torch layers equal the simulated chip, and their gradient passes straight through."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from accel_models.reram.config import accelerator, accelerator_presets
+from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
+from xbarsim.checks import InputError
+from xbarsim.faults.sampling import FaultMix, sample_by_rate
+from xbarsim.studies.workbench import program_module
+from xbarsim.torch_bridge.layers import FixedPoint
+from xbarsim.torch_bridge.module import ChipModule
+
+STUCK = FaultMix(stuck_hrs=1.2, stuck_lrs=1, stuck_at=0.5)
+
+
+@pytest.fixture(scope="module")
+def module():
+    torch.manual_seed(1)
+    made = Residual()
+    with torch.no_grad():
+        for _ in range(10):
+            made(torch.tensor(IMAGES))
+    return made.eval()
+
+
+def faulty_chip(module, name, rate=0.02):
+    chip = program_module(module, IMAGES, accelerator(name))
+    return chip.inject(sample_by_rate(chip.geometry, rate, mix=STUCK, rng=np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("name", accelerator_presets())
+def test_float64_module_equals_the_chip_bit_for_bit_where_nothing_clips(module, name):
+    chip = faulty_chip(module, name)
+    assert all(share == 1.0 for share in chip.proven_shares().values())
+    bridge = ChipModule(chip.graph, chip.config.array.format, chip.training_masks(), dtype=torch.float64)
+    with torch.no_grad():
+        found = bridge(torch.tensor(IMAGES, dtype=torch.float64)).numpy()
+    logits, _ = chip.run(IMAGES)
+    assert (found == logits).all()
+    assert (logits != chip.graph.run(IMAGES)).any()
+
+
+def test_float32_module_is_close_to_the_chip(module):
+    chip = faulty_chip(module, "isaac")
+    bridge = ChipModule(chip.graph, chip.config.array.format, chip.training_masks())
+    with torch.no_grad():
+        found = bridge(torch.tensor(IMAGES)).numpy()
+    logits, _ = chip.run(IMAGES)
+    assert np.abs(found - logits).max() < 1e-3 * np.abs(logits).max()
+
+
+def test_gradient_passes_straight_through_rounding_and_faults(module):
+    """The gradient of a linear layer is that of a plain layer with the effective weights."""
+    chip = faulty_chip(nn.Sequential(nn.Flatten(), nn.Linear(432, 4)), "isaac", 0.05)
+    bridge = ChipModule(chip.graph, chip.config.array.format, chip.training_masks(), dtype=torch.float64)
+    layer = bridge.layer("1")
+    x = torch.tensor(IMAGES, dtype=torch.float64)
+    (bridge(x) ** 2).sum().backward()
+    plain = nn.Linear(432, 4).double()
+    with torch.no_grad():
+        plain.weight.copy_(layer.effective_weight())
+        plain.bias.copy_(layer.quantized_bias())
+        assert not torch.equal(plain.weight, layer.weight)
+    fraction = chip.graph.nodes[0].fraction
+    on_grid = torch.floor(x * 2.0**fraction + 0.5) * 2.0**-fraction
+    (plain(on_grid.flatten(1)) ** 2).sum().backward()
+    assert torch.allclose(layer.weight.grad, plain.weight.grad, rtol=1e-12)
+    assert torch.allclose(layer.bias.grad, plain.bias.grad, rtol=1e-12)
+
+
+def test_gradient_of_fixed_point_is_zero_where_it_saturates():
+    x = torch.tensor([-3.0, -0.3, 0.3, 3.0], requires_grad=True)
+    y = FixedPoint.apply(x, 2, -4, 3)
+    y.sum().backward()
+    assert y.tolist() == [-1.0, -0.25, 0.25, 0.75]
+    assert x.grad.tolist() == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_projection_puts_the_stuck_bits_into_the_weights(module):
+    chip = faulty_chip(module, "isaac")
+    bridge = ChipModule(chip.graph, chip.config.array.format, chip.training_masks())
+    bridge.project()
+    projected = bridge.to_graph()
+    written = chip.update(projected)
+    for layer in projected.layers:
+        for group in range(layer.groups):
+            assert (written.matrices[layer.name, group].effective == layer.weights[group]).all()
+    assert (written.run(IMAGES)[0] == projected.run(IMAGES)).all()
+
+
+def test_untrained_module_gives_back_its_graph(module):
+    chip = faulty_chip(module, "isaac-slc")
+    back = ChipModule(chip.graph, chip.config.array.format, dtype=torch.float64).to_graph()
+    for before, after in zip(chip.graph.layers, back.layers, strict=True):
+        assert (before.weights == after.weights).all()
+        assert (before.bias == after.bias).all()
+
+
+def test_unknown_layer_is_refused(module):
+    chip = faulty_chip(module, "isaac")
+    with pytest.raises(InputError, match="layer"):
+        ChipModule(chip.graph, chip.config.array.format).layer("fc9")
