@@ -99,3 +99,121 @@ def faulty_level(level: int, fault: tuple[str, int] | None, top: int) -> int:
         moved = level + value
         return moved if 0 <= moved <= top else level - value
     return {"stuck_hrs": 0, "stuck_lrs": top, "stuck_at": value}[kind]
+
+
+class MarchMemory:
+    """A memory with faults, one cell, one operation at a time; see `march_reference`."""
+
+    def __init__(self, state, faults, stuck, top, coins):
+        self.state, self.faults, self.stuck, self.top = list(state), list(faults), dict(stuck), top
+        self.coins, self.tossed = list(coins), 0
+        self.counter = [0] * len(self.faults)
+        for cell, level in self.stuck.items():
+            self.state[cell] = level
+        for cell in range(len(self.state)):
+            self.settle(cell)
+
+    def level(self, symbol):
+        """A primitive's 0 and 1 are the lowest and the highest level."""
+        return symbol * self.top if symbol > 0 else symbol
+
+    def put(self, cell, level):
+        if cell not in self.stuck:
+            self.state[cell] = level
+
+    def access(self, cell, kind, level):
+        """Apply ('r', expected) or ('w', level) to one cell; returns what a read gives."""
+        before = self.state[cell]
+        after, value = (level if kind == "w" else before), before
+        for number, fault in enumerate(self.faults):
+            if fault.victim == cell:
+                after, value = self.as_victim(
+                    number, fault.primitive, fault.aggressor, kind, level, before, after, value
+                )
+        self.put(cell, after)
+        for fault in self.faults:
+            if fault.aggressor == cell:
+                self.as_aggressor(fault.primitive, fault.victim, kind, level, before)
+        self.settle(cell)
+        return self.stuck.get(cell, value)
+
+    def as_victim(self, number, p, aggressor, kind, level, before, after, value):
+        here = before == self.level(p.v_state)
+        if p.kind == 0:
+            sensitised = {0: "r", 1: "w", -1: ""}[p.v_op] == kind and here
+            sensitised = sensitised and (kind == "r" or level == self.level(p.v_level))
+            if aggressor is not None:
+                sensitised = sensitised and p.a_op == -1 and self.state[aggressor] == self.level(p.a_state)
+            if sensitised:
+                after = self.level(p.faulty)
+                value = self.level(p.read) if kind == "r" else value
+        same = kind == "w" and here and level == before
+        if p.kind == 1 and kind == "w":
+            if self.counter[number] and here and not same:
+                after = before
+            self.counter[number] = int(same)
+        if p.kind in (2, 3):
+            counts = same if p.kind == 2 else kind == "r" and here
+            self.counter[number] = self.counter[number] + 1 if counts else 0
+            if self.counter[number] == p.count:
+                after, self.counter[number] = self.top - before, 0
+        if p.kind == 4 and kind == "w":
+            self.counter[number] = int(level == self.level(p.v_state))
+        elif p.kind == 4 and self.counter[number] and self.coins:
+            value = self.top * bool(self.coins[self.tossed % len(self.coins)])
+            self.tossed += 1
+        return after, value
+
+    def as_aggressor(self, p, victim, kind, level, before):
+        if p.kind != 0 or {0: "r", 1: "w"}.get(p.a_op) != kind or before != self.level(p.a_state):
+            return
+        if kind == "w" and level != self.level(p.a_level):
+            return
+        if p.v_state == -1 or self.state[victim] == self.level(p.v_state):
+            self.put(victim, self.top - self.state[victim] if p.faulty == -2 else self.level(p.faulty))
+
+    def settle(self, cell):
+        """State faults act whenever their victim or aggressor was touched."""
+        for fault in self.faults:
+            p = fault.primitive
+            if p.kind == 0 and p.v_op == -1 and p.a_op == -1 and cell in (fault.victim, fault.aggressor):
+                held = fault.aggressor is None or self.state[fault.aggressor] == self.level(p.a_state)
+                if held and self.state[fault.victim] == self.level(p.v_state):
+                    self.put(fault.victim, self.level(p.faulty))
+
+    def operate(self, address, kind, level):
+        """One operation through the address decoder with its faults."""
+        for fault in self.faults:
+            if fault.primitive.kind == 5 and fault.victim == address:
+                wiring, other = fault.primitive.count, fault.aggressor
+                if wiring in (0, 1):
+                    return self.top * wiring
+                if wiring == 2:
+                    return self.access(other, kind, level)
+                both = [self.access(address, kind, level), self.access(other, kind, level)]
+                return min(both) if wiring == 3 else max(both)
+        return self.access(address, kind, level)
+
+
+def march_reference(elements, state, faults=(), stuck=(), top=1, coins=()):
+    """A March test, slowly: by address, which reads mismatched, and all levels read.
+
+    `elements` are (descending, [(kind, level), ...]); `stuck` pairs of cell and level.
+    """
+    memory = MarchMemory(state, faults, stuck, top, coins)
+    mismatches = [set() for _ in state]
+    seen = [[] for _ in state]
+    reads_before = 0
+    for descending, operations in elements:
+        addresses = range(len(state) - 1, -1, -1) if descending else range(len(state))
+        for address in addresses:
+            read = reads_before
+            for kind, level in operations:
+                value = memory.operate(address, kind, level)
+                if kind == "r":
+                    seen[address].append(value)
+                    if value != level:
+                        mismatches[address].add(read)
+                    read += 1
+        reads_before += sum(kind == "r" for kind, _ in operations)
+    return mismatches, seen

@@ -9,6 +9,7 @@ from xbarsim.checks import check_int, check_positive
 from xbarsim.detection.march.chip import march_chip
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.mapping.graph import IntegerGraph
 from xbarsim.rng import stream
 from xbarsim.studies.workbench import Workbench, hits
 from xbarsim.training.masking import retrain
@@ -102,7 +103,7 @@ def repair_chip(
         hits_faulty=right[0],
         hits_retrained=right[1],
         hits_ternary=right[2],
-        changed_weights=updates[0].changed_weights,
+        changed_weights=_changed(result.start, result.graph),
         weights=weights,
         update_bytes=len(updates[0].to_bytes()),
         ternary_bytes=len(updates[1].to_bytes()),
@@ -110,3 +111,7 @@ def repair_chip(
         cell_writes=chips[1].write_cost.cell_writes,
     )
     return repair, updates[0]
+
+
+def _changed(old: IntegerGraph, new: IntegerGraph) -> int:
+    return sum(int((a.weights != b.weights).sum()) for a, b in zip(old.layers, new.layers, strict=True))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from xbarsim.checks import InputError, check_choice, check_int, check_positive
 
 Array = np.ndarray | torch.Tensor
+MAX_LEARNING_RATE = 1e3
 
 
 def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -57,7 +58,8 @@ def fit(
     """
     check_int("epochs", epochs, 0, 10**6)
     check_int("batch_size", batch_size, 1, 10**6)
-    check_positive("learning_rate", learning_rate)
+    if check_positive("learning_rate", learning_rate) > MAX_LEARNING_RATE:
+        raise InputError("learning_rate", f"at most {MAX_LEARNING_RATE:g}", learning_rate, "try 1e-3")
     dtype = next(module.parameters()).dtype
     x, y = torch.as_tensor(images).to(device, dtype), torch.as_tensor(labels).to(device)
     if len(x) == 0 or len(x) != len(y):

@@ -1,7 +1,7 @@
 """What the cloud sends to a chip after retraining: the changed weights only, exact or ternary.
 
 Exact: position and new value of every changed weight; positions are a list, or a bit for every weight of
-the layer where that is shorter. Ternary: one sign a changed weight and one scale a
+the layer, or a layer is sent whole, whichever is shortest. Ternary: one sign a changed weight and one scale a
 layer, in the spirit of TernGrad (rramedy.txt, reference 22), but without its random rounding: changes below
 0.7 times a layer's mean change are not sent, the others become plus or minus their mean (the threshold of
 Ternary Weight Networks). Biases are digital; a layer's are sent exactly if one of them changed.
@@ -32,7 +32,7 @@ PARTS = ("at", "map", "value", "sign", "scale", "bias")
 
 @dataclass(frozen=True, eq=False)
 class WeightUpdate:
-    """Columns by layer: `at` or `map` with `value`, or with `sign` and `scale`; and `bias`."""
+    """Columns by layer: `value` (of all weights, or at `at` or `map`) or `sign` and `scale`; and `bias`."""
 
     columns: Mapping[str, np.ndarray]
 
@@ -68,13 +68,6 @@ class WeightUpdate:
             got = f"{len(content)} bytes ({error})"
             raise InputError("weight update", "a safetensors file", got, REMEDY) from error
 
-    @property
-    def changed_weights(self) -> int:
-        """How many weights it changes."""
-        listed = sum(len(c) for name, c in self.columns.items() if name.endswith(".at"))
-        mapped = (c for name, c in self.columns.items() if name.endswith(".map"))
-        return listed + sum(int(np.bitwise_count(c).sum()) for c in mapped)
-
     def apply(self, graph: IntegerGraph, *, low: int, high: int) -> IntegerGraph:
         """The network after the update; weights saturate at `low` and `high`.
 
@@ -94,23 +87,34 @@ class WeightUpdate:
 
 
 def _layer_columns(old: MatMul, new: MatMul, ternary: bool) -> dict[str, np.ndarray]:
-    delta = (new.weights - old.weights).reshape(-1)
-    columns: dict[str, np.ndarray] = {}
-    at = np.flatnonzero(delta)
-    if ternary and len(at):
-        size = np.abs(delta[at])
-        at = at[size >= TERNARY_THRESHOLD * size.mean()]
-        columns[f"{old.name}.sign"] = np.packbits(delta[at] > 0)
-        columns[f"{old.name}.scale"] = np.array([np.abs(delta[at]).mean()], np.float32)
-    elif len(at):
-        columns[f"{old.name}.value"] = new.weights.reshape(-1)[at].astype(np.int16)
-    if len(at) * 32 > len(delta):
-        columns[f"{old.name}.map"] = np.packbits(np.isin(np.arange(len(delta)), at))
-    elif len(at):
-        columns[f"{old.name}.at"] = at.astype(np.uint32)
+    before, after = old.weights.reshape(-1), new.weights.reshape(-1)
+    columns = _ternary(after - before) if ternary else _exact(after, before != after)
     if (new.bias != old.bias).any():
-        columns[f"{old.name}.bias"] = new.bias
-    return columns
+        columns["bias"] = new.bias
+    return {f"{old.name}.{part}": column for part, column in columns.items()}
+
+
+def _exact(weights: np.ndarray, changed: np.ndarray) -> dict[str, np.ndarray]:
+    if not changed.any():
+        return {}
+    if changed.sum() > len(weights) * 15 // 16:
+        return {"value": weights.astype(np.int16)}
+    return {"value": weights[changed].astype(np.int16)} | _where(changed)
+
+
+def _ternary(delta: np.ndarray) -> dict[str, np.ndarray]:
+    size = np.abs(delta)
+    if not size.any():
+        return {}
+    sent = size >= max(1.0, TERNARY_THRESHOLD * size[size > 0].mean())
+    scale = np.array([size[sent].mean()], np.float32)
+    signs = np.packbits(delta[sent] > 0)
+    return {"sign": signs, "scale": scale, **_where(sent)}
+
+
+def _where(chosen: np.ndarray) -> dict[str, np.ndarray]:
+    at = np.flatnonzero(chosen)
+    return {"map": np.packbits(chosen)} if len(at) * 32 > len(chosen) else {"at": at.astype(np.uint32)}
 
 
 def _apply_to(layer: MatMul, columns: Mapping[str, np.ndarray], low: int, high: int) -> MatMul:
@@ -119,7 +123,7 @@ def _apply_to(layer: MatMul, columns: Mapping[str, np.ndarray], low: int, high: 
     if f"{name}.sign" in columns:
         packed = _column(columns, f"{name}.sign", np.uint8, -(-len(at) // 8))
         signs = np.unpackbits(packed, count=len(at)).astype(np.int64) * 2 - 1
-        step = int(np.rint(_column(columns, f"{name}.scale", np.float32, 1)[0]))
+        step = int(np.clip(np.rint(_column(columns, f"{name}.scale", np.float32, 1)[0]), 0, high - low))
         weights[at] = np.clip(weights[at] + signs * step, low, high)
     elif len(at):
         values = _column(columns, f"{name}.value", np.int16, len(at))
@@ -135,7 +139,7 @@ def _positions(columns: Mapping[str, np.ndarray], name: str, size: int) -> np.nd
         return np.flatnonzero(np.unpackbits(packed, count=size))
     if f"{name}.at" in columns:
         return _listed(columns, f"{name}.at", size)
-    return np.zeros(0, np.int64)
+    return np.arange(size if f"{name}.value" in columns else 0)
 
 
 def _listed(columns: Mapping[str, np.ndarray], key: str, size: int) -> np.ndarray:

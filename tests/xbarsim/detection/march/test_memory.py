@@ -1,0 +1,118 @@
+"""The compiled March engine agrees with the slow reference in every read."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.reference import march_reference
+from xbarsim.checks import InputError
+from xbarsim.detection.march.algorithms import march_test
+from xbarsim.detection.march.memory import PlacedFault, run_march
+from xbarsim.detection.march.notation import parse_march
+from xbarsim.detection.march.primitives import (
+    parse_primitive,
+    primitive_classes,
+    read_disturb,
+    stuck_at,
+    undefined_state,
+)
+
+PRIMITIVES = [p for members in primitive_classes().values() for p in members]
+PRIMITIVES += [read_disturb(1, 3), read_disturb(0, 2), undefined_state(0), undefined_state(1)]
+
+
+@st.composite
+def march_texts(draw):
+    operation = st.sampled_from(["r0", "r1", "w0", "w1"])
+    element = st.tuples(st.sampled_from("^v"), st.lists(operation, min_size=1, max_size=5))
+    elements = draw(st.lists(element, min_size=1, max_size=6))
+    return parse_march("; ".join(f"{o}({','.join(ops)})" for o, ops in [*elements, ("^", ["r0"])]))
+
+
+@settings(max_examples=400, deadline=None)
+@given(test=march_texts(), top=st.sampled_from([1, 3]), seed=st.integers(0, 2**32 - 1))
+def test_engine_matches_reference(test, top, seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 7))
+    state = rng.integers(0, top, n, endpoint=True)
+    faults = []
+    for index in rng.integers(0, len(PRIMITIVES), int(rng.integers(0, 4))):
+        victim, aggressor = (int(c) for c in rng.choice(n, 2, replace=False))
+        p = PRIMITIVES[index]
+        faults.append(PlacedFault(primitive=p, victim=victim, aggressor=aggressor if p.coupled else None))
+    where = rng.choice(n, int(rng.integers(0, 2)), replace=False)
+    levels = rng.integers(0, top, len(where), endpoint=True)
+    coins = rng.integers(0, 2, 11)
+    found = run_march(
+        test, state, levels=top + 1, faults=faults, stuck=(where, levels), either="up", coins=coins
+    )
+    elements = [(e.order == "⇓", [(op.kind, op.level * top) for op in e.operations]) for e in test.elements]
+    stuck = zip(where.tolist(), levels.tolist(), strict=True)
+    mismatches, seen = march_reference(elements, state.tolist(), faults, stuck, top, coins)
+    syndrome = [{b for b in range(64) if int(word) >> b & 1} for word in found.syndrome]
+    assert syndrome == mismatches
+    assert found.lowest_read.tolist() == [min(v) for v in seen]
+    assert found.highest_read.tolist() == [max(v) for v in seen]
+    assert found.operations == n * len(test.operations)
+
+
+def test_healthy_memory_raises_nothing_in_either_order():
+    result = run_march(march_test("March SS"), np.random.default_rng(0).integers(0, 4, 100), levels=4)
+    assert not result.detected
+
+
+def test_open_order_reports_the_worse_of_both():
+    """An idempotent coupling that only one order of a ⇕ element finds is not found for sure."""
+    test = parse_march("|w0; |(r0,w1)")
+    fault = [PlacedFault(primitive=parse_primitive("<0w1;0/1/->"), victim=2, aggressor=1)]
+    found = {
+        e: run_march(test, [0, 0, 0, 0], faults=fault, either=e).detected for e in ("up", "down", "worst")
+    }
+    assert found == {"up": True, "down": False, "worst": False}
+
+
+def test_undefined_state_is_missed_with_the_probability_of_its_coins():
+    """A read of an undefined state is random: k reads find it with probability 1 - 2**-k."""
+    test = parse_march("^(w1,r1,r1,r1)")
+    fault = [PlacedFault(primitive=undefined_state(1), victim=0)]
+    patterns = [[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)]
+    found = [run_march(test, [0], faults=fault, coins=coins).detected for coins in patterns]
+    assert sum(found) == 8 - 1
+
+
+def test_read_disturb_needs_as_many_reads():
+    fault = [PlacedFault(primitive=read_disturb(1, 3), victim=0)]
+    assert not run_march(parse_march("^(w1,r1,r1,r1)"), [0], faults=fault).detected
+    assert run_march(parse_march("^(w1,r1,r1,r1,r1)"), [0], faults=fault).detected
+
+
+def test_state_given_is_not_changed():
+    state = np.array([1, 0, 1])
+    run_march(march_test("MATS+"), state)
+    assert state.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"faults": [PlacedFault(primitive=stuck_at(0), victim=4)]},
+        {"faults": [PlacedFault(primitive=stuck_at(0), victim=-1)]},
+        {"faults": [PlacedFault(primitive=stuck_at(0), victim=0, aggressor=1)]},
+        {"faults": [PlacedFault(primitive=parse_primitive("<1;0/1/->"), victim=1)]},
+        {"faults": [PlacedFault(primitive=parse_primitive("<1;0/1/->"), victim=1, aggressor=1)]},
+        {"stuck": ([4], [0])},
+        {"stuck": ([0], [2])},
+        {"either": "sideways"},
+    ],
+)
+def test_faults_outside_the_memory_and_unknown_orders_are_refused(call):
+    with pytest.raises(InputError):
+        run_march(march_test("MATS+"), [0, 0, 0, 0], **call)
+
+
+def test_levels_that_the_cells_do_not_have_are_refused():
+    with pytest.raises(InputError, match=r"levels 0\.\.1"):
+        run_march(march_test("MATS+"), [0, 2])
+    with pytest.raises(InputError, match=r"levels 0\.\.1"):
+        run_march(parse_march("^(w3,r3)"), [0, 1])
