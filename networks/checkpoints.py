@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -65,7 +66,9 @@ def _read(path: str | Path, where: str) -> tuple[dict[str, torch.Tensor], dict[s
 
 def _read_torch(path: str | Path, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds; none of them may reach the user as a traceback
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(where, "a state_dict that holds tensors only", f"'{reason}'", REMEDY) from error

@@ -103,7 +103,7 @@ def _fold(layer: nn.Linear | nn.Conv2d, norm: Any) -> None:
 def _trace(module: nn.Module) -> fx.GraphModule:
     try:
         traced = fx.symbolic_trace(copy.deepcopy(module).eval())
-    except Exception as error:
+    except Exception as error:  # whatever the user's forward may raise
         raise InputError(
             f"module {type(module).__name__}",
             "a module that torch.fx can trace",

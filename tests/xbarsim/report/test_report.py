@@ -1,0 +1,48 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from xbarsim.faults.cell_map import CellGeometry
+from xbarsim.report.documents import document, json_text
+from xbarsim.report.tables import Table, byte_size, duration, print_table
+
+
+def test_table_is_printed_with_its_brackets_and_its_note():
+    table = Table(
+        title="Times [b]", columns=("name", "t [ns]"), rows=(("[red]a", "1"), ("b", "22")), note="Why [x]."
+    )
+    console = Console(file=io.StringIO(), width=60)
+    print_table(table, console)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert lines == ["Times [b]", "name    t [ns]", "[red]a       1", "b           22", "Why [x].", ""]
+
+
+@pytest.mark.parametrize(
+    ("ns", "words"),
+    [(0.5, "0.5 ns"), (999.0, "999 ns"), (1000.0, "1 us"), (2.5e6, "2.5 ms"), (3.21e9, "3.21 s")],
+)
+def test_durations_have_a_readable_unit(ns, words):
+    assert duration(ns) == words
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (2.5e6, "2.5 MB")])
+def test_sizes_have_a_readable_unit(count, words):
+    assert byte_size(count) == words
+
+
+def test_document_is_json_with_parameters_and_version():
+    content = document(
+        "simulate",
+        {"seed": 1},
+        {"g": CellGeometry(arrays=2), "x": np.arange(3), "y": [np.float32(0.5), np.inf]},
+    )
+    read = json.loads(json_text(content))
+    assert read["command"] == "simulate"
+    assert read["version"]
+    assert read["parameters"] == {"seed": 1}
+    assert read["results"]["g"] == {"arrays": 2, "rows": 128, "columns": 128, "levels": 4}
+    assert read["results"]["x"] == [0, 1, 2]
+    assert read["results"]["y"] == [0.5, None]
