@@ -187,7 +187,7 @@ def repair_figure(repairs: Sequence[Repair]) -> Figure:
 def _rate(estimate: Estimate) -> tuple[str, str]:
     if estimate.low != estimate.low:
         return f"{estimate.value:.2%}", "one chip"
-    return f"{estimate.value:.2%}", f"{estimate.low:.2%} .. {estimate.high:.2%}"
+    return f"{estimate.value:.2%}", f"{max(0.0, estimate.low):.2%} .. {min(1.0, estimate.high):.2%}"
 
 
 def _verdict(march: Sequence[LatencyRow], fair: float) -> str:
