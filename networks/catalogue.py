@@ -22,7 +22,7 @@ class NetworkEntry:
     build : makes the untrained module
     dataset : name for `load_dataset`
     input_shape : (C, H, W) of an image
-    epsilon : of FGSM, in units of the images (rramedy.txt, Table II; the digits' is ours)
+    epsilon : of FGSM, in units of the images (RRAMedy, Table II; the digits' is ours)
     epochs, batch_size, learning_rate : the recipe: Adam, cosine schedule
     retrain_epochs : passes over the training images that repair a chip
     """

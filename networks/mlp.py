@@ -1,4 +1,4 @@
-"""Multilayer perceptrons, for MNIST (its widths are not in rramedy.txt) and for 8 x 8 digits."""
+"""Multilayer perceptrons, for MNIST (its widths are not in RRAMedy) and for 8 x 8 digits."""
 
 from __future__ import annotations
 

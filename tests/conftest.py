@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from accel_models.reram.config import accelerator
 from networks.checkpoints import save_checkpoint
 from xbarsim.studies.workbench import build_workbench
+
+
+# the networks of the tests are small: two threads that wait for each other cost more than they give
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

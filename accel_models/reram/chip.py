@@ -17,7 +17,8 @@ from accel_models.reram.power import product_energy_pJ
 from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads
 from xbarsim.checks import InputError
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
 from xbarsim.mapping.graph import IntegerGraph
 from xbarsim.mapping.nodes import MatMul

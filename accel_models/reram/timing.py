@@ -1,6 +1,6 @@
 """Latency of N inferences by five models, from the paper's to a balanced pipeline.
 
-(a) `mac-proportional` has the shape of rramedy.txt's Table III; no pipelined model does, so a report shows
+(a) `mac-proportional` has the shape of RRAMedy's Table III; no pipelined model does, so a report shows
 it beside (d), which is what an ISAAC chip would take. See docs/architecture.md, "Cost".
 """
 

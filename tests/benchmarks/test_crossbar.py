@@ -10,7 +10,7 @@ from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.matrix import program_matrix
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.chip import march_chip
-from xbarsim.faults.cell_map import CellGeometry
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
 
 K, M, N = 512, 512, 256

@@ -12,7 +12,8 @@ from xbarsim.cli import options, output
 if TYPE_CHECKING:
     import numpy as np
 
-    from xbarsim.faults.cell_map import CellGeometry, FaultMap
+    from xbarsim.faults.cell_map import FaultMap
+    from xbarsim.faults.kinds import CellGeometry
     from xbarsim.faults.sampling import FaultMix
     from xbarsim.report.tables import Table
 
@@ -48,7 +49,8 @@ def sample(
 ) -> None:
     """Draw a fault map and write it to a file. By rate 1 % if nothing else is said."""
     from xbarsim.checks import check_choice
-    from xbarsim.faults.cell_map import CellGeometry, FaultMap
+    from xbarsim.faults.cell_map import FaultMap
+    from xbarsim.faults.kinds import CellGeometry
     from xbarsim.faults.sampling import mix_presets
     from xbarsim.rng import stream
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from xbarsim.detection.march.chip import ChipDiagnosis
     from xbarsim.detection.march.memory import PlacedFault
     from xbarsim.detection.march.notation import MarchTest
-    from xbarsim.faults.cell_map import CellGeometry, FaultMap, FaultMapDifference
+    from xbarsim.faults.cell_map import FaultMap, FaultMapDifference
+    from xbarsim.faults.kinds import CellGeometry
     from xbarsim.report.tables import Table
 
 app = typer.Typer(help="March tests: run, coverage, list.", rich_markup_mode=None)
@@ -53,37 +54,22 @@ def run(
 
     With --out, the injected and the diagnosed fault map are written beside the results.
     """
-    from accel_models.reram.config import cell_presets
-    from xbarsim.checks import check_choice
     from xbarsim.detection.march.algorithms import march_test
     from xbarsim.detection.march.chip import march_chip
-    from xbarsim.faults.cell_map import CellGeometry, FaultMap
-    from xbarsim.faults.sampling import mix_presets, sample_by_rate
     from xbarsim.rng import stream
 
     wanted = march_test(test)
-    check_choice("cells", cells, cell_presets())
-    check_choice("mix", mix, mix_presets())
-    if fault_map is not None:
-        truth = FaultMap.load(fault_map)
-    else:
-        geometry = CellGeometry(arrays=arrays, rows=rows, columns=columns, levels=levels)
-        truth = sample_by_rate(geometry, rate, mix=mix_presets()[mix], rng=stream(seed, "faults"))
+    size = {"arrays": arrays, "rows": rows, "columns": columns, "levels": levels}
+    truth = _stuck_cells(fault_map, size, rate, mix, seed)
+    latency = _latencies(wanted, truth.geometry, cells, restore)
+    placed = _placed(inject or [], truth.geometry)
     with output.progress("arrays", truth.geometry.arrays) as advance:
-        placed = _placed(inject or [], truth.geometry)
         found = march_chip(truth, wanted, rng=stream(seed, "march"), placed=placed, on_array=advance)
     difference = truth.permanent.as_stuck_levels().compare(found.fault_map)
-    timing = cell_presets()[cells]
-    latency = _latencies(wanted, truth.geometry, timing.t_read_ns, timing.t_write_ns, restore)
     output.finish(
         context,
         {
-            "test": {
-                "name": wanted.name,
-                "notation": str(wanted),
-                "writes": wanted.writes,
-                "reads": wanted.reads,
-            },
+            "test": _described(wanted),
             "injected": truth.counts,
             "diagnosed": found.fault_map.counts,
             "difference": difference,
@@ -97,7 +83,6 @@ def run(
         ],
         as_json=as_json,
         out=out,
-        figures=None,
         files={
             "injected.safetensors": truth.save,
             "diagnosed.safetensors": found.fault_map.save,
@@ -146,8 +131,27 @@ def list_tests(context: typer.Context, as_json: options.AsJson = False) -> None:
         rows=tuple((t.name, str(t.writes), str(t.reads), str(t)) for t in tests),
         note="Writes and reads are those of one cell.",
     )
-    listed = [{"name": t.name, "writes": t.writes, "reads": t.reads, "notation": str(t)} for t in tests]
-    output.finish(context, {"tests": listed}, [table], as_json=as_json)
+    output.finish(context, {"tests": [_described(t) for t in tests]}, [table], as_json=as_json)
+
+
+def _described(test: MarchTest) -> dict[str, str | int]:
+    return {"name": test.name, "notation": str(test), "writes": test.writes, "reads": test.reads}
+
+
+def _stuck_cells(
+    fault_map: Path | None, size: Mapping[str, int], rate: float, mix: str, seed: int
+) -> FaultMap:
+    from xbarsim.checks import check_choice
+    from xbarsim.faults.cell_map import FaultMap
+    from xbarsim.faults.kinds import CellGeometry
+    from xbarsim.faults.sampling import mix_presets, sample_by_rate
+    from xbarsim.rng import stream
+
+    if fault_map is not None:
+        return FaultMap.load(fault_map)
+    check_choice("mix", mix, mix_presets())
+    geometry = CellGeometry(**size)
+    return sample_by_rate(geometry, rate, mix=mix_presets()[mix], rng=stream(seed, "faults"))
 
 
 def _placed(texts: Sequence[str], geometry: CellGeometry) -> dict[int, list[PlacedFault]]:
@@ -176,12 +180,13 @@ def _placed(texts: Sequence[str], geometry: CellGeometry) -> dict[int, list[Plac
     return placed
 
 
-def _latencies(
-    test: MarchTest, geometry: CellGeometry, t_read_ns: float, t_write_ns: float, restore: bool
-) -> dict[str, float]:
+def _latencies(test: MarchTest, geometry: CellGeometry, cells: str, restore: bool) -> dict[str, float]:
+    from accel_models.reram.config import cell_presets
+    from xbarsim.checks import check_choice
     from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 
-    found = {}
+    check_choice("cells", cells, cell_presets())
+    timing, found = cell_presets()[cells], {}
     for mode in ADDRESSING:
         addresses = march_addresses(
             mode,
@@ -191,7 +196,11 @@ def _latencies(
             columns=geometry.columns,
         )
         found[mode] = march_latency_ns(
-            test, addresses=addresses, t_read_ns=t_read_ns, t_write_ns=t_write_ns, restore=restore
+            test,
+            addresses=addresses,
+            t_read_ns=timing.t_read_ns,
+            t_write_ns=timing.t_write_ns,
+            restore=restore,
         )
     return found
 

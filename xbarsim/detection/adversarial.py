@@ -4,7 +4,7 @@ A pattern fires when the chip's answer differs from the one that the fault-free 
 (SDC-1 or SDC-x %); a chip is called faulty when any of its patterns fires. The paper gives no number of
 patterns and no rule for a set of them: both are ours, and every report prints N.
 
-Source: rramedy.txt, section III-C, Eq. 2 (FGSM), Eq. 7 (detection accuracy).
+Source: RRAMedy, section III-C, Eq. 2 (FGSM), Eq. 7 (detection accuracy).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def fgsm(
     ------
     InputError : epsilon of 0 or less, labels of another length.
 
-    Source: Goodfellow et al., ICLR 2015; rramedy.txt, Eq. 2.
+    Source: Goodfellow et al., ICLR 2015; RRAMedy, Eq. 2.
     """
     check_positive("epsilon", epsilon)
     if len(images) != len(labels) or len(images) == 0:

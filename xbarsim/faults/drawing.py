@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarsim.checks import InputError, check_choice, write_atomically
-from xbarsim.faults.cell_map import FaultKind, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import FaultKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from xbarsim.checks import InputError
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 
 FORMAT = "xbarsim-fault-map-1"
 _COLUMNS = {"cell": np.int64, "kind": np.uint8, "value": np.int8}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.faults.cell_map import FaultKind
+from xbarsim.faults.kinds import FaultKind
 
 IntArray = NDArray[np.int64]
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.checks import InputError, check_int, check_rate
-from xbarsim.faults.cell_map import CellGeometry, FaultKind, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry, FaultKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,9 @@ class FaultMix:
 def mix_presets() -> dict[str, FaultMix]:
     """The named mixes.
 
-    `even`: stuck_hrs and stuck_lrs alike (rramedy.txt gives no ratio). `measured`: 1.75 : 9.04, stuck-off to
-    stuck-on (stochastic-fault-tolerant-reram.txt). `hrs`, `lrs`: one alone. `level`: stuck at a uniformly
-    drawn level. `flip`: soft, any other level. `step`: soft, one level up or down.
+    `even`: stuck_hrs and stuck_lrs alike (RRAMedy gives no ratio). `measured`: 1.75 : 9.04, stuck off to
+    stuck on (Wang et al., see "Sources" in docs/architecture.md). `hrs`, `lrs`: one alone. `level`: stuck
+    at a uniformly drawn level. `flip`: soft, any other level. `step`: soft, one level up or down.
     """
     return {
         "even": FaultMix(stuck_hrs=1, stuck_lrs=1),

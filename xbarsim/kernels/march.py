@@ -55,41 +55,20 @@ def run_encoded(  # type: ignore[no-untyped-def]
             address = n - 1 - i if descending[e] else i
             bit = reads
             for op in range(starts[e], starts[e + 1]):
-                cell, other, wiring = _decode(address, faults, first, touching)
-                value = 0
-                if wiring in (NO_CELL_LOW, NO_CELL_HIGH):
-                    value = 0 if wiring == NO_CELL_LOW else top
-                else:
-                    value = _access(
-                        state,
-                        cell,
-                        kinds[op],
-                        levels[op],
-                        faults,
-                        first,
-                        touching,
-                        stuck,
-                        top,
-                        hidden,
-                        coins,
-                        coin,
-                    )
-                    if other >= 0:
-                        second = _access(
-                            state,
-                            other,
-                            kinds[op],
-                            levels[op],
-                            faults,
-                            first,
-                            touching,
-                            stuck,
-                            top,
-                            hidden,
-                            coins,
-                            coin,
-                        )
-                        value = min(value, second) if wiring == BOTH_AND else max(value, second)
+                value = _operate(
+                    state,
+                    address,
+                    kinds[op],
+                    levels[op],
+                    faults,
+                    first,
+                    touching,
+                    stuck,
+                    top,
+                    hidden,
+                    coins,
+                    coin,
+                )
                 if kinds[op] == READ_OP:
                     if value != levels[op]:
                         syndrome[address] |= np.uint64(1) << np.uint64(bit)
@@ -117,6 +96,20 @@ def found_everywhere(  # type: ignore[no-untyped-def]
             if not syndrome.any():
                 return False
     return True
+
+
+@njit(cache=True)
+def _operate(  # type: ignore[no-untyped-def]
+    state, address, kind, level, faults, first, touching, stuck, top, hidden, coins, coin
+):
+    cell, other, wiring = _decode(address, faults, first, touching)
+    if wiring in (NO_CELL_LOW, NO_CELL_HIGH):
+        return 0 if wiring == NO_CELL_LOW else top
+    value = _access(state, cell, kind, level, faults, first, touching, stuck, top, hidden, coins, coin)
+    if other < 0:
+        return value
+    second = _access(state, other, kind, level, faults, first, touching, stuck, top, hidden, coins, coin)
+    return min(value, second) if wiring == BOTH_AND else max(value, second)
 
 
 @njit(cache=True)

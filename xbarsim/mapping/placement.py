@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.crossbar.matrix import ProgrammedMatrix
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks, masks_of_cells
 from xbarsim.mapping.graph import IntegerGraph
 

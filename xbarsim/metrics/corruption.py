@@ -1,6 +1,6 @@
 """Silent data corruption: does an output differ from the fault-free one enough to be called faulty?
 
-Source: rramedy.txt, section IV-B (SDC-1, SDC-3 %), after Li et al., SC 2017.
+Source: RRAMedy, section IV-B (SDC-1, SDC-3 %), after Li et al., SC 2017.
 """
 
 from __future__ import annotations

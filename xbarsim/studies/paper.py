@@ -1,4 +1,4 @@
-"""What rramedy.txt reports, to be printed beside our own figures. Its wording is vague: so is ours here."""
+"""What RRAMedy reports, to be printed beside our own figures. Its wording is vague: so is ours here."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class _FaultyLayer(nn.Module):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Fix the stuck cells' bits in the weights (rramedy.txt, Eq. 6); what is below one step stays."""
+        """Fix the stuck cells' bits in the weights (RRAMedy, Eq. 6); what is below one step stays."""
         grid = torch.floor(self.weight * 2.0**self.fraction + 0.5) * 2.0**-self.fraction
         held = faulty_weights(self.weight, self.keep, self.force, self.form, self.fraction)
         self.weight.add_(held - grid)

@@ -16,6 +16,7 @@ from xbarsim.checks import InputError
 from xbarsim.mapping.nodes import Add, AvgPool, Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize
 from xbarsim.mapping.window import Window
 from xbarsim.torch_bridge.scales import finest_fraction
+from xbarsim.torch_bridge.windows import conv_window, pool_window
 
 
 @dataclass
@@ -118,16 +119,11 @@ def is_relu(node: fx.Node, module: fx.GraphModule) -> bool:
     return found is not None and found.build is _relu
 
 
-def pair(value: Any) -> tuple[int, int]:
-    """PyTorch's int-or-pair as a pair."""
-    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
 def _weighted(builder: Builder, node: fx.Node) -> None:
     layer: Any = builder.module.get_submodule(str(node.target))
     source = builder.source(node)
     bits, signed = builder.ranges[source]
-    window = _conv_window(layer, str(node.target)) if isinstance(layer, nn.Conv2d) else None
+    window = conv_window(layer, str(node.target)) if isinstance(layer, nn.Conv2d) else None
     if window is None and len(builder.observed[node.name][2]) != 1:
         raise InputError(
             f"layer {node.target!r}", "(N, features) inputs of a linear layer", "more dimensions"
@@ -158,18 +154,6 @@ def _weighted(builder: Builder, node: fx.Node) -> None:
     builder.requantize(node, matmul.name)
 
 
-def _conv_window(layer: nn.Conv2d, where: str) -> Window:
-    if layer.padding_mode != "zeros":
-        raise InputError(f"layer {where!r} (Conv2d)", "padding_mode 'zeros'", repr(layer.padding_mode))
-    kernel, dilation = pair(layer.kernel_size), pair(layer.dilation)
-    if layer.padding == "same":
-        totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        padding = tuple((t // 2, t - t // 2) for t in totals)
-    else:
-        padding = tuple((p, p) for p in ((0, 0) if layer.padding == "valid" else pair(layer.padding)))
-    return Window(kernel=kernel, stride=pair(layer.stride), padding=padding, dilation=dilation)  # type: ignore[arg-type]
-
-
 def _relu(builder: Builder, node: fx.Node) -> None:
     source = builder.source(node)
     bits, signed = builder.ranges[source]
@@ -180,49 +164,15 @@ def _relu(builder: Builder, node: fx.Node) -> None:
     builder.add(relu, bits - 1, False, stands_for=node)
 
 
-def _pool_window(node: fx.Node, builder: Builder) -> tuple[Window, dict[str, Any]]:
-    names = (
-        "kernel_size",
-        "stride",
-        "padding",
-        "dilation",
-        "ceil_mode",
-        "count_include_pad",
-        "divisor_override",
-    )
-    if node.op == "call_module":
-        layer = builder.module.get_submodule(str(node.target))
-        options = {name: getattr(layer, name) for name in names if hasattr(layer, name)}
-    else:
-        average = node.target in (F.avg_pool2d,)
-        order = ("kernel_size", "stride", "padding", *(names[4:] if average else names[3:5]))
-        options = dict(zip(order, node.args[1:], strict=False)) | dict(node.kwargs)
-    if options.get("divisor_override") or options.get("return_indices"):
-        raise InputError(
-            f"node {node.name!r}", "pooling without divisor_override or return_indices", "one of them"
-        )
-    kernel = pair(options["kernel_size"])
-    stride = options.get("stride")
-    padding = pair(options.get("padding", 0))
-    window = Window(
-        kernel=kernel,
-        stride=kernel if stride is None or stride == [] else pair(stride),
-        padding=((padding[0], padding[0]), (padding[1], padding[1])),
-        dilation=pair(options.get("dilation", 1)),
-        ceil_mode=bool(options.get("ceil_mode", False)),
-    )
-    return window, options
-
-
 def _max_pool(builder: Builder, node: fx.Node) -> None:
     source = builder.source(node)
-    window, _ = _pool_window(node, builder)
+    window, _ = pool_window(node, builder.module)
     pool = MaxPool(name=_unique(builder, node), sources=(source,), window=window)
     builder.add(pool, *builder.ranges[source], stands_for=node)
 
 
 def _avg_pool(builder: Builder, node: fx.Node) -> None:
-    window, options = _pool_window(node, builder)
+    window, options = pool_window(node, builder.module)
     _add_avg_pool(builder, node, window, bool(options.get("count_include_pad", True)))
 
 

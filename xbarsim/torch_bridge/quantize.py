@@ -142,6 +142,7 @@ class _Observer(fx.Interpreter):
         return self.found
 
     def run_node(self, n: fx.Node) -> Any:
+        """Run one node and widen what was seen of it."""
         if n.op in ("call_module", "call_function", "call_method") and operator_of(n, self.module) is None:  # type: ignore[arg-type]
             raise unsupported(n, self.module)  # type: ignore[arg-type]
         try:

@@ -76,13 +76,7 @@ def fit(
     for _ in range(epochs):
         total = 0.0
         for batch in torch.randperm(len(x), generator=shuffle).to(device).split(batch_size):
-            optimiser.zero_grad(set_to_none=True)
-            loss = F.cross_entropy(module(x[batch]), y[batch])
-            loss.backward()
-            value = float(loss.detach())
-            if not np.isfinite(value):
-                raise InputError("training loss", "a finite number", value, "lower the learning rate")
-            optimiser.step()
+            value = _step(module, optimiser, x[batch], y[batch])
             if rates is not None:
                 rates.step()
             if after_step is not None:
@@ -93,6 +87,17 @@ def fit(
         losses.append(total / len(x))
     module.eval()
     return losses
+
+
+def _step(module: nn.Module, optimiser: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> float:
+    optimiser.zero_grad(set_to_none=True)
+    loss = F.cross_entropy(module(x), y)
+    loss.backward()
+    value = float(loss.detach())
+    if not np.isfinite(value):
+        raise InputError("training loss", "a finite number", value, "lower the learning rate")
+    optimiser.step()
+    return value
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Fault-masking retraining: the network learns around the stuck cells of one chip.
 
-After every step the bits of stuck cells are fixed to their stuck values (rramedy.txt, Eq. 6); forward runs
+After every step the bits of stuck cells are fixed to their stuck values (RRAMedy, Eq. 6); forward runs
 on the chip's effective weights, backward straight through. The fault map may be the true one or one that a
 March test diagnosed.
 """

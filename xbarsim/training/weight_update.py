@@ -2,7 +2,7 @@
 
 Exact: position and new value of every changed weight; positions are a list, or a bit for every weight of
 the layer, or a layer is sent whole, whichever is shortest. Ternary: one sign a changed weight and one scale a
-layer, in the spirit of TernGrad (rramedy.txt, reference 22), but without its random rounding: changes below
+layer, in the spirit of TernGrad (RRAMedy, reference 22), but without its random rounding: changes below
 0.7 times a layer's mean change are not sent, the others become plus or minus their mean (the threshold of
 Ternary Weight Networks). Biases are digital; a layer's are sent exactly if one of them changed.
 

@@ -9,7 +9,8 @@ from tests.reference import bit_serial_product
 from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
 from xbarsim.checks import InputError
 from xbarsim.crossbar.config import AdcConfig
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_rate
 from xbarsim.studies.workbench import program_module
 from xbarsim.torch_bridge.quantize import quantize

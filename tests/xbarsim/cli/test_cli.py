@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from xbarsim import __version__
 from xbarsim.cli.app import main
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 
 QUICK = ["--chips", "2", "--images", "100", "--seed", "3"]
 

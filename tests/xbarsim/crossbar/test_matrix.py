@@ -10,7 +10,7 @@ from xbarsim.cells.encoding import WeightFormat
 from xbarsim.checks import InputError
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.matrix import input_range, program_matrix
-from xbarsim.faults.cell_map import FaultKind
+from xbarsim.faults.kinds import FaultKind
 from xbarsim.faults.masks import masks_of_cells
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from xbarsim.checks import InputError
-from xbarsim.faults.cell_map import CellGeometry, FaultKind, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_count
 
 G = CellGeometry(arrays=2, rows=4, columns=5, levels=4)

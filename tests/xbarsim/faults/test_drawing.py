@@ -3,7 +3,8 @@ import pytest
 from matplotlib.image import imread
 
 from xbarsim.checks import InputError
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import FaultMix, sample_by_rate
 
 G = CellGeometry(arrays=30, rows=16, columns=16)

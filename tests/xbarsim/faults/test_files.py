@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from xbarsim.checks import InputError
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.files import FORMAT, to_bytes
+from xbarsim.faults.kinds import CellGeometry
 
 G = CellGeometry(arrays=2, rows=4, columns=5)
 GOOD = to_bytes(FaultMap.of(G, array=0, row=[0, 1], column=3, kind="stuck_lrs"))

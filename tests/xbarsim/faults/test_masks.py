@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reference import faulty_level
-from xbarsim.faults.cell_map import FaultKind
+from xbarsim.faults.kinds import FaultKind
 from xbarsim.faults.masks import CellMasks, masks_of_cells
 
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binom, chisquare
 
 from xbarsim.checks import InputError
-from xbarsim.faults.cell_map import CellGeometry
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import (
     FaultMix,
     mix_presets,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from xbarsim.faults.cell_map import CellGeometry
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.report.documents import document, json_text
 from xbarsim.report.tables import Table, byte_size, duration, print_table
 

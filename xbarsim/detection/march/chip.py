@@ -12,7 +12,8 @@ from xbarsim.checks import InputError
 from xbarsim.detection.march.diagnosis import diagnose
 from xbarsim.detection.march.memory import PlacedFault, run_march
 from xbarsim.detection.march.notation import MarchTest
-from xbarsim.faults.cell_map import FaultKind, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import FaultKind
 
 
 @dataclass(frozen=True, kw_only=True)

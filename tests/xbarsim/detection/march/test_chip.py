@@ -7,7 +7,8 @@ from xbarsim.detection.march.chip import march_chip
 from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.memory import PlacedFault
 from xbarsim.detection.march.primitives import parse_primitive
-from xbarsim.faults.cell_map import CellGeometry, FaultMap
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_rate
 
 
