@@ -10,7 +10,6 @@ from accel_models.reram.config import accelerator
 from networks.checkpoints import save_checkpoint
 from xbarsim.studies.workbench import build_workbench
 
-
 # the networks of the tests are small: two threads that wait for each other cost more than they give
 torch.set_num_threads(1)
 

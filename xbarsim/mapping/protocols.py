@@ -1,4 +1,4 @@
-"""What an accelerator and a chip are to the rest of the program, and what a run costs."""
+"""What a chip is to the rest of the program, and what a run costs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class Cost:
 
 
 class Chip(Protocol):
-    """An accelerator with a network programmed into it and a fault map. Changes give a new one."""
+    """An accelerator with a network programmed into it and a fault map. Changes give a new one.
+
+    `accel_models.reram.chip.program` makes one for ReRAM arrays.
+    """
 
     @property
     def graph(self) -> IntegerGraph:
@@ -46,10 +49,3 @@ class Chip(Protocol):
 
     def training_masks(self) -> dict[tuple[str, int], CellMasks]:
         """Masks of the permanent faults on the weights' words, by (layer, group)."""
-
-
-class Accelerator(Protocol):
-    """A hardware configuration that networks are programmed into."""
-
-    def program(self, graph: IntegerGraph) -> Chip:
-        """Write a network into a new, fault-free chip."""

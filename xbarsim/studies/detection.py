@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from accel_models.reram.chip import ReramChip
 from accel_models.reram.timing import inference_latency_ns
 from xbarsim.detection.adversarial import DetectionCount, RunChip, count_detections, pattern_sets
 from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.mapping.protocols import Chip
 from xbarsim.studies.workbench import Workbench
 
 
@@ -49,7 +49,7 @@ def study_detection(
     return DetectionStudy(faulty=found, healthy=count_detections(healthy, sets, patterns=patterns, seed=seed))
 
 
-def _logits_of(chip: ReramChip) -> RunChip:
+def _logits_of(chip: Chip) -> RunChip:
     return lambda images: chip.run(images)[0]
 
 

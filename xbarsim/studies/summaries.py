@@ -194,4 +194,4 @@ def _verdict(march: Sequence[LatencyRow], fair: float) -> str:
     wins = [row.model for row in march if row.latency_ns < fair]
     if not wins:
         return "Patterns on a pipelined chip are faster than March in every addressing mode."
-    return f"Adversarial testing LOSES against March in {' and '.join(wins)} mode, even pipelined."
+    return f"Even pipelined, adversarial testing LOSES against March: {', '.join(wins)}."

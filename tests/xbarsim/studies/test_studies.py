@@ -103,7 +103,7 @@ def test_tables_say_n_restore_and_who_loses(bench):
         table = summaries.latency_table(rows, patterns=10, restore=restore, network="lenet")
         assert "N = 10" in table.title
         assert words in table.note
-        assert "LOSES against March in row-and-array-parallel mode" in table.note
+        assert "LOSES against March: row-and-array-parallel." in table.note
         assert "Table III says 202" in table.note
         assert {row[0] for row in table.rows} >= {
             "March C-, cell-serial-used",
