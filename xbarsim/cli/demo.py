@@ -43,7 +43,7 @@ def run(
     with output.progress("running faulty chips", chips) as advance:
         healthy = healthy_accuracy(bench)
         faulty = accuracy_of_chips(bench, known, on_chip=advance)
-    with output.progress("testing chips", tested) as advance:
+    with output.progress("testing chips", 2 * tested) as advance:
         study = study_detection(bench, early.maps, patterns=PATTERNS, seed=seed, on_chip=advance)
     latency = compare_latency(bench, test, patterns=PATTERNS, restore=False)
     settings = RetrainSettings(epochs=bench.entry.retrain_epochs)

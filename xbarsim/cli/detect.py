@@ -42,7 +42,7 @@ def run(
     bench = workbench(network, accelerator, cells, weights=weights, seed=seed, images=images)
     cell_bits = bench.chip.config.array.format.cell_bits
     broken = faulty_chips(bench, fault_map, rate=rate, mix=mix, chips=chips, seed=seed)
-    with output.progress("testing chips", broken.count) as advance:
+    with output.progress("testing chips", 2 * broken.count) as advance:
         study = study_detection(
             bench, broken.maps, patterns=patterns, seed=seed, epsilon=epsilon, on_chip=advance
         )

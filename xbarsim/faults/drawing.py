@@ -13,7 +13,9 @@ from xbarsim.faults.kinds import FaultKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+BARS = 1000
 COLOURS = {
     FaultKind.stuck_hrs: "#3b6fb6",
     FaultKind.stuck_lrs: "#c8452f",
@@ -45,6 +47,7 @@ def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", pa
         _draw_array(figure.add_subplot(grid[place // across, place % across]), fault_map, int(array))
     _draw_counts(figure.add_subplot(grid[down, :]), per_array)
     figure.suptitle(title or str(fault_map), fontsize=10)
+    _name_kinds(figure)
     return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130))
 
 
@@ -61,12 +64,24 @@ def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
     axes.set_aspect("equal")
     axes.set_title(f"array {array}", fontsize=8)
     axes.tick_params(labelsize=6)
-    if axes.collections:
-        axes.legend(fontsize=5, loc="upper right", framealpha=0.8)
 
 
 def _draw_counts(axes: Axes, per_array: np.ndarray) -> None:
-    axes.bar(np.arange(len(per_array)), per_array, width=1.0, color="#666666")
+    edges = np.unique(np.linspace(0, len(per_array), min(len(per_array), BARS) + 1).astype(int))
+    mean = np.add.reduceat(per_array, edges[:-1]) / np.diff(edges)
+    axes.stairs(mean, edges - 0.5, fill=True, color="#666666")
     axes.set_xlabel("array", fontsize=8)
-    axes.set_ylabel("faulty cells", fontsize=8)
+    axes.set_ylabel("faulty cells\nan array", fontsize=8)
     axes.tick_params(labelsize=7)
+
+
+def _name_kinds(figure: Figure) -> None:
+    """One legend for all panels, so that it hides no fault."""
+    named = {}
+    for axes in figure.axes:
+        named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if named:
+        order = [kind.name for kind in COLOURS if kind.name in named]
+        figure.legend(
+            [named[n] for n in order], order, loc="outside lower center", ncols=5, fontsize=8, markerscale=3
+        )

@@ -40,7 +40,7 @@ class CellGeometry:
     levels: int = 4
 
     def __post_init__(self) -> None:
-        check_int("CellGeometry.arrays", self.arrays, 1, 2**31 - 1)
+        check_int("CellGeometry.arrays", self.arrays, 1, 10**7)
         check_int("CellGeometry.rows", self.rows, 1, 65536)
         check_int("CellGeometry.columns", self.columns, 1, 65536)
         check_int("CellGeometry.levels", self.levels, 2, 16)

@@ -35,6 +35,7 @@ def study_detection(
 
     The answers to compare with are the float network's, so a healthy chip raises a false alarm where its
     quantization alone moves an answer too far. Digital chips have no read noise: that is all that can.
+    `on_chip` is called with the chips done, of twice as many as there are fault maps.
     """
     sets = pattern_sets(
         bench.module,
@@ -45,8 +46,15 @@ def study_detection(
     )
     faulty = (_logits_of(bench.chip.inject(fault_map)) for fault_map in fault_maps)
     found = count_detections(faulty, sets, patterns=patterns, seed=seed, on_chip=on_chip)
-    healthy = [_logits_of(bench.chip)] * found[0].chips
-    return DetectionStudy(faulty=found, healthy=count_detections(healthy, sets, patterns=patterns, seed=seed))
+    chips = found[0].chips
+    alarms = count_detections(
+        [_logits_of(bench.chip)] * chips,
+        sets,
+        patterns=patterns,
+        seed=seed,
+        on_chip=None if on_chip is None else lambda done: on_chip(chips + done),
+    )
+    return DetectionStudy(faulty=found, healthy=alarms)
 
 
 def _logits_of(chip: Chip) -> RunChip:

@@ -24,6 +24,12 @@ def test_empty_map_can_be_drawn(tmp_path, suffix):
     assert FaultMap.of(G).draw(tmp_path / f"map{suffix}").stat().st_size > 1000
 
 
+def test_largest_chip_can_be_drawn(tmp_path):
+    geometry = CellGeometry(arrays=10**7)
+    fault_map = FaultMap.of(geometry, array=[5, 10**7 - 1], row=0, column=0, kind="stuck_hrs")
+    assert fault_map.draw(tmp_path / "map.png").stat().st_size > 1000
+
+
 def test_other_suffix_and_no_panels_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match=r"\.pdf, \.png, \.svg"):
         FaultMap.of(G).draw(tmp_path / "map.txt")
