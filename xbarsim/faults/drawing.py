@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,11 +77,10 @@ def _draw_counts(axes: Axes, per_array: np.ndarray) -> None:
 
 def _name_kinds(figure: Figure) -> None:
     """One legend for all panels, so that it hides no fault."""
-    named = {}
+    named: dict[Any, Any] = {}
     for axes in figure.axes:
         named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if named:
         order = [kind.name for kind in COLOURS if kind.name in named]
-        figure.legend(
-            [named[n] for n in order], order, loc="outside lower center", ncols=5, fontsize=8, markerscale=3
-        )
+        handles = [named[name] for name in order]
+        figure.legend(handles, order, loc="outside lower center", ncols=5, fontsize=8, markerscale=3)
