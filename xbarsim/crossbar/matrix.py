@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from xbarsim.checks import InputError
 from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.crossbar.serial import SerialBlock, serial_block
 from xbarsim.faults.masks import CellMasks
-from xbarsim.kernels.bitserial import add_clipped_products, pack_planes
 
 IntArray = NDArray[np.int64]
 
@@ -85,39 +85,25 @@ class ProgrammedMatrix:
         InputError : inputs of another width, or outside the input range; signed inputs on a wide DAC.
         """
         x = self._checked_inputs(inputs, signed)
-        total = np.rint(x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
-        if not self.proven.all():
-            for block, proven in enumerate(self.proven):
-                unproven = np.flatnonzero(~proven)
-                if len(unproven):
-                    self._add_bit_serial(total, x, block, unproven, signed)
+        if self.proven.any():
+            total = np.rint(x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
+        else:
+            total = np.zeros((len(x), self.shape[1]), np.int64)
+        for block in self._serial_blocks:
+            block.add_to(total, x, self.config, signed)
         return total
 
-    def _add_bit_serial(
-        self, total: IntArray, x: IntArray, block: int, outputs: IntArray, signed: bool
-    ) -> None:
-        config, form = self.config, self.config.format
-        rows = slice(block * config.rows, (block + 1) * config.rows)
-        part = np.ascontiguousarray(x[:, rows])
-        words = -(-part.shape[1] // 64)
-        held = np.ascontiguousarray(self.held[rows, outputs].T)
-        inverted = self.inversion[block, outputs]
-        digits = np.arange(form.digits)
-        flags = (inverted[:, None] >> (digits * form.cell_bits)) & 1
-        add_clipped_products(
-            total,
-            pack_planes(part, config.input_bits, words),
-            pack_planes(held, form.digits * form.cell_bits, words),
-            outputs.astype(np.int64),
-            1 - 2 * flags,
-            form.significance,
-            form.cell_bits,
-            config.dac_bits,
-            signed,
-            config.adc.full_scale,
-        )
-        correction = (form.levels - 1) * (flags @ form.significance) - form.zero
-        total[:, outputs] += part.sum(axis=1)[:, None] * correction
+    @cached_property
+    def _serial_blocks(self) -> list[SerialBlock]:
+        """The unproven outputs, row block by row block."""
+        found = []
+        for block, proven in enumerate(self.proven):
+            outputs = np.flatnonzero(~proven)
+            if len(outputs):
+                rows = slice(block * self.config.rows, (block + 1) * self.config.rows)
+                held = self.held[rows, outputs]
+                found.append(serial_block(self.config, rows, outputs, held, self.inversion[block, outputs]))
+        return found
 
     def _checked_inputs(self, inputs: NDArray[np.integer], signed: bool) -> IntArray:
         x = np.asarray(inputs)

@@ -1,24 +1,37 @@
 """The bit-serial product with a clipping ADC, for outputs that cannot be collapsed, by popcounts.
 
+A column sum is a weighted sum of popcounts, one for every *term*: a word of 64 rows, a bit plane of the cells
+and a bit plane of the input digit. Outputs lie side by side in memory, so that the compiler counts several at
+once, and four cycles share every cell word that is loaded.
+
 Slow, obvious twin: ``tests/reference.py``, `bit_serial_product`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from numba import njit, prange, types
 from numba.extending import intrinsic
+
+CYCLES_AT_ONCE = 4
+MOST_UNROLLED_TERMS = 8
 
 
 @intrinsic
 def _popcount(typing_context, word):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        # LLVM halves vectors on server processors; popcounts gain from their full width. llvmlite lists few
+        # attributes, so its check is stepped around; processors without such vectors ignore this one.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
         return builder.ctpop(arguments[0])
 
-    return types.uint64(types.uint64), codegen
+    return types.int64(types.int64), codegen
 
 
-@njit(cache=True)
+@njit(cache=True, parallel=True)
 def pack_planes(values, planes, words):  # type: ignore[no-untyped-def]
     """Pack bit planes along the last axis.
 
@@ -30,53 +43,89 @@ def pack_planes(values, planes, words):  # type: ignore[no-untyped-def]
 
     Returns
     -------
-    (n, planes, words) uint64; bit r of the row is bit r % 64 of word r // 64.
+    (n, planes, words) int64; bit r of the row is bit r % 64 of word r // 64.
     """
     n, k = values.shape
-    packed = np.zeros((n, planes, words), np.uint64)
-    for i in range(n):
-        for r in range(k):
-            word, bit = r // 64, np.uint64(r % 64)
-            for p in range(planes):
-                packed[i, p, word] |= np.uint64((values[i, r] >> p) & 1) << bit
+    packed = np.zeros((n, planes, words), np.int64)
+    for i in prange(n):
+        for p in range(planes):
+            for word in range(words):
+                bits = np.int64(0)
+                for r in range(word * 64, min(k, word * 64 + 64)):
+                    bits |= ((values[i, r] >> p) & 1) << (r & 63)
+                packed[i, p, word] = bits
     return packed
 
 
-@njit(cache=True, parallel=True)
 def add_clipped_products(  # type: ignore[no-untyped-def]
-    total, inputs, cells, outputs, sign, significance, cell_bits, dac_bits, signed, full_scale
+    total, inputs, cells, shifts, significance, negative, cycle_bits, signed, full_scale
 ):
-    """Add the shifted, clipped column sums of the unproven outputs of one row block to `total`.
+    """Add the shifted, clipped column sums of one row block to `total`.
 
     Parameters
     ----------
-    total : (n, m) int64, changed in place
-    inputs : (n, input_bits, words) uint64, bit planes of the block's rows
-    cells : (u, digits * cell_bits, words) uint64, bit planes of the stored levels of u outputs
-    outputs : (u,) int64, which column of `total` each belongs to
-    sign : (u, digits) int64, -1 where the column is stored inverted, else 1
-    significance : (digits,) int64
-    signed : the top input bit counts negative (only with dac_bits == 1)
+    total : (n, u) int64, changed in place
+    inputs : (n, cycles, terms) int64, bit planes; cycles padded with zeros to a multiple of CYCLES_AT_ONCE
+    cells : (digits, terms, u) int64, bit planes of the stored levels
+    shifts : for each term, log2 of what its bits are worth in the column sum
+    significance : (digits,) int64, log2 of what a digit is worth
+    negative : (digits, u) int64, -1 where a column counts negative, else 0
+    cycle_bits : input bits a cycle
+    signed : the cycle whose code counts negative, or -1
     full_scale : largest ADC code
     """
-    n, input_bits, words = inputs.shape
-    digits = len(significance)
-    cycles = (input_bits + dac_bits - 1) // dac_bits
-    for i in prange(n):
-        for u in range(len(outputs)):
-            result = np.int64(0)
+    known = tuple(shifts) if len(shifts) <= MOST_UNROLLED_TERMS else ()
+    all_shifts = np.array(shifts, np.int64)
+    _kernel(known, signed >= 0)(
+        total, inputs, cells, all_shifts, significance, negative, cycle_bits, signed, full_scale
+    )
+
+
+@cache
+def _kernel(known: tuple[int, ...], any_negative: bool) -> Callable[..., None]:
+    """The kernel for terms whose shifts are known when it is compiled; () for any terms."""
+    terms, top = len(known), max(known, default=0)
+
+    @njit(inline="always")
+    def code(inputs, cells, shifts, i, t, d, u, full_scale):  # type: ignore[no-untyped-def]
+        current = np.int64(0)
+        if terms == 0:
+            for j in range(len(shifts)):
+                current += _popcount(inputs[i, t, j] & cells[d, j, u]) << shifts[j]  # type: ignore[call-arg]
+        else:
+            for shift in range(top + 1):
+                hits = np.int64(0)
+                for j in range(terms):
+                    if known[j] == shift:
+                        hits += _popcount(inputs[i, t, j] & cells[d, j, u])  # type: ignore[call-arg]
+                current += hits << shift
+        return min(current, full_scale)
+
+    @njit(cache=True, parallel=True, error_model="numpy")
+    def kernel(  # type: ignore[no-untyped-def]
+        total, inputs, cells, shifts, significance, negative, cycle_bits, signed, full_scale
+    ):
+        n, cycles, _ = inputs.shape
+        digits, _, outputs = cells.shape
+        for i in prange(n):
             for d in range(digits):
-                column = np.int64(0)
-                for t in range(cycles):
-                    current = np.int64(0)
-                    for a in range(t * dac_bits, min((t + 1) * dac_bits, input_bits)):
-                        for c in range(cell_bits):
-                            hits = np.int64(0)
-                            for w in range(words):
-                                both = inputs[i, a, w] & cells[u, d * cell_bits + c, w]
-                                hits += np.int64(_popcount(both))  # type: ignore[call-arg]
-                            current += hits << (a - t * dac_bits + c)
-                    code = min(current, full_scale) << (t * dac_bits)
-                    column += -code if signed and t == cycles - 1 else code
-                result += sign[u, d] * significance[d] * column
-            total[i, outputs[u]] += result
+                for t in range(0, cycles, 4):
+                    shift = significance[d] + t * cycle_bits
+                    # -1 for the last cycle of signed inputs: (code ^ -1) - -1 is minus the code
+                    m0, m1 = (
+                        -np.int64(any_negative and signed == t),
+                        -np.int64(any_negative and signed == t + 1),
+                    )
+                    m2 = -np.int64(any_negative and signed == t + 2)
+                    m3 = -np.int64(any_negative and signed == t + 3)
+                    for u in range(outputs):
+                        c0 = code(inputs, cells, shifts, i, t, d, u, full_scale)
+                        c1 = code(inputs, cells, shifts, i, t + 1, d, u, full_scale)
+                        c2 = code(inputs, cells, shifts, i, t + 2, d, u, full_scale)
+                        c3 = code(inputs, cells, shifts, i, t + 3, d, u, full_scale)
+                        low = ((c0 ^ m0) - m0) + (((c1 ^ m1) - m1) << cycle_bits)
+                        high = ((c2 ^ m2) - m2) + (((c3 ^ m3) - m3) << cycle_bits)
+                        four = low + (high << 2 * cycle_bits)
+                        total[i, u] += ((four ^ negative[d, u]) - negative[d, u]) << shift
+
+    return kernel
