@@ -2,6 +2,7 @@
 
 import pytest
 
+from xbarsim.checks import InputError
 from xbarsim.detection.march.coverage import coverage, coverage_table
 from xbarsim.detection.march.notation import parse_march
 from xbarsim.detection.march.primitives import SINGLE_CELL, TWO_CELL
@@ -59,3 +60,8 @@ def test_order_of_the_elements_of_march_c_matters(orders, found):
     a, b, c, d = orders
     test = parse_march(f"|w0; {a}(r0,w1); {b}(r1,w0); {c}(r0,w1); {d}(r1,w0); |r0")
     assert coverage(test)["CFid"] == (found, 4)
+
+
+def test_coverage_of_a_test_for_multi_level_cells_is_refused():
+    with pytest.raises(InputError, match="levels 0 and 1"):
+        coverage(parse_march("|w0; ^(r0,w3); v(r3,w0)"))

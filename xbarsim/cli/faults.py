@@ -121,7 +121,8 @@ def draw(
     from xbarsim.faults.cell_map import FaultMap
 
     fault_map = FaultMap.load(file)
-    fault_map.draw(out, panels=panels)
+    with output.progress("drawing"):
+        fault_map.draw(out, panels=panels)
     table = _counts_table(fault_map, f"Wrote {out}")
     output.finish(context, {"file": out, "counts": fault_map.counts}, [table], as_json=as_json)
 

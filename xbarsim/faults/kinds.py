@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from xbarsim.checks import check_int
+from xbarsim.checks import InputError, check_int
 
 
 class FaultKind(IntEnum):
@@ -43,7 +43,8 @@ class CellGeometry:
         check_int("CellGeometry.arrays", self.arrays, 1, 10**7)
         check_int("CellGeometry.rows", self.rows, 1, 65536)
         check_int("CellGeometry.columns", self.columns, 1, 65536)
-        check_int("CellGeometry.levels", self.levels, 2, 16)
+        if self.levels not in (2, 4, 8, 16):
+            raise InputError("CellGeometry.levels", "2, 4, 8 or 16", repr(self.levels))
 
     @property
     def cells(self) -> int:

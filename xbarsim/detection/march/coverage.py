@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 
+from xbarsim.checks import InputError
 from xbarsim.detection.march.algorithms import march_tests
 from xbarsim.detection.march.memory import PlacedFault, descending_orders, encode_faults, encode_test
 from xbarsim.detection.march.notation import EITHER, MarchTest
@@ -20,7 +21,14 @@ CELLS = 4
 
 
 def detects(test: MarchTest, primitive: FaultPrimitive) -> bool:
-    """True if a binary test finds this primitive wherever it is."""
+    """True if a binary test finds this primitive wherever it is.
+
+    Raises
+    ------
+    InputError : a test that names levels above 1.
+    """
+    if test.top > 1:
+        raise InputError(f"March test {test.name}", "levels 0 and 1, for binary coverage", test.top)
     pairs = [(v, a) for v in range(CELLS) for a in range(CELLS) if a != v]
     places = pairs if primitive.coupled else [(v, None) for v in range(CELLS)]
     open_orders = sum(e.order == EITHER for e in test.elements)

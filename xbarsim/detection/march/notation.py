@@ -72,8 +72,8 @@ class MarchTest:
         return "; ".join(map(str, self.elements))
 
 
-def parse_march(text: str, *, name: str = "custom") -> MarchTest:
-    """Parse the notation.
+def parse_march(text: str, *, name: str = "") -> MarchTest:
+    """Parse the notation; a test without a name is called by its notation.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def parse_march(text: str, *, name: str = "custom") -> MarchTest:
     """
     body = text.strip().removeprefix("{").removesuffix("}").strip().rstrip(";")
     elements = [_element(part, place + 1) for place, part in enumerate(body.split(";"))]
-    return MarchTest(name, tuple(elements))
+    return MarchTest(name or "; ".join(map(str, elements)), tuple(elements))
 
 
 def _element(text: str, place: int) -> MarchElement:

@@ -41,7 +41,9 @@ def test_names_are_forgiving(name):
 
 
 def test_brackets_around_a_single_operation_and_the_whole_test_are_optional():
-    assert parse_march("{⇕w0; ⇑(r0,w1);}") == parse_march("|(w0); ^ ( r0 , w1 )")
+    test = parse_march("{⇕w0; ⇑(r0,w1);}")
+    assert test == parse_march("|(w0); ^ ( r0 , w1 )")
+    assert test.name == "⇕(w0); ⇑(r0,w1)"
 
 
 @pytest.mark.parametrize(
