@@ -76,30 +76,33 @@ def add_clipped_products(  # type: ignore[no-untyped-def]
     """
     known = tuple(shifts) if len(shifts) <= MOST_UNROLLED_TERMS else ()
     all_shifts = np.array(shifts, np.int64)
-    _kernel(known, signed >= 0)(
-        total, inputs, cells, all_shifts, significance, negative, cycle_bits, signed, full_scale
-    )
+    _kernel(known)(total, inputs, cells, all_shifts, significance, negative, cycle_bits, signed, full_scale)
+
+
+@njit(inline="always")
+def _code(inputs, cells, shifts, known, terms, i, t, d, u, full_scale):  # type: ignore[no-untyped-def]
+    """The ADC's code of one column in one cycle; `terms` is 0 where they are not known at compile time."""
+    current = np.int64(0)
+    if terms == 0:
+        for j in range(len(shifts)):
+            current += _popcount(inputs[i, t, j] & cells[d, j, u]) << shifts[j]  # type: ignore[call-arg]
+    else:
+        for shift in range(terms):
+            hits = np.int64(0)
+            for j in range(terms):
+                if known[j] == shift:
+                    hits += _popcount(inputs[i, t, j] & cells[d, j, u])  # type: ignore[call-arg]
+            current += hits << shift
+    return min(current, full_scale)
 
 
 @cache
-def _kernel(known: tuple[int, ...], any_negative: bool) -> Callable[..., None]:
-    """The kernel for terms whose shifts are known when it is compiled; () for any terms."""
-    terms, top = len(known), max(known, default=0)
+def _kernel(shifts_known: tuple[int, ...]) -> Callable[..., None]:
+    """The kernel for terms whose shifts are known when it is compiled; () for any terms.
 
-    @njit(inline="always")
-    def code(inputs, cells, shifts, i, t, d, u, full_scale):  # type: ignore[no-untyped-def]
-        current = np.int64(0)
-        if terms == 0:
-            for j in range(len(shifts)):
-                current += _popcount(inputs[i, t, j] & cells[d, j, u]) << shifts[j]  # type: ignore[call-arg]
-        else:
-            for shift in range(top + 1):
-                hits = np.int64(0)
-                for j in range(terms):
-                    if known[j] == shift:
-                        hits += _popcount(inputs[i, t, j] & cells[d, j, u])  # type: ignore[call-arg]
-                current += hits << shift
-        return min(current, full_scale)
+    It closes over integers only, so that numba finds it in its cache on disk the next time.
+    """
+    terms, known = len(shifts_known), shifts_known or (0,)
 
     @njit(cache=True, parallel=True, error_model="numpy")
     def kernel(  # type: ignore[no-untyped-def]
@@ -112,17 +115,13 @@ def _kernel(known: tuple[int, ...], any_negative: bool) -> Callable[..., None]:
                 for t in range(0, cycles, 4):
                     shift = significance[d] + t * cycle_bits
                     # -1 for the last cycle of signed inputs: (code ^ -1) - -1 is minus the code
-                    m0, m1 = (
-                        -np.int64(any_negative and signed == t),
-                        -np.int64(any_negative and signed == t + 1),
-                    )
-                    m2 = -np.int64(any_negative and signed == t + 2)
-                    m3 = -np.int64(any_negative and signed == t + 3)
+                    m0, m1 = -np.int64(signed == t), -np.int64(signed == t + 1)
+                    m2, m3 = -np.int64(signed == t + 2), -np.int64(signed == t + 3)
                     for u in range(outputs):
-                        c0 = code(inputs, cells, shifts, i, t, d, u, full_scale)
-                        c1 = code(inputs, cells, shifts, i, t + 1, d, u, full_scale)
-                        c2 = code(inputs, cells, shifts, i, t + 2, d, u, full_scale)
-                        c3 = code(inputs, cells, shifts, i, t + 3, d, u, full_scale)
+                        c0 = _code(inputs, cells, shifts, known, terms, i, t, d, u, full_scale)
+                        c1 = _code(inputs, cells, shifts, known, terms, i, t + 1, d, u, full_scale)
+                        c2 = _code(inputs, cells, shifts, known, terms, i, t + 2, d, u, full_scale)
+                        c3 = _code(inputs, cells, shifts, known, terms, i, t + 3, d, u, full_scale)
                         low = ((c0 ^ m0) - m0) + (((c1 ^ m1) - m1) << cycle_bits)
                         high = ((c2 ^ m2) - m2) + (((c3 ^ m3) - m3) << cycle_bits)
                         four = low + (high << 2 * cycle_bits)
