@@ -129,7 +129,7 @@ class ReramChip:
         return self.placement.array_levels(self.matrices)
 
     def _multiply(self, layer: MatMul, group: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self.matrices[layer.name, group].product(rows, signed=layer.input_signed)
+        return self.matrices[layer.name, group].multiply(rows, layer.input_signed)
 
     def _with_faults(self, fault_map: FaultMap) -> ReramChip:
         bare = {key: m if m.masks is None else m.with_masks(None) for key, m in self.matrices.items()}

@@ -84,9 +84,12 @@ class ProgrammedMatrix:
         ------
         InputError : inputs of another width, or outside the input range; signed inputs on a wide DAC.
         """
-        x = self._checked_inputs(inputs, signed)
+        return self.multiply(self._checked_inputs(inputs, signed), signed)
+
+    def multiply(self, x: IntArray, signed: bool) -> IntArray:
+        """`product` of inputs that are known to be integers in range, as a network's own activations are."""
         if self.proven.any():
-            total = np.rint(x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
+            total = (x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
         else:
             total = np.zeros((len(x), self.shape[1]), np.int64)
         for block in self._serial_blocks:
