@@ -1,6 +1,7 @@
-"""Times of exact products and of LeNet beside plain torch products of the same shape; a March test on an array.
+"""Times of exact products and of LeNet beside plain torch, and of a March test on an array.
 
-Run with `make bench`; docs/performance.md has a table. Compare ratios within one run, never times across machines.
+Run with `make bench`; docs/performance.md has a table. Compare ratios within one run, never times of
+different machines.
 """
 
 import numpy as np
