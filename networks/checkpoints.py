@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from torch import nn
 
 from xbarsim.checks import InputError, write_atomically
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 REMEDY = "make one with 'xbarsim train' or save the module's state_dict"
 
 
 def save_checkpoint(path: str | Path, module: nn.Module, metadata: dict[str, str]) -> Path:
     """Write a module's weights and a few words about them; an earlier file survives a failure."""
+    if Path(path).suffix != ".safetensors":
+        raise InputError(f"model file {path}", "a name that ends in .safetensors", repr(Path(path).name))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     return write_atomically(path, lambda temporary: _save(tensors, temporary, metadata))
 
@@ -36,7 +40,7 @@ def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
     InputError : no such file, not a model file, weights of another network, NaN or infinite weights.
     """
     where = f"model file {path}"
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(where, "a file", "nothing there", REMEDY)
     tensors, metadata = (
         _read_torch(path, where) if Path(path).suffix in (".pt", ".pth") else _read(path, where)
@@ -46,6 +50,7 @@ def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
         got = "no such tensor" if name in wanted else "a tensor that it does not have"
         raise InputError(f"{where}, {name!r}", f"the weights of a {type(module).__name__}", got, REMEDY)
     for name, tensor in tensors.items():
+        _check_numbers(tensor, wanted[name], f"{where}, {name!r}")
         if tensor.shape != wanted[name].shape:
             raise InputError(
                 f"{where}, {name!r}", f"shape {tuple(wanted[name].shape)}", tuple(tensor.shape), REMEDY
@@ -54,6 +59,14 @@ def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
             raise InputError(f"{where}, {name!r}", "finite weights", "NaN or infinity", "train again")
     module.load_state_dict(tensors)
     return metadata
+
+
+def _check_numbers(tensor: torch.Tensor, wanted: torch.Tensor, where: str) -> None:
+    plain = tensor.layout == torch.strided and not tensor.is_quantized and tensor.device.type == "cpu"
+    kinds = FLOATS if wanted.is_floating_point() else (wanted.dtype,)
+    if not plain or tensor.dtype not in kinds:
+        got = f"{tensor.dtype} ({tensor.layout}, {tensor.device.type})"
+        raise InputError(where, "plain numbers, " + " or ".join(map(str, kinds)), got, REMEDY)
 
 
 def _read(path: str | Path, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -72,6 +85,8 @@ def _read_torch(path: str | Path, where: str) -> tuple[dict[str, torch.Tensor], 
     except Exception as error:  # torch raises many kinds; none of them may reach the user as a traceback
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(where, "a state_dict that holds tensors only", f"'{reason}'", REMEDY) from error
-    if not isinstance(content, dict) or not all(isinstance(t, torch.Tensor) for t in content.values()):
-        raise InputError(where, "a state_dict", type(content).__name__, REMEDY)
+    if not isinstance(content, dict) or not all(
+        isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in content.items()
+    ):
+        raise InputError(where, "a state_dict of named tensors", type(content).__name__, REMEDY)
     return content, {}

@@ -5,6 +5,7 @@ Files are looked for in the folder named by XBARSIM_DATA, then in the cache, the
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -113,10 +114,15 @@ def _idx(name: str, url: str, split: str) -> Dataset:
             path = _download(url + file + ".gz", MD5[f"{name}/{part}-{what}"], name)
         found[what] = path, read_idx(path, dimensions)
     images, labels = found["images"][1], found["labels"][1]
-    if len(images) != len(labels) or (len(labels) and labels.max() > 9):
+    again = "get the files again"
+    if images.shape[1:] != (28, 28):
         raise InputError(
-            f"data set {name}", f"{len(images)} labels in 0..9", len(labels), "get the files again"
+            f"data set {name}", "images of 28 x 28", " x ".join(map(str, images.shape[1:])), again
         )
+    if len(images) != len(labels):
+        raise InputError(f"data set {name}", f"{len(images)} labels", len(labels), again)
+    if len(labels) and labels.max() > 9:
+        raise InputError(f"data set {name}", "labels in 0..9", int(labels.max()), again)
     return Dataset(
         name=name,
         split=split,
@@ -146,7 +152,10 @@ def _cifar(split: str) -> Dataset:
 
 
 def _find(*names: str) -> Path | None:
-    roots = [Path(os.environ["XBARSIM_DATA"])] if os.environ.get("XBARSIM_DATA") else []
+    named = os.environ.get("XBARSIM_DATA")
+    if named and not Path(named).is_dir():
+        raise InputError("XBARSIM_DATA", "a folder", repr(named), "correct it or unset it")
+    roots = [Path(named)] if named else []
     for root in [*roots, _cache()]:
         for name in names:
             if (root / name).is_file():
@@ -168,6 +177,7 @@ def _download_tar(url: str, md5: str, members: list[str]) -> list[Path]:
 
 
 def _retrieve(url: str, md5: str, folder: str, processor: pooch.Untar | None) -> str:
+    pooch.get_logger().setLevel(logging.ERROR)
     try:
         return pooch.retrieve(
             url, f"md5:{md5}", fname=url.rsplit("/", 1)[1], path=_cache() / folder, processor=processor

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def check_choice(where: str, value: str, choices: Iterable[str]) -> str:
 def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
     """Write a file through a temporary neighbour, so that an earlier file survives any failure.
 
+    A link is written through; a device or a pipe is refused.
+
     Parameters
     ----------
     path : where the file shall stand in the end; its folder is made if it is missing
@@ -74,22 +77,36 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
     ------
     InputError : the system refused (no space left, no permission, not a folder, ...).
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     temporary: Path | None = None
     try:
+        if target.exists() and not target.is_file():
+            raise OSError("not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         write(temporary)
-        temporary.chmod(0o644)
         os.replace(temporary, target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            str(target), "a place that can be written", reason, "free some space or choose another path"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _not_writable(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-    return target
+    return Path(path)
+
+
+def check_folder(path: str | Path) -> None:
+    """Make a folder if it is missing and see that a file can be written there; raise `InputError` if not."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(b"x")
+    except (OSError, ValueError) as error:
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: str | Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(
+        str(path), "a place that can be written", reason, "free some space or choose another path"
+    )

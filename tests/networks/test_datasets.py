@@ -72,8 +72,9 @@ def test_gzip_files_are_read_too(folder):
         ("images-idx3", gzip.compress(idx(IMAGES))[:-20], "a complete file"),
         ("images-idx3", b"\x1f\x8bnot gzip", "a complete file"),
         ("labels-idx1", idx([1, 2, 3, 4]), "5 labels"),
-        ("labels-idx1", idx([1, 2, 3, 4, 10]), "5 labels in 0..9"),
+        ("labels-idx1", idx([1, 2, 3, 4, 10]), "labels in 0..9, got 10"),
         ("images-idx3", idx(np.zeros((0, 28, 28))), "labels"),
+        ("images-idx3", idx(np.zeros((5, 14, 14))), "images of 28 x 28, got 14 x 14"),
     ],
 )
 def test_damaged_idx_files_get_one_line(folder, name, content, message):

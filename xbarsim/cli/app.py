@@ -5,6 +5,7 @@ Subcommands import what they need when they run, so that `xbarsim --help` answer
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -39,6 +40,8 @@ def top_level(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program; bad input ends with one line on standard error and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without ⇑ shows a question mark
     try:
         code = app(args=arguments, prog_name="xbarsim", standalone_mode=False)
         sys.stdout.flush()

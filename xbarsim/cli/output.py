@@ -41,10 +41,10 @@ def prepare(out: Path | None) -> None:
     """Begin a study: check that results can be written, and load the slow libraries with a word about it."""
     from rich.console import Console
 
-    from xbarsim.checks import write_atomically
+    from xbarsim.checks import check_folder
 
     if out is not None:
-        write_atomically(out / ".xbarsim", lambda temporary: temporary.write_bytes(b"x")).unlink()
+        check_folder(out)
     with Console(stderr=True).status("loading PyTorch and numba"):
         importlib.import_module("numba")
         importlib.import_module("torch")

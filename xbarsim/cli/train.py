@@ -51,11 +51,11 @@ def run(
                 f"{hits / shots:.2%}",
             ),
         ),
-        note=f"wrote {path}",
+        note=f"Data: {train.source}. Wrote {path}.",
     )
     output.finish(
         context,
-        {"losses": losses, "hits": hits, "shots": shots, "checkpoint": path},
+        {"data": train.source, "losses": losses, "hits": hits, "shots": shots, "checkpoint": path},
         [table],
         as_json=as_json,
     )

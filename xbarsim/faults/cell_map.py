@@ -61,6 +61,8 @@ class FaultMap:
         2 faults in 2 arrays of 128 x 128 cells with 4 levels: 2 stuck_lrs
         """
         kinds = _kind_codes(kind)
+        if value is None and (kinds > FaultKind.stuck_lrs).any():
+            raise InputError("FaultMap.value", "values for stuck_at, flip and step", "none")
         given = np.zeros(1, np.int64) if value is None else _integers("value", value)
         coordinates = [_integers(n, v) for n, v in (("array", array), ("row", row), ("column", column))]
         try:

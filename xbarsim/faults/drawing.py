@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.checks import InputError, check_choice, write_atomically
+from xbarsim.checks import check_choice, check_int, write_atomically
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import FaultKind
 
@@ -33,8 +33,7 @@ def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", pa
     InputError : a suffix other than .png, .svg or .pdf, or a place that cannot be written.
     """
     check_choice(f"figure {path}", Path(path).suffix.lower(), (".png", ".svg", ".pdf"))
-    if panels < 1:
-        raise InputError("panels", "at least 1", panels)
+    check_int("panels", panels, 1, 100)
     from matplotlib.figure import Figure
 
     per_array = np.bincount(fault_map.coordinates[0], minlength=fault_map.geometry.arrays)
@@ -46,7 +45,7 @@ def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", pa
     for place, array in enumerate(shown):
         _draw_array(figure.add_subplot(grid[place // across, place % across]), fault_map, int(array))
     _draw_counts(figure.add_subplot(grid[down, :]), per_array)
-    figure.suptitle(title or str(fault_map), fontsize=10)
+    figure.suptitle(title or str(fault_map), fontsize=10, parse_math=False)
     _name_kinds(figure)
     return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130))
 

@@ -35,12 +35,13 @@ def read_fault_map(path: Path) -> FaultMap:
     remedy = "make one with FaultMap.save or 'xbarsim faults sample'"
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise InputError(where, "a file that can be read", error.strerror or str(error), remedy) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(where, "a file that can be read", reason, remedy) from error
     try:
         columns = load(content)
         header = _metadata(content)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(where, "a safetensors file", f"{len(content)} bytes ({error})", remedy) from error
     if header.get("format") != FORMAT:
         raise InputError(where, f"format {FORMAT}", repr(header.get("format")), remedy)
@@ -55,9 +56,9 @@ def read_fault_map(path: Path) -> FaultMap:
         return FaultMap.from_cells(geometry, columns["cell"], columns["kind"], columns["value"])
     except InputError as error:
         raise InputError(where, "faults inside its geometry", f"'{error}'", remedy) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            where, "a geometry of four integers", repr(header.get("geometry")), remedy
+            where, "a geometry of four integers", repr(header.get("geometry"))[:60], remedy
         ) from error
 
 

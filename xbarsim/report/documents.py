@@ -40,4 +40,4 @@ def plain(value: Any) -> Any:
 
 def json_text(content: Mapping[str, Any]) -> str:
     """The document as text, the same for the same content."""
-    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    return json.dumps(content, indent=2, allow_nan=False)

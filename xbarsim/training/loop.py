@@ -17,6 +17,7 @@ MAX_LEARNING_RATE = 1e3
 
 def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build a module with initial weights that only `seed` decides; the global generator is left alone."""
+    check_int("seed", seed, 0, 2**63 - 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
