@@ -109,3 +109,28 @@ def test_whole_module_in_a_file_is_refused(tmp_path):
 def test_named_networks_take_their_images_and_answer_ten_classes(entry):
     with torch.no_grad():
         assert entry.build().eval()(torch.zeros(2, *entry.input_shape)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(3, 4, dtype=torch.int64),
+        torch.zeros(3, 4, dtype=torch.cfloat),
+        torch.zeros(3, 4).to_sparse(),
+        torch.zeros(3, 4, device="meta"),
+    ],
+)
+def test_tensors_of_other_kinds_are_refused(tmp_path, tensor):
+    torch.save(broken(lambda s: s.update({"layers.1.weight": tensor})), tmp_path / "weights.pt")
+    with pytest.raises(InputError, match=r"model file .*weights\.pt"):
+        load_checkpoint(tmp_path / "weights.pt", module())
+
+
+def test_names_that_are_no_words_and_names_too_long_are_refused(tmp_path):
+    torch.save({3: torch.zeros(2)}, tmp_path / "weights.pt")
+    with pytest.raises(InputError, match="named tensors"):
+        load_checkpoint(tmp_path / "weights.pt", module())
+    with pytest.raises(InputError, match="nothing there"):
+        load_checkpoint("a" * 300, module())
+    with pytest.raises(InputError, match=r"ends in \.safetensors"):
+        save_checkpoint(tmp_path / "weights.pt", module(), {})

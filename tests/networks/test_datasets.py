@@ -97,6 +97,12 @@ def test_missing_files_without_a_network_get_a_remedy(folder):
             load_dataset(name, "train")
 
 
+def test_misspelt_data_folder_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("XBARSIM_DATA", str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="XBARSIM_DATA: expected a folder"):
+        load_dataset("mnist")
+
+
 def test_unknown_names_and_limits_are_refused():
     with pytest.raises(InputError, match="data set: expected one of cifar10, digits"):
         load_dataset("imagenet")

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
+from xbarsim.checks import InputError, check_int
 from xbarsim.mapping.nodes import Input, MatMul, Node
 
 IntArray = NDArray[np.int64]
@@ -124,6 +124,7 @@ class IntegerGraph:
         -------
         (N, classes) float64 logits: exact integers times a power of two.
         """
+        check_int("batch_size", batch_size, 1, 2**31)
         x = self.quantize_input(images)
         parts = []
         for start in range(0, len(x), batch_size):

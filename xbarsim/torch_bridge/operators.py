@@ -18,6 +18,8 @@ from xbarsim.mapping.window import Window
 from xbarsim.torch_bridge.scales import finest_fraction
 from xbarsim.torch_bridge.windows import conv_window, pool_window
 
+LARGEST_BIAS = 2**52
+
 
 @dataclass
 class Builder:
@@ -43,7 +45,7 @@ class Builder:
 
     def source(self, node: fx.Node, position: int = 0) -> str:
         """The integer node that a traced node reads."""
-        argument = node.args[position] if len(node.args) > position else node.kwargs.get("input")
+        argument = argument_of(node, position)
         if not isinstance(argument, fx.Node) or argument.name not in self.names:
             raise InputError(f"node {node.name!r}", "tensors of the network as inputs", repr(argument))
         return self.names[argument.name]
@@ -100,6 +102,11 @@ class Operator:
     methods: tuple[str, ...]
     build: Callable[[Builder, fx.Node], None]
 
+    @property
+    def shares_memory(self) -> bool:
+        """True if its result may be the very memory of its input."""
+        return self.build in (_skip, _flatten)
+
 
 def operator_of(node: fx.Node, module: fx.GraphModule) -> Operator | None:
     """The entry for a traced node, or None."""
@@ -111,6 +118,11 @@ def operator_of(node: fx.Node, module: fx.GraphModule) -> Operator | None:
         if node.op == "call_method" and node.target in entry.methods:
             return entry
     return None
+
+
+def argument_of(node: fx.Node, position: int) -> Any:
+    """A traced node's first or second tensor argument, given by place or by name."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(("input", "other")[position])
 
 
 def is_relu(node: fx.Node, module: fx.GraphModule) -> bool:
@@ -139,7 +151,15 @@ def _weighted(builder: Builder, node: fx.Node) -> None:
         bias = np.zeros(weight.shape[0], np.int64)
     else:
         scale = 2.0 ** (fraction + builder.fractions[source])
-        bias = np.floor(layer.bias.detach().cpu().numpy() * scale + 0.5).astype(np.int64)
+        rounded = np.floor(layer.bias.detach().cpu().numpy() * scale + 0.5)
+        if np.abs(rounded).max(initial=0) > LARGEST_BIAS:
+            raise InputError(
+                f"layer {node.target!r}",
+                "a bias that is not far above weights times inputs",
+                f"{np.abs(rounded).max():.3g} steps",
+                "scale the network or the images",
+            )
+        bias = rounded.astype(np.int64)
     matmul = MatMul(
         name=str(node.target),
         sources=(source,),
@@ -177,7 +197,7 @@ def _avg_pool(builder: Builder, node: fx.Node) -> None:
 
 
 def _adaptive_avg_pool(builder: Builder, node: fx.Node) -> None:
-    argument = node.args[0]
+    argument = argument_of(node, 0)
     before, after = builder.observed[argument.name][2], builder.observed[node.name][2]  # type: ignore[union-attr,index]
     if before[1] % after[1] or before[2] % after[2]:
         raise InputError(
@@ -197,7 +217,7 @@ def _add_avg_pool(builder: Builder, node: fx.Node, window: Window, count_padding
 
 def _flatten(builder: Builder, node: fx.Node) -> None:
     source = builder.source(node)
-    argument = node.args[0]
+    argument = argument_of(node, 0)
     before, after = builder.observed[argument.name][2], builder.observed[node.name][2]  # type: ignore[union-attr,index]
     if len(after) != 1 or int(np.prod(before)) != after[0]:
         raise InputError(f"node {node.name!r}", "a reshape to (N, features)", f"{before} to {after} an image")
@@ -212,7 +232,7 @@ def _flatten(builder: Builder, node: fx.Node) -> None:
 def _add(builder: Builder, node: fx.Node) -> None:
     sources = builder.source(node, 0), builder.source(node, 1)
     fractions = [builder.fractions[s] for s in sources]
-    shapes = {builder.observed[argument.name][2] for argument in node.args[:2]}  # type: ignore[union-attr,index]
+    shapes = {builder.observed[argument.name][2] for argument in (argument_of(node, 0), argument_of(node, 1))}  # type: ignore[union-attr,index]
     if len(shapes) > 1 or node.kwargs.get("alpha", 1) != 1:
         raise InputError(
             f"node {node.name!r} (add)", "two tensors of one shape, unscaled", str(sorted(shapes))
@@ -226,6 +246,10 @@ def _add(builder: Builder, node: fx.Node) -> None:
 
 
 def _skip(builder: Builder, node: fx.Node) -> None:
+    if node.target is F.dropout and (
+        node.args[2] if len(node.args) > 2 else node.kwargs.get("training", True)
+    ):
+        raise InputError(f"node {node.name!r} (dropout)", "training=self.training", "training=True")
     builder.alias(node, builder.source(node))
 
 

@@ -19,7 +19,7 @@ from torch import fx, nn
 
 from xbarsim.checks import InputError, check_int
 from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.torch_bridge.operators import OPERATORS, Builder, operator_of
+from xbarsim.torch_bridge.operators import OPERATORS, Builder, argument_of, operator_of
 
 
 def quantize(
@@ -50,6 +50,7 @@ def quantize(
     _check_parameters(module)
     traced = _trace(module)
     fold_batch_norm(traced)
+    _check_in_place(traced)
     observed = _Observer(traced).observe(sample)
     builder = Builder(
         module=traced,
@@ -60,7 +61,35 @@ def quantize(
     )
     for node in traced.graph.nodes:
         _translate(builder, node, sample)
-    return IntegerGraph(tuple(builder.nodes), tuple(sample.shape[1:]))
+    graph = IntegerGraph(tuple(builder.nodes), tuple(sample.shape[1:]))
+    if not graph.layers:
+        raise InputError("module", "at least one linear or convolution layer", "none")
+    return graph
+
+
+def _check_in_place(traced: fx.GraphModule) -> None:
+    """Refuse an operator that overwrites a value which something else reads as well."""
+    for node in traced.graph.nodes:
+        source = argument_of(node, 0) if node.op.startswith("call") and _overwrites(node, traced) else None
+        while isinstance(source, fx.Node):
+            if len(source.users) > 1:
+                raise InputError(
+                    f"node {node.name!r}",
+                    f"an operator that leaves {source.name!r} as it is, since others read it",
+                    "one that works in place",
+                    "leave 'inplace' out",
+                )
+            through = operator_of(source, traced)
+            source = argument_of(source, 0) if through is not None and through.shares_memory else None
+
+
+def _overwrites(node: fx.Node, traced: fx.GraphModule) -> bool:
+    if node.op == "call_module":
+        layer = traced.get_submodule(str(node.target))
+        return bool(getattr(layer, "inplace", False)) and not isinstance(layer, nn.Dropout)
+    name = str(getattr(node.target, "__name__", node.target))
+    given = node.kwargs.get("inplace", name == "relu" and len(node.args) > 1 and node.args[1])
+    return bool(given) or name in ("iadd", "relu_", "add_")
 
 
 def fold_batch_norm(traced: fx.GraphModule) -> None:
@@ -96,13 +125,22 @@ def _fold(layer: nn.Linear | nn.Conv2d, norm: Any) -> None:
             gain = gain * norm.weight
         bias = layer.bias if layer.bias is not None else torch.zeros_like(norm.running_mean)
         shifted = (bias - norm.running_mean) * gain
-        layer.weight.mul_(gain.reshape(-1, *[1] * (layer.weight.ndim - 1)))
+        # a new parameter, since another layer may share the old one
+        layer.weight = nn.Parameter(layer.weight * gain.reshape(-1, *[1] * (layer.weight.ndim - 1)))
         layer.bias = nn.Parameter(shifted if norm.bias is None else shifted + norm.bias)
 
 
 def _trace(module: nn.Module) -> fx.GraphModule:
+    hooked = [
+        name or "the module" for name, m in module.named_modules() if m._forward_hooks or m._forward_pre_hooks
+    ]
+    if hooked:
+        raise InputError(
+            f"layer {hooked[0]!r}", "no forward hooks", "one", "remove it or write it into forward"
+        )
     try:
-        traced = fx.symbolic_trace(copy.deepcopy(module).eval())
+        root = copy.deepcopy(module).eval()
+        traced = fx.symbolic_trace(root if list(root.children()) else _as_child(root))
     except Exception as error:  # whatever the user's forward may raise
         raise InputError(
             f"module {type(module).__name__}",
@@ -118,6 +156,11 @@ def _trace(module: nn.Module) -> fx.GraphModule:
             f"layer {shared[0]!r}", "one use of a layer", "several", "give each use its own layer"
         )
     return traced.double()
+
+
+def _as_child(root: nn.Module) -> nn.Module:
+    """A single layer as a network, so that it is traced as a whole; a module of the user's own as it is."""
+    return nn.Sequential(root) if type(root).__module__.startswith("torch.nn") else root
 
 
 _WEIGHTED = (nn.Linear, nn.Conv2d)
@@ -136,6 +179,7 @@ class _Observer(fx.Interpreter):
 
     def observe(self, sample: torch.Tensor) -> dict[str, Any]:
         self.found: dict[str, Any] = {}
+        self.extra_traceback = False
         with torch.no_grad():
             for part in sample.split(256):
                 self.run(part)
@@ -190,11 +234,17 @@ def _translate(builder: Builder, node: fx.Node, sample: torch.Tensor) -> None:
 
 
 def _calibration_images(images: np.ndarray | torch.Tensor) -> torch.Tensor:
-    if isinstance(images, np.ndarray) and images.dtype.kind not in "fiub":
-        raise InputError("calibration images", "real numbers", str(images.dtype))
-    sample = torch.as_tensor(images)
-    if sample.ndim < 2 or len(sample) == 0:
-        raise InputError("calibration images", "shape (N, ...) with N >= 1", str(tuple(sample.shape)))
+    if isinstance(images, np.ndarray) and images.dtype.kind in "fiub":
+        sample = torch.from_numpy(np.ascontiguousarray(images, np.float64))
+    elif isinstance(images, torch.Tensor) and not images.is_complex():
+        sample = images
+    else:
+        got = str(getattr(images, "dtype", type(images).__name__))
+        raise InputError("calibration images", "an array or a tensor of real numbers", got)
+    if sample.ndim < 2 or sample.numel() == 0:
+        raise InputError(
+            "calibration images", "shape (N, ...) with N >= 1, nothing empty", str(tuple(sample.shape))
+        )
     sample = sample.detach().to("cpu", torch.float64)
     if not torch.isfinite(sample).all():
         raise InputError("calibration images", "finite values", "NaN or infinity")
@@ -204,6 +254,10 @@ def _calibration_images(images: np.ndarray | torch.Tensor) -> torch.Tensor:
 def _check_parameters(module: nn.Module) -> None:
     tensors: Iterable[tuple[str, torch.Tensor]] = [*module.named_parameters(), *module.named_buffers()]
     for name, tensor in tensors:
+        if nn.parameter.is_lazy(tensor):
+            raise InputError(
+                f"weights {name!r}", "initialised weights", "a lazy layer", "run it on an image first"
+            )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise InputError(
                 f"weights {name!r}", "finite values", "NaN or infinity", "train or load the network again"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from xbarsim.checks import InputError
 from xbarsim.mapping.nodes import integer_range
+
+MOST_PLACES = 32
 
 
 def finest_fraction(low: float, high: float, bits: int, signed: bool) -> int:
@@ -19,4 +22,10 @@ def finest_fraction(low: float, high: float, bits: int, signed: bool) -> int:
     ]
     if not limits:
         return bits - 1
-    return int(np.clip(-np.ceil(np.log2(max(limits))), -32, 32))
+    fraction = -int(np.ceil(np.log2(max(limits))))
+    if abs(fraction) > MOST_PLACES:
+        expected = f"a largest magnitude that {-MOST_PLACES}..{MOST_PLACES} binary places fit"
+        raise InputError(
+            "fixed-point scale", expected, f"{max(-low, high):.3g}", "scale the network or the images"
+        )
+    return fraction

@@ -82,6 +82,7 @@ class WeightUpdate:
             if name not in layers or part not in PARTS:
                 raise InputError("weight update", "columns of this network's layers", repr(key))
             if name not in changed:
+                _check_parts(self.columns, name)
                 changed[name] = _apply_to(layers[name], self.columns, low, high)
         return graph.with_layers(changed.values())
 
@@ -133,6 +134,16 @@ def _apply_to(layer: MatMul, columns: Mapping[str, np.ndarray], low: int, high: 
     return replace(layer, weights=weights.reshape(layer.weights.shape), bias=bias)
 
 
+def _check_parts(columns: Mapping[str, np.ndarray], name: str) -> None:
+    parts = {part for part in PARTS if f"{name}.{part}" in columns} - {"bias"}
+    kinds = ({"value"}, {"sign", "scale"})
+    known = [kind | where for kind in kinds for where in ({"at"}, {"map"})] + [set(), {"value"}]
+    if parts not in known:
+        raise InputError(
+            f"weight update {name}", "values, or signs with a scale, at places", sorted(parts), REMEDY
+        )
+
+
 def _positions(columns: Mapping[str, np.ndarray], name: str, size: int) -> np.ndarray:
     if f"{name}.map" in columns:
         packed = _column(columns, f"{name}.map", np.uint8, -(-size // 8))
@@ -146,6 +157,8 @@ def _listed(columns: Mapping[str, np.ndarray], key: str, size: int) -> np.ndarra
     at = columns.get(key, np.zeros(0, np.uint32))
     if at.dtype != np.uint32 or at.ndim != 1 or (len(at) and int(at.max()) >= size):
         raise InputError(f"weight update {key}", f"positions 0..{size - 1}", str(at.dtype), REMEDY)
+    if len(np.unique(at)) != len(at):
+        raise InputError(f"weight update {key}", "different positions", "one twice", REMEDY)
     return at
 
 
@@ -154,6 +167,8 @@ def _column(columns: Mapping[str, np.ndarray], key: str, dtype: type, length: in
     if found is None or found.dtype != dtype or found.shape != (length,):
         got = "nothing" if found is None else f"{found.dtype} of shape {found.shape}"
         raise InputError(f"weight update {key}", f"{length} values of {np.dtype(dtype)}", got, REMEDY)
+    if dtype is np.float32 and not (found >= 0).all():
+        raise InputError(f"weight update {key}", "a scale of at least 0", str(found[0]), REMEDY)
     if not np.isfinite(found).all():
-        raise InputError(f"weight update {key}", "finite values", "NaN or infinity", REMEDY)
+        raise InputError(f"weight update {key}", "finite values", "infinity", REMEDY)
     return found

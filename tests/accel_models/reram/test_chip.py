@@ -129,6 +129,9 @@ def test_faults_add_up_over_injections(module):
 def test_batch_size_does_not_change_the_answer(module):
     chip = program_module(module, IMAGES, accelerator("isaac"))
     chip = chip.inject(faults(chip))
+    for wrong in (0, -1, 1.5):
+        with pytest.raises(InputError, match="batch_size"):
+            chip.run(IMAGES, batch_size=wrong)
     assert (chip.run(IMAGES, batch_size=7)[0] == chip.run(IMAGES)[0]).all()
 
 

@@ -202,10 +202,14 @@ SMALL_MAP = ["faults", "sample", "--array-rows", "4", "--array-columns", "4"]
         (["march", "run", "--inject", "<0w1/0/->"], "--inject: expected PRIMITIVE"),
         (["march", "run", "--inject", "broken@0,0,0"], "fault primitive: expected <S/F/R>"),
         (["march", "run", "--levels", "3"], "CellGeometry.levels: expected 2, 4, 8 or 16"),
-        (["march", "coverage", "^(r0,w3,r3)"], "levels 0 and 1, for binary coverage"),
+        (["march", "coverage", "|w3; ^(r3,w0,r0)"], "levels 0 and 1, for binary coverage"),
         ([*SMALL_MAP, "--rate", "0.1", "--count", "2"], "faults sample: expected one of --rate, --count"),
         ([*SMALL_MAP, "--count", "17"], "count: expected an integer in 0..16"),
         (["faults", "show", "no-such-file"], "fault map no-such-file"),
+        (["train", "digits-mlp", "--seed", "9" * 20, "--epochs", "0"], "seed: expected an integer"),
+        (["train", "digits-mlp", "--epochs", "0", "--out", "w.pt"], "ends in .safetensors"),
+        (["simulate", "--seed", str(2**64)], "seed: expected an integer"),
+        (["retrain", "--march", "|w0; ^(r1)"], "correct the notation"),
         (["faults"], "command line: Missing command"),
         (["conquer"], "command line: No such command 'conquer'"),
     ],
@@ -319,3 +323,14 @@ def test_results_do_not_hang_on_the_number_of_threads(digits_weights):
         )
         found.append(done.stdout)
     assert found[0] == found[1]
+
+
+def test_terminal_without_arrows_shows_something_else(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "march", "list"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "?(w0); ?(r0,w1); ?(r1,w0)" in done.stdout

@@ -40,6 +40,8 @@ def test_levels_that_cells_do_not_have_are_refused(kind, value):
 def test_unknown_kind_two_faults_in_a_cell_and_ragged_columns_are_refused():
     with pytest.raises(InputError, match="stuck_hrs, stuck_lrs"):
         FaultMap.of(G, array=0, row=0, column=0, kind="SA0")
+    with pytest.raises(InputError, match="values for stuck_at"):
+        FaultMap.of(G, array=0, row=0, column=0, kind="stuck_at")
     with pytest.raises(InputError, match="two in cell 0"):
         FaultMap.of(G, array=[0, 0], row=0, column=0, kind="stuck_hrs")
     with pytest.raises(InputError, match="columns of one length"):

@@ -47,6 +47,7 @@ def test_well_made_content_loads(tmp_path):
         content(header={"geometry": '["2", 4, 5, 4]'}),
         content(header={"geometry": "[99999999999, 4, 5, 4]"}),
         content(header={"geometry": "[20000000, 4, 5, 4]"}),
+        content(header={"geometry": "[" * 200_000}),
         content(cell=(1, 40)),
         content(cell=(-1, 4)),
         content(cell=(1, 1)),

@@ -170,3 +170,113 @@ def test_graph_refuses_images_of_another_shape_and_nan():
     for bad in (IMAGES[:, :2], IMAGES[0], np.full_like(IMAGES, np.inf), IMAGES.astype(object), IMAGES[:0]):
         with pytest.raises(InputError, match="images"):
             graph.run(bad)
+
+
+class TwoBranches(nn.Module):
+    """c(y + b(change(y))): `change` may overwrite what the sum reads as well."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(432, 9), nn.Linear(9, 9), nn.Linear(9, 4)
+        self.change, self.idle = change, nn.Identity()
+
+    def forward(self, x):
+        y = self.a(x.flatten(1))
+        return self.c(y + self.b(self.change(self.idle(y))))
+
+
+def close(module):
+    with torch.no_grad():
+        expected = module(torch.tensor(IMAGES)).numpy()
+    return np.abs(quantize(module, IMAGES).run(IMAGES) - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [nn.ReLU(inplace=True), lambda y: nn.functional.relu(y, inplace=True), torch.relu_, lambda y: y.relu_()],
+)
+def test_operator_that_overwrites_what_is_read_again_is_refused(change):
+    with pytest.raises(InputError, match=r"leaves '.*' as it is, since others read it"):
+        quantize(TwoBranches(change), IMAGES)
+
+
+def test_operators_in_place_are_fine_where_nothing_else_reads():
+    assert close(TwoBranches(nn.ReLU()))
+    assert close(
+        nn.Sequential(nn.Flatten(), nn.Linear(432, 9), nn.ReLU(inplace=True), nn.Linear(9, 4)).eval()
+    )
+
+
+def test_named_arguments_mean_what_they_mean_in_torch():
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(432, 9), nn.Linear(432, 9), nn.Linear(9, 4)
+
+        def forward(self, x):
+            x = torch.flatten(input=x, start_dim=1)
+            return self.c(torch.add(input=self.a(x), other=self.b(x)))
+
+    assert close(Named())
+
+
+def test_batch_norm_leaves_a_layer_that_shares_the_weights():
+    a, norm, b = nn.Linear(432, 432), nn.BatchNorm1d(432), nn.Linear(432, 432)
+    b.weight = a.weight
+    with torch.no_grad():
+        norm.running_var.fill_(9.0)
+    assert close(nn.Sequential(nn.Flatten(), a, norm, nn.ReLU(), b).eval())
+
+
+def test_hooks_and_dropout_that_always_drops_are_refused():
+    hooked = nn.Sequential(nn.Flatten(), nn.Linear(432, 4))
+    hooked[1].register_forward_hook(lambda module, inputs, output: output * 2)
+    with pytest.raises(InputError, match="layer '1': expected no forward hooks"):
+        quantize(hooked, IMAGES)
+    with pytest.raises(InputError, match="training"):
+        quantize(Functional(lambda x: nn.functional.dropout(x, 0.5)), IMAGES)
+
+
+def test_single_layer_is_a_network_and_no_layer_is_none():
+    assert close(nn.Conv2d(3, 4, 3).eval())
+    with pytest.raises(InputError, match="at least one linear or convolution layer"):
+        quantize(nn.Flatten(), IMAGES)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e-12, 1e12, 1e30])
+def test_magnitudes_that_fixed_point_cannot_hold_are_refused(size):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(432, 4))
+    with torch.no_grad():
+        module[1].weight.mul_(size)
+    with pytest.raises(InputError, match="scale the network or the images"):
+        quantize(module, IMAGES)
+
+
+def test_bias_far_above_the_products_is_refused():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(432, 4))
+    with torch.no_grad():
+        module[1].weight.mul_(1e-3)
+        module[1].bias.fill_(1e9)
+    with pytest.raises(InputError, match="a bias that is not far above"):
+        quantize(module, IMAGES)
+
+
+@pytest.mark.parametrize(
+    "images", [None, "images", IMAGES.astype(complex), torch.zeros(2, 3, dtype=torch.cfloat)]
+)
+def test_calibration_images_that_are_no_real_numbers_are_refused(images):
+    with pytest.raises(InputError, match="calibration images"):
+        quantize(nn.Sequential(nn.Flatten(), nn.Linear(432, 4)), images)
+
+
+def test_images_in_any_memory_order_are_taken():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(432, 4))
+    expected = quantize(module, IMAGES).run(IMAGES)
+    for images in (IMAGES[::-1], IMAGES.astype(">f4"), torch.tensor(IMAGES)):
+        assert (quantize(module, images).run(IMAGES) == expected).all()
+
+
+def test_errors_of_the_tracer_stay_in_one_line():
+    with pytest.raises(InputError) as caught:
+        quantize(Unsupported(nn.Sigmoid()), IMAGES)
+    assert "\n" not in str(caught.value)

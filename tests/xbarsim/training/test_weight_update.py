@@ -93,6 +93,18 @@ def test_update_of_another_network_is_refused():
         {"0.value": np.zeros(5, np.int16)},
         {"0.sign": np.zeros(1, np.uint8), "0.scale": np.ones(1, np.float32)},
         {"0.bias": np.zeros(4, np.int64)},
+        {"0.at": np.array([5, 5], np.uint32), "0.value": np.zeros(2, np.int16)},
+        {
+            "0.at": np.array([5], np.uint32),
+            "0.map": np.zeros(150, np.uint8),
+            "0.value": np.zeros(1, np.int16),
+        },
+        {"0.scale": np.ones(1, np.float32)},
+        {
+            "0.at": np.array([0], np.uint32),
+            "0.sign": np.zeros(1, np.uint8),
+            "0.scale": np.array([-1.0], np.float32),
+        },
         {"0.nonsense": np.zeros(4, np.int64)},
         {"9.bias": np.zeros(30, np.int64)},
     ],

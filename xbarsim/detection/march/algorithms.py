@@ -9,7 +9,15 @@ from __future__ import annotations
 from itertools import pairwise
 
 from xbarsim.checks import InputError, check_int
-from xbarsim.detection.march.notation import ASCENDING, DESCENDING, EITHER, MarchElement, MarchTest, Operation
+from xbarsim.detection.march.notation import (
+    ASCENDING,
+    DESCENDING,
+    EITHER,
+    ORDERS,
+    MarchElement,
+    MarchTest,
+    Operation,
+)
 from xbarsim.detection.march.notation import parse_march as _parse
 
 
@@ -35,14 +43,17 @@ def march_test(name: str) -> MarchTest:
 
     Raises
     ------
-    InputError : neither a name nor notation.
+    InputError : neither a name nor notation, or a test that a healthy memory would fail.
 
     >>> march_test("march-c-").name, march_test("C-").name, march_test("|w0; ^(r0)").reads
     ('March C-', 'March C-', 1)
     """
-    if "(" in name or ";" in name:
-        return _parse(name)
-    tests = march_tests()
+    if name.strip()[:1] in ORDERS or "(" in name or ";" in name:
+        custom = _parse(name)
+        custom.check_consistent()
+        return custom
+    multi_level = eulerian_march(4)
+    tests = march_tests() | {multi_level.name: multi_level}
     wanted = _plain(name)
     for known, test in tests.items():
         if wanted in (_plain(known), _plain(known).removeprefix("march")):
@@ -64,7 +75,7 @@ def eulerian_march(levels: int) -> MarchTest:
         for before, after in pairwise(tour):
             elements.append(MarchElement(order, (Operation("r", before), Operation("w", after))))
     elements.append(MarchElement(EITHER, (Operation("r", tour[-1]),)))
-    return MarchTest(f"Eulerian, {levels} levels", tuple(elements))
+    return MarchTest(f"Eulerian {levels}", tuple(elements))
 
 
 def _eulerian_tour(levels: int) -> list[int]:

@@ -51,8 +51,10 @@ def march_chip(
 
     Raises
     ------
-    InputError : faults in arrays that the chip does not have, or outside an array.
+    InputError : faults in arrays that the chip does not have, or outside an array; a test that a healthy
+        memory would fail.
     """
+    test.check_consistent()
     geometry, stuck, placed = fault_map.geometry, fault_map.permanent, placed or {}
     for array in placed:
         if not 0 <= array < geometry.arrays:

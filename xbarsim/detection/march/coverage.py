@@ -25,8 +25,9 @@ def detects(test: MarchTest, primitive: FaultPrimitive) -> bool:
 
     Raises
     ------
-    InputError : a test that names levels above 1.
+    InputError : a test that names levels above 1, or that a healthy memory would fail.
     """
+    test.check_consistent()
     if test.top > 1:
         raise InputError(f"March test {test.name}", "levels 0 and 1, for binary coverage", test.top)
     pairs = [(v, a) for v in range(CELLS) for a in range(CELLS) if a != v]

@@ -77,6 +77,8 @@ def run_march(
         )
         return _weaker(up, down)
     cells = np.array(state, np.int64)
+    if cells.ndim != 1:
+        raise InputError("March test", "cells in one row", f"shape {cells.shape}")
     faults = tuple(faults)
     top = levels - 1
     if test.top > top or (len(cells) and not 0 <= cells.min() <= cells.max() <= top):
@@ -112,6 +114,8 @@ def descending_orders(test: MarchTest, either: str | Sequence[bool]) -> NDArray[
     if isinstance(either, str):
         check_choice("either", either, ("up", "down"))
         either = [either == "down"] * open_orders
+    if len(either) != open_orders:
+        raise InputError("either", f"one choice for each of {open_orders} open orders", len(either))
     choices = iter(either)
     return np.array([next(choices) if e.order == EITHER else e.order == DESCENDING for e in test.elements])
 
@@ -129,7 +133,11 @@ def _weaker(up: MarchResult, down: MarchResult) -> MarchResult:
 
 
 def _stuck_levels(stuck: tuple[ArrayLike, ArrayLike], cells: int, top: int) -> NDArray[np.int64]:
-    where, level = (np.asarray(part, np.int64) for part in stuck)
+    where, level = (np.atleast_1d(np.asarray(part)) for part in stuck)
+    whole = all(np.issubdtype(a.dtype, np.integer) or a.size == 0 for a in (where, level))
+    if where.shape != level.shape or not whole or len(np.unique(where)) != len(where):
+        raise InputError("stuck cells", "different cells with a level each", f"{where.size} and {level.size}")
+    where, level = where.astype(np.int64), level.astype(np.int64)
     if len(where) and not (
         where.min() >= 0 and where.max() < cells and level.min() >= 0 and level.max() <= top
     ):

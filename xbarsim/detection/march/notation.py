@@ -13,6 +13,7 @@ from xbarsim.checks import InputError, check_int
 
 ASCENDING, DESCENDING, EITHER = "⇑", "⇓", "⇕"
 _ORDERS = {"⇑": "⇑", "↑": "⇑", "^": "⇑", "⇓": "⇓", "↓": "⇓", "v": "⇓", "⇕": "⇕", "↕": "⇕", "|": "⇕"}
+ORDERS = tuple(symbol for symbol in _ORDERS if symbol != "v")  # no test's name begins so
 _OPERATION = re.compile(r"([rw])(\d{1,2})")
 
 
@@ -67,6 +68,21 @@ class MarchTest:
     def top(self) -> int:
         """Highest level that it names."""
         return max(op.level for op in self.operations)
+
+    def check_consistent(self) -> None:
+        """Refuse a test that would call a healthy memory faulty.
+
+        Raises
+        ------
+        InputError : a read before any write, or one that expects another level than was written last.
+        """
+        held: int | None = None
+        for operation in self.operations:
+            if operation.kind == "w":
+                held = operation.level
+            elif operation.level != held:
+                expected = "a write before the first read" if held is None else f"r{held} after w{held}"
+                raise InputError(f"March test {self}", expected, str(operation), "correct the notation")
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.elements))

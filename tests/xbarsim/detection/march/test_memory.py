@@ -104,6 +104,10 @@ def test_state_given_is_not_changed():
         {"stuck": ([4], [0])},
         {"stuck": ([0], [2])},
         {"either": "sideways"},
+        {"either": [True, False]},
+        {"stuck": ([0, 1], [0])},
+        {"stuck": ([0, 0], [0, 1])},
+        {"stuck": ([0.5], [0])},
     ],
 )
 def test_faults_outside_the_memory_and_unknown_orders_are_refused(call):

@@ -66,7 +66,7 @@ def test_what_cannot_be_read_is_refused_with_its_place(text, place):
 
 
 def test_unknown_test_names_the_known_ones():
-    with pytest.raises(InputError, match="March SS, March AB or the notation"):
+    with pytest.raises(InputError, match="March AB, Eulerian 4 or the notation"):
         march_test("March C*")
 
 
@@ -85,3 +85,19 @@ def test_eulerian_march_takes_every_cell_through_every_change_in_both_orders(lev
 def test_primitives_that_make_no_sense_are_refused(text):
     with pytest.raises(InputError, match="fault primitive"):
         parse_primitive(text)
+
+
+@pytest.mark.parametrize("text", ["|w0; ^(r1)", "^(r0)", "|w0; ^(r0,w1); v(r0)"])
+def test_test_that_a_healthy_memory_would_fail_is_refused(text):
+    with pytest.raises(InputError, match="correct the notation"):
+        march_test(text)
+
+
+def test_notation_without_brackets_and_the_listed_multi_level_test_are_known():
+    assert march_test("|w0; |r0").reads == 1
+    assert march_test("eulerian 4") == eulerian_march(4)
+
+
+def test_every_named_test_passes_a_healthy_memory():
+    for test in march_tests().values():
+        test.check_consistent()
