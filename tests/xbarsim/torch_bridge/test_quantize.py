@@ -243,7 +243,7 @@ def test_single_layer_is_a_network_and_no_layer_is_none():
         quantize(nn.Flatten(), IMAGES)
 
 
-@pytest.mark.parametrize("size", [1e-20, 1e-12, 1e12, 1e30])
+@pytest.mark.parametrize("size", [1e-20, 1e-12, 1e16, 1e30])
 def test_magnitudes_that_fixed_point_cannot_hold_are_refused(size):
     module = nn.Sequential(nn.Flatten(), nn.Linear(432, 4))
     with torch.no_grad():
