@@ -74,8 +74,9 @@ class ProgrammedMatrix:
         """(K, M): effective weights of proven outputs, zero elsewhere, in the narrowest exact float type."""
         proven = np.repeat(self.proven, self.config.rows, axis=0)[: self.shape[0]]
         weights = np.where(proven, self.effective, 0)
-        largest = int(np.abs(weights).max(initial=0)) << self.config.input_bits
-        return weights.astype(np.float32 if largest * self.shape[0] < 2**24 else np.float64)
+        # no partial sum of an output can exceed its weights' magnitudes times the largest input
+        largest = int(np.abs(weights).sum(axis=0).max(initial=0)) * ((1 << self.config.input_bits) - 1)
+        return weights.astype(np.float32 if largest <= 2**24 else np.float64)
 
     def product(self, inputs: NDArray[np.integer], *, signed: bool) -> IntArray:
         """Multiply (N, K) integer inputs with the programmed cells; (N, M) int64, exact.

@@ -108,3 +108,13 @@ def test_wrong_weights_and_configurations_are_refused():
         program_matrix(np.ones((2, 2), int), ArrayConfig(dac_bits=2)).product(
             np.ones((1, 2), int), signed=True
         )
+
+
+@pytest.mark.parametrize("rows", [500, 512, 516, 517, 518, 600, 1024])
+def test_largest_sums_stay_exact_where_float32_ends(rows):
+    """All weights and inputs at their largest: 127 * 255 * K passes 2**24 between K = 518 and 519."""
+    config = ArrayConfig(format=WeightFormat(weight_bits=8), input_bits=8)
+    for weight in (127, -128):
+        weights, x = np.full((rows, 2), weight), np.full((3, rows), 255)
+        x[1, ::2] = 254
+        assert (program_matrix(weights, config).product(x, signed=False) == x @ weights).all()
