@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 
 from xbarsim.crossbar.config import ArrayConfig
@@ -71,20 +74,30 @@ def bit_serial_product(
             if config.format.encoding == "offset":
                 for n, vector in enumerate(inputs):
                     result[n, m] -= 2 ** (config.format.weight_bits - 1) * sum(int(vector[k]) for k in rows)
-    return result.astype(np.int64)
+    return np.array([[math.floor(value + Fraction(1, 2)) for value in row] for row in result], np.int64)
 
 
-def stream_column(x: list[int], levels: list[int], config: ArrayConfig, signed: bool) -> int:
-    """Drive one column cycle by cycle through the clipping ADC and shift-and-add."""
-    total = 0
+def adc(current: Fraction | int, config: ArrayConfig) -> Fraction:
+    """What the digital side takes a column sum for, in levels."""
+    full_range = config.adc.full_range
+    if full_range == "array":
+        full_range = config.rows * (config.format.levels - 1) * (2**config.dac_bits - 1)
+    step = Fraction(1) if full_range is None else Fraction(full_range, 2**config.adc.bits)
+    code = math.floor(current / step + Fraction(1, 2))
+    return step * min(max(code, 0), 2**config.adc.bits - 1)
+
+
+def stream_column(x: list[int], levels: list[int], config: ArrayConfig, signed: bool) -> Fraction:
+    """Drive one column cycle by cycle through the ADC and shift-and-add; in levels."""
+    total = Fraction(0)
     base = 2**config.dac_bits
     cycles = -(-config.input_bits // config.dac_bits)
     for t in range(cycles):
         driven = [((value % 2**config.input_bits) // base**t) % base for value in x]
         current = sum(a * b for a, b in zip(driven, levels, strict=True))
-        code = min(max(current, 0), 2**config.adc.bits - 1)
+        found = adc(current, config)
         negative = signed and t == cycles - 1
-        total += -code * base**t if negative else code * base**t
+        total += -found * base**t if negative else found * base**t
     return total
 
 

@@ -1,6 +1,6 @@
 """A ReRAM chip: a network programmed into crossbar arrays, its faults, its runs and what they cost.
 
-Digital fidelity: cells hold integer levels, the ADC clips, everything else is exact.
+Digital fidelity: cells hold integer levels, the ADC clips or rounds, everything else is exact.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from accel_models.reram.config import ReramConfig, check_budget
 from accel_models.reram.power import product_energy_pJ
 from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads
-from xbarsim.checks import InputError
+from xbarsim.checks import InputError, check_choice
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
+from xbarsim.crossbar.proof import CollapseShares, collapse_shares
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
@@ -96,11 +97,17 @@ class ReramChip:
         self,
         images: NDArray[np.floating],
         *,
+        fidelity: str = "digital",
         batch_size: int = 256,
         on_batch: Callable[[int, int], None] | None = None,
     ) -> tuple[NDArray[np.float64], Cost]:
-        """Logits (N, classes) of (N, ...) images, exact, and the cost of the run on the chip."""
-        logits = self.graph.run(images, multiply=self._multiply, batch_size=batch_size, on_batch=on_batch)
+        """Logits (N, classes) of (N, ...) images, exact, and the cost of the run on the chip.
+
+        Fidelity 'bit-serial' simulates every conversion, collapsing nothing: the same numbers, slowly.
+        """
+        check_choice("fidelity", fidelity, ("digital", "bit-serial"))
+        multiply = self._multiply if fidelity == "digital" else self._multiply_bit_serially
+        logits = self.graph.run(images, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
         return logits, self.run_cost(len(images))
 
     def run_cost(self, images: int) -> Cost:
@@ -111,12 +118,12 @@ class ReramChip:
             energy_pJ=product_energy_pJ(products, self.config.t_mvm_ns),
         )
 
-    def proven_shares(self) -> dict[str, float]:
-        """For every layer, the share of (row block, output) pairs whose columns cannot clip the ADC."""
+    def collapse_shares(self) -> dict[str, CollapseShares]:
+        """For every layer, the share of (row block, output) pairs that collapse, and why not the rest."""
         shares = {}
         for layer in self.graph.layers:
-            proofs = [self.matrices[layer.name, g].proven for g in range(layer.groups)]
-            shares[layer.name] = float(np.mean([p.mean() for p in proofs]))
+            found = [self.matrices[layer.name, g] for g in range(layer.groups)]
+            shares[layer.name] = collapse_shares([m.proof for m in found], found[0].config)
         return shares
 
     def training_masks(self) -> dict[tuple[str, int], CellMasks]:
@@ -130,6 +137,13 @@ class ReramChip:
 
     def _multiply(self, layer: MatMul, group: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.matrices[layer.name, group].multiply(rows, layer.input_signed)
+
+    def _multiply_bit_serially(self, layer: MatMul, group: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._uncollapsed[layer.name, group].multiply(rows, layer.input_signed)
+
+    @cached_property
+    def _uncollapsed(self) -> Matrices:
+        return {key: replace(m, collapse=False) for key, m in self.matrices.items()}
 
     def _with_faults(self, fault_map: FaultMap) -> ReramChip:
         bare = {key: m if m.masks is None else m.with_masks(None) for key, m in self.matrices.items()}

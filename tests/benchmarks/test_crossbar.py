@@ -46,14 +46,14 @@ def test_torch_product(benchmark, dtype):
 @pytest.mark.parametrize("bits", [8, 16])
 def test_proven_product(benchmark, bits):
     matrix, weights, x = programmed(bits, adc_bits=8)
-    assert matrix.proven.all()
+    assert matrix.proof.proven.all()
     assert (benchmark(lambda: matrix.product(x, signed=False)) == x @ weights).all()
 
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_bit_serial_product(benchmark, bits):
     matrix, _, x = programmed(bits, adc_bits=6)
-    assert not matrix.proven.any()
+    assert not matrix.proof.proven.any()
     matrix.product(x, signed=False)
     assert benchmark(lambda: matrix.product(x, signed=False)).shape == (N, M)
 

@@ -44,7 +44,7 @@ def run(
             "occupancy": placement.occupancy,
             "cost_per_image": chip.run_cost(1),
             "program_cost": chip.write_cost,
-            "proven_shares": chip.proven_shares(),
+            "collapse": chip.collapse_shares(),
         },
         [summaries.chip_table(chip), summaries.accuracy_table(healthy, faulty, subject=broken.words)],
         as_json=as_json,

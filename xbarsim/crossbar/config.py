@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
 
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.checks import InputError, check_int
@@ -10,17 +13,42 @@ from xbarsim.checks import InputError, check_int
 
 @dataclass(frozen=True, kw_only=True)
 class AdcConfig:
-    """A clipping ADC of step 1: code = min(column sum, 2**bits - 1). Source: ISAAC, section 5."""
+    """The converter of the column sums: code = clip(floor(sum / step + 1/2), 0, 2**bits - 1).
+
+    Parameters
+    ----------
+    bits : of the code
+    full_range : the column sum, in levels, that the codes span: step = full_range / 2**bits. None is
+        2**bits: step 1, which clips and never rounds. 'array' is the largest sum that an array can give,
+        rows x (L - 1) x the largest input digit. A number is a range of your own, say a calibrated one.
+
+    Source: ISAAC (ISCA 2016), section 5, for step 1.
+    """
 
     bits: int = 8
+    full_range: int | str | None = None
 
     def __post_init__(self) -> None:
         check_int("AdcConfig.bits", self.bits, 1, 24)
+        if self.full_range is None or self.full_range == "array":
+            return
+        if isinstance(self.full_range, str):
+            raise InputError("AdcConfig.full_range", "None, 'array' or a column sum", repr(self.full_range))
+        check_int("AdcConfig.full_range", self.full_range, 1, 2**40)
 
     @property
     def full_scale(self) -> int:
         """Largest code."""
         return (1 << self.bits) - 1
+
+
+class CodeRule(NamedTuple):
+    """How a kernel gets a code in integers: min((sum * factor + offset) >> shift, full_scale)."""
+
+    factor: int
+    offset: int
+    shift: int
+    full_scale: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +82,45 @@ class ArrayConfig:
             raise InputError(
                 "ArrayConfig.columns", f"at least {self.format.digits} for one weight", self.columns
             )
+        if self._dividend_bits > 31 and self.step.numerator > 1:
+            raise InputError(
+                "AdcConfig.full_range",
+                "a rounding ADC with (largest column sum) x 2**bits below 2**30",
+                f"{self.largest_sum} x 2**{self.adc.bits}",
+                "use fewer rows, levels, DAC bits or ADC bits, or step 1 (full_range=None)",
+            )
+
+    @property
+    def largest_sum(self) -> int:
+        """Largest column sum of an array: rows x (L - 1) x the largest input digit."""
+        return self.rows * (self.format.levels - 1) * ((1 << self.dac_bits) - 1)
+
+    @cached_property
+    def step(self) -> Fraction:
+        """What one ADC code is worth, in levels."""
+        chosen = {None: 1 << self.adc.bits, "array": self.largest_sum}.get(
+            self.adc.full_range, self.adc.full_range
+        )
+        return Fraction(int(chosen), 1 << self.adc.bits)
+
+    @cached_property
+    def code_rule(self) -> CodeRule:
+        """The code as multiply, add and shift; exact for every sum of an array.
+
+        floor(sum / step + 1/2) is (2 sum q + p) // 2p with step = p / q, and a division by a constant is a
+        product with its reciprocal, rounded up, if that has as many bits as the dividend (Granlund and
+        Montgomery, PLDI 1994, theorem 4.2).
+        """
+        p, q = self.step.numerator, self.step.denominator
+        if p == 1:
+            return CodeRule(q, 0, 0, self.adc.full_scale)
+        shift = self._dividend_bits + (2 * p - 1).bit_length()
+        reciprocal = -(-(1 << shift) // (2 * p))
+        return CodeRule(2 * q * reciprocal, p * reciprocal, shift, self.adc.full_scale)
+
+    @property
+    def _dividend_bits(self) -> int:
+        return (2 * self.largest_sum * self.step.denominator + self.step.numerator).bit_length()
 
     @property
     def weights_per_row(self) -> int:

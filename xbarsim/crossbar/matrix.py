@@ -1,7 +1,7 @@
 """One integer matrix programmed into arrays, with its faults, and its exact product with inputs.
 
 The answer is the one of the bit-serial hardware, bit for bit (see docs/architecture.md, "Numerics"). An
-output whose columns cannot clip the ADC is proven to be a plain product with the effective weights; the
+output whose columns the ADC cannot change is proven to be a plain product with the effective weights; the
 rest go through the bit-serial kernel. The two are joined per row block.
 """
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xbarsim.checks import InputError
 from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.crossbar.proof import CollapseProof, level_sums, prove
 from xbarsim.crossbar.serial import SerialBlock, serial_block
 from xbarsim.faults.masks import CellMasks
 
@@ -31,12 +32,14 @@ class ProgrammedMatrix:
     stored : (K, M) int64, the words as written, inverted columns inverted
     inversion : (blocks, M) int64, which bits of the words of a row block are stored inverted
     masks : the faults of the cells, or None
+    collapse : False sends proven outputs through the bit-serial kernel too, for checking
     """
 
     config: ArrayConfig
     stored: IntArray
     inversion: IntArray
     masks: CellMasks | None = None
+    collapse: bool = True
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,17 +66,19 @@ class ProgrammedMatrix:
         return self.config.format.decode(self.held ^ self.row_inversion)
 
     @cached_property
-    def proven(self) -> NDArray[np.bool_]:
-        """(blocks, M): no column of this output can clip the ADC in this row block, whatever the input."""
-        digit_top = (1 << self.config.dac_bits) - 1
-        sums = level_sums(self.held, self.config)
-        return np.all(sums * digit_top <= self.config.adc.full_scale, axis=0)
+    def proof(self) -> CollapseProof:
+        """Which outputs the ADC cannot change, whatever the input, and why not the others."""
+        return prove(self.held, self.config)
+
+    @cached_property
+    def _collapsed(self) -> NDArray[np.bool_]:
+        return self.proof.proven & self.collapse
 
     @cached_property
     def _dense(self) -> NDArray[np.floating]:
-        """(K, M): effective weights of proven outputs, zero elsewhere, in the narrowest exact float type."""
-        proven = np.repeat(self.proven, self.config.rows, axis=0)[: self.shape[0]]
-        weights = np.where(proven, self.effective, 0)
+        """(K, M): effective weights of collapsed outputs, zero elsewhere, in the narrowest exact float type."""
+        chosen = np.repeat(self._collapsed, self.config.rows, axis=0)[: self.shape[0]]
+        weights = np.where(chosen, self.effective, 0)
         # no partial sum of an output can exceed its weights' magnitudes times the largest input
         largest = int(np.abs(weights).sum(axis=0).max(initial=0)) * ((1 << self.config.input_bits) - 1)
         return weights.astype(np.float32 if largest <= 2**24 else np.float64)
@@ -89,20 +94,27 @@ class ProgrammedMatrix:
 
     def multiply(self, x: IntArray, signed: bool) -> IntArray:
         """`product` of inputs that are known to be integers in range, as a network's own activations are."""
-        if self.proven.any():
-            total = (x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
+        if self._collapsed.any():
+            exact = (x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
         else:
-            total = np.zeros((len(x), self.shape[1]), np.int64)
+            exact = np.zeros((len(x), self.shape[1]), np.int64)
+        if not self._serial_blocks:
+            return exact
+        step = self.config.step
+        codes = exact if step == 1 else np.zeros_like(exact)
         for block in self._serial_blocks:
-            block.add_to(total, x, self.config, signed)
-        return total
+            block.add_to(exact, codes, x, self.config, signed)
+        if step != 1:
+            # the codes' sum in levels, rounded half up once; the denominator divides a power of two
+            exact += (2 * codes * step.numerator + step.denominator) // (2 * step.denominator)
+        return exact
 
     @cached_property
     def _serial_blocks(self) -> list[SerialBlock]:
         """The unproven outputs, row block by row block."""
         found = []
-        for block, proven in enumerate(self.proven):
-            outputs = np.flatnonzero(~proven)
+        for block, collapsed in enumerate(self._collapsed):
+            outputs = np.flatnonzero(~collapsed)
             if len(outputs):
                 rows = slice(block * self.config.rows, (block + 1) * self.config.rows)
                 held = self.held[rows, outputs]
@@ -138,17 +150,11 @@ def program_matrix(
     if q.ndim != 2 or 0 in q.shape:
         raise InputError("weights", "a (K, M) matrix", f"shape {q.shape}")
     words = config.format.encode(q)
+    _check_accumulator(config, len(words))
     if inversion is None:
         inversion = _choose_inversion(words, config)
     spread = np.repeat(inversion, config.rows, axis=0)[: len(words)]
     return ProgrammedMatrix(config=config, stored=words ^ spread, inversion=inversion)
-
-
-def level_sums(words: IntArray, config: ArrayConfig) -> IntArray:
-    """Sum of the levels of every column: (digits, blocks, M) int64 of (K, M) words."""
-    starts = np.arange(0, len(words), config.rows)
-    form = config.format
-    return np.stack([np.add.reduceat(form.level(words, d), starts, axis=0) for d in range(form.digits)])
 
 
 def input_range(bits: int, signed: bool) -> tuple[int, int]:
@@ -160,6 +166,19 @@ def check_signed_inputs(config: ArrayConfig, signed: bool) -> None:
     """Refuse signed inputs on a DAC wider than one bit: the sign bit needs a cycle of its own."""
     if signed and config.dac_bits > 1:
         raise InputError("ArrayConfig.dac_bits", "1 for signed inputs", config.dac_bits, "use a 1-bit DAC")
+
+
+def _check_accumulator(config: ArrayConfig, inputs: int) -> None:
+    worth = int(np.abs(config.format.significance).sum()) << (config.cycles * config.dac_bits)
+    blocks = -(-inputs // config.rows)
+    largest = 2 * blocks * config.adc.full_scale * worth * config.step.numerator
+    if largest >= 2**62:
+        raise InputError(
+            "AdcConfig",
+            "codes that add up in 62 bits",
+            f"{largest.bit_length()} bits for {inputs} inputs",
+            "use fewer ADC, weight or input bits, or step 1 (full_range=None)",
+        )
 
 
 def _choose_inversion(words: IntArray, config: ArrayConfig) -> IntArray:

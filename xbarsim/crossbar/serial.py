@@ -1,4 +1,4 @@
-"""Outputs of one row block that the ADC may clip, packed for the bit-serial kernel."""
+"""Outputs of one row block that the ADC may change, packed for the bit-serial kernel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.config import ArrayConfig
-from xbarsim.kernels.bitserial import CYCLES_AT_ONCE, add_clipped_products, pack_planes
+from xbarsim.kernels.bitserial import CYCLES_AT_ONCE, add_codes, pack_planes
 
 IntArray = NDArray[np.int64]
 WORD = 64
@@ -33,12 +33,12 @@ class SerialBlock:
     negative: IntArray
     correction: IntArray
 
-    def add_to(self, total: IntArray, x: IntArray, config: ArrayConfig, signed: bool) -> None:
-        """Add the products of (N, K) inputs to the outputs' columns of `total`, (N, M)."""
+    def add_to(self, exact: IntArray, codes: IntArray, x: IntArray, config: ArrayConfig, signed: bool) -> None:
+        """Add the outputs' ADC codes of (N, K) inputs to `codes`, and their digital correction to `exact`."""
         part = np.ascontiguousarray(x[:, self.rows])
         form = config.format
-        found = part.sum(axis=1)[:, None] * self.correction
-        add_clipped_products(
+        found = np.zeros((len(x), len(self.outputs)), np.int64)
+        add_codes(
             found,
             _input_terms(part, config),
             self.cells,
@@ -47,12 +47,12 @@ class SerialBlock:
             self.negative,
             config.dac_bits,
             config.cycles - 1 if signed else -1,
-            config.adc.full_scale,
+            config.code_rule,
         )
-        if len(self.outputs) == total.shape[1]:
-            total += found
-        else:
-            total[:, self.outputs] += found
+        everywhere = len(self.outputs) == exact.shape[1]
+        where = (slice(None), slice(None) if everywhere else self.outputs)
+        codes[where] += found
+        exact[where] += part.sum(axis=1)[:, None] * self.correction
 
 
 def serial_block(

@@ -1,4 +1,4 @@
-"""The bit-serial product with a clipping ADC, for outputs that cannot be collapsed, by popcounts.
+"""The bit-serial product through an ADC, for outputs that cannot be collapsed, by popcounts.
 
 A column sum is a weighted sum of popcounts, one for every *term*: a word of 64 rows, a bit plane of the cells
 and a bit plane of the input digit. Outputs lie side by side in memory, so that the compiler counts several at
@@ -57,10 +57,10 @@ def pack_planes(values, planes, words):  # type: ignore[no-untyped-def]
     return packed
 
 
-def add_clipped_products(  # type: ignore[no-untyped-def]
-    total, inputs, cells, shifts, significance, negative, cycle_bits, signed, full_scale
+def add_codes(  # type: ignore[no-untyped-def]
+    total, inputs, cells, shifts, significance, negative, cycle_bits, signed, rule
 ):
-    """Add the shifted, clipped column sums of one row block to `total`.
+    """Add the shifted ADC codes of the column sums of one row block to `total`.
 
     Parameters
     ----------
@@ -72,15 +72,16 @@ def add_clipped_products(  # type: ignore[no-untyped-def]
     negative : (digits, u) int64, -1 where a column counts negative, else 0
     cycle_bits : input bits a cycle
     signed : the cycle whose code counts negative, or -1
-    full_scale : largest ADC code
+    rule : (factor, offset, shift, full_scale): code = min((sum * factor + offset) >> shift, full_scale)
     """
     known = tuple(shifts) if len(shifts) <= MOST_UNROLLED_TERMS else ()
-    all_shifts = np.array(shifts, np.int64)
-    _kernel(known)(total, inputs, cells, all_shifts, significance, negative, cycle_bits, signed, full_scale)
+    kernel = _kernel(known, tuple(rule[:3]) != (1, 0, 0))
+    all_shifts, numbers = np.array(shifts, np.int64), np.array(rule, np.int64)
+    kernel(total, inputs, cells, all_shifts, significance, negative, cycle_bits, signed, numbers)
 
 
 @njit(inline="always")
-def _code(inputs, cells, shifts, known, terms, i, t, d, u, full_scale):  # type: ignore[no-untyped-def]
+def _code(inputs, cells, shifts, known, terms, i, t, d, u, rounds, rule):  # type: ignore[no-untyped-def]
     """The ADC's code of one column in one cycle; `terms` is 0 where they are not known at compile time."""
     current = np.int64(0)
     if terms == 0:
@@ -93,20 +94,22 @@ def _code(inputs, cells, shifts, known, terms, i, t, d, u, full_scale):  # type:
                 if known[j] == shift:
                     hits += _popcount(inputs[i, t, j] & cells[d, j, u])  # type: ignore[call-arg]
             current += hits << shift
-    return min(current, full_scale)
+    if rounds:
+        current = (current * rule[0] + rule[1]) >> rule[2]
+    return min(current, rule[3])
 
 
 @cache
-def _kernel(shifts_known: tuple[int, ...]) -> Callable[..., None]:
+def _kernel(shifts_known: tuple[int, ...], rounds: bool) -> Callable[..., None]:
     """The kernel for terms whose shifts are known when it is compiled; () for any terms.
 
-    It closes over integers only, so that numba finds it in its cache on disk the next time.
+    It closes over integers and truth values only, so that numba finds it in its cache on disk the next time.
     """
     terms, known = len(shifts_known), shifts_known or (0,)
 
     @njit(cache=True, parallel=True, error_model="numpy")
     def kernel(  # type: ignore[no-untyped-def]
-        total, inputs, cells, shifts, significance, negative, cycle_bits, signed, full_scale
+        total, inputs, cells, shifts, significance, negative, cycle_bits, signed, rule
     ):
         n, cycles, _ = inputs.shape
         digits, _, outputs = cells.shape
@@ -118,10 +121,10 @@ def _kernel(shifts_known: tuple[int, ...]) -> Callable[..., None]:
                     m0, m1 = -np.int64(signed == t), -np.int64(signed == t + 1)
                     m2, m3 = -np.int64(signed == t + 2), -np.int64(signed == t + 3)
                     for u in range(outputs):
-                        c0 = _code(inputs, cells, shifts, known, terms, i, t, d, u, full_scale)
-                        c1 = _code(inputs, cells, shifts, known, terms, i, t + 1, d, u, full_scale)
-                        c2 = _code(inputs, cells, shifts, known, terms, i, t + 2, d, u, full_scale)
-                        c3 = _code(inputs, cells, shifts, known, terms, i, t + 3, d, u, full_scale)
+                        c0 = _code(inputs, cells, shifts, known, terms, i, t, d, u, rounds, rule)
+                        c1 = _code(inputs, cells, shifts, known, terms, i, t + 1, d, u, rounds, rule)
+                        c2 = _code(inputs, cells, shifts, known, terms, i, t + 2, d, u, rounds, rule)
+                        c3 = _code(inputs, cells, shifts, known, terms, i, t + 3, d, u, rounds, rule)
                         low = ((c0 ^ m0) - m0) + (((c1 ^ m1) - m1) << cycle_bits)
                         high = ((c2 ^ m2) - m2) + (((c3 ^ m3) - m3) << cycle_bits)
                         four = low + (high << 2 * cycle_bits)

@@ -23,18 +23,20 @@ SHARED = "Intervals: 95 %, Wilson's for images, Student's t for means over chips
 
 def chip_table(chip: ReramChip) -> Table:
     """What a network takes on a chip: arrays, proofs, writes and the cost of an image, layer by layer."""
-    shares = chip.proven_shares()
+    shares = chip.collapse_shares()
     rows = [
-        (load.name, str(load.arrays), str(load.positions), str(load.macs), f"{shares[load.name]:.1%}")
+        (load.name, str(load.arrays), str(load.positions), str(load.macs), f"{shares[load.name].proven:.1%}")
         for load in chip.loads
     ]
     one, place = chip.run_cost(1), chip.placement
+    reasons = [f"{name}: {found.reason}." for name, found in shares.items() if found.reason]
     return Table(
         title=f"On {chip.config.name}: {place.arrays} arrays, {place.occupancy:.1%} of their cells used",
-        columns=("layer", "arrays", "positions", "MACs", "cannot clip"),
+        columns=("layer", "arrays", "positions", "MACs", "collapses"),
         rows=tuple(rows),
         note=f"An image: {duration(one.latency_ns)} pipelined, {one.energy_pJ / 1e6:.3g} uJ. Programming: "
-        f"{chip.write_cost.cell_writes} cell writes, {duration(chip.write_cost.latency_ns)}.",
+        f"{chip.write_cost.cell_writes} cell writes, {duration(chip.write_cost.latency_ns)}. "
+        + " ".join(["Collapses: outputs that the ADC provably cannot change.", *reasons]),
     )
 
 

@@ -1,5 +1,7 @@
 """The collapsed and the bit-serial path agree with the slow reference, bit for bit, faults included."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,7 +26,10 @@ def configurations(draw):
         columns=128,
         format=WeightFormat(weight_bits=draw(st.integers(2, 16)), cell_bits=cell_bits, encoding=encoding),
         inverted_storage=draw(st.booleans()),
-        adc=AdcConfig(bits=draw(st.integers(1, 12))),
+        adc=AdcConfig(
+            bits=draw(st.integers(1, 12)),
+            full_range=draw(st.none() | st.just("array") | st.integers(1, 600)),
+        ),
         dac_bits=draw(st.integers(1, min(3, input_bits))),
         input_bits=input_bits,
     )
@@ -60,6 +65,8 @@ def test_product_matches_reference(config, seed, signed):
     faulty = matrix.with_masks(masks)
     expected = bit_serial_product(q, x, config, signed, faults)
     np.testing.assert_array_equal(faulty.product(x, signed=signed), expected)
+    slow = replace(faulty, collapse=False)
+    np.testing.assert_array_equal(slow.product(x, signed=signed), expected)
     logical = masks.logical(matrix.row_inversion)
     np.testing.assert_array_equal(form.decode(logical.apply(form.encode(q))), faulty.effective)
 
@@ -69,14 +76,14 @@ def test_isaac_without_faults_is_fully_proven_and_equals_the_integer_product():
     q = rng.integers(-(2**15), 2**15, (300, 20))
     x = rng.integers(0, 2**16, (5, 300))
     matrix = program_matrix(q, ArrayConfig())
-    assert matrix.proven.all()
+    assert matrix.proof.proven.all()
     np.testing.assert_array_equal(matrix.product(x, signed=False), x @ q)
 
 
 def test_without_inverted_storage_an_8_bit_adc_is_not_enough():
     q = np.full((128, 1), 2**15 - 1)
     matrix = program_matrix(q, ArrayConfig(inverted_storage=False))
-    assert not matrix.proven.any()
+    assert not matrix.proof.proven.any()
     assert (
         matrix.product(np.full((1, 128), 2**16 - 1), signed=False) < 128 * (2**16 - 1) * (2**15 - 1)
     ).all()
