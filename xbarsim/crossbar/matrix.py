@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xbarsim.checks import InputError
 from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.crossbar.proof import CollapseProof, level_sums, prove
-from xbarsim.crossbar.serial import SerialBlock, serial_block
+from xbarsim.crossbar.serial import SerialBlock, input_sum_weights, pack_inputs, serial_block
 from xbarsim.faults.masks import CellMasks
 
 IntArray = NDArray[np.int64]
@@ -94,20 +94,34 @@ class ProgrammedMatrix:
 
     def multiply(self, x: IntArray, signed: bool) -> IntArray:
         """`product` of inputs that are known to be integers in range, as a network's own activations are."""
-        if self._collapsed.any():
-            exact = (x.astype(self._dense.dtype) @ self._dense).astype(np.int64)
-        else:
-            exact = np.zeros((len(x), self.shape[1]), np.int64)
         if not self._serial_blocks:
-            return exact
+            return self._dense_product(x).astype(np.int64)
         step = self.config.step
+        exact = self._input_sum_product(x)
+        if self._collapsed.any():
+            exact += self._dense_product(x)
+        exact = exact.astype(np.int64)
         codes = exact if step == 1 else np.zeros_like(exact)
+        planes = pack_inputs(x, self.config)
         for block in self._serial_blocks:
-            block.add_to(exact, codes, x, self.config, signed)
+            block.add_to(codes, planes, self.config, signed)
         if step != 1:
-            # the codes' sum in levels, rounded half up once; the denominator divides a power of two
+            # the codes' sum in levels, rounded half up once
             exact += (2 * codes * step.numerator + step.denominator) // (2 * step.denominator)
         return exact
+
+    def _dense_product(self, x: IntArray) -> NDArray[np.floating]:
+        return x.astype(self._dense.dtype) @ self._dense
+
+    def _input_sum_product(self, x: IntArray) -> NDArray[np.float64]:
+        starts = np.arange(0, self.shape[0], self.config.rows)
+        return np.add.reduceat(x, starts, axis=1).astype(np.float64) @ self._input_sum_weights
+
+    @cached_property
+    def _input_sum_weights(self) -> NDArray[np.float64]:
+        """(blocks, M): what the sum of a block's inputs adds to the codes; exact in float64."""
+        weights = input_sum_weights(self.config, self.inversion)
+        return np.where(self._collapsed, 0, weights).astype(np.float64)
 
     @cached_property
     def _serial_blocks(self) -> list[SerialBlock]:
@@ -116,9 +130,8 @@ class ProgrammedMatrix:
         for block, collapsed in enumerate(self._collapsed):
             outputs = np.flatnonzero(~collapsed)
             if len(outputs):
-                rows = slice(block * self.config.rows, (block + 1) * self.config.rows)
-                held = self.held[rows, outputs]
-                found.append(serial_block(self.config, rows, outputs, held, self.inversion[block, outputs]))
+                inversion = self.inversion[block, outputs]
+                found.append(serial_block(self.config, block, outputs, self.held[:, outputs], inversion))
         return found
 
     def _checked_inputs(self, inputs: NDArray[np.integer], signed: bool) -> IntArray:

@@ -31,30 +31,39 @@ def _popcount(typing_context, word):  # type: ignore[no-untyped-def]
     return types.int64(types.int64), codegen
 
 
-@njit(cache=True, parallel=True)
-def pack_planes(values, planes, words):  # type: ignore[no-untyped-def]
-    """Pack bit planes along the last axis.
+def pack_planes(values, rows, bits, planes):  # type: ignore[no-untyped-def]
+    """Pack bit planes along the last axis, which is cut into blocks.
 
     Parameters
     ----------
-    values : (n, k) int64, non-negative (two's complement bits of a signed input will do)
-    planes : how many low bits
-    words : 64-bit words a plane, at least ceil(k / 64)
+    values : (n, k) int64, C-contiguous; of a negative number the bits of its two's complement count
+    rows : of a block; the last one may have fewer
+    bits : how many low bits to pack
+    planes : how many planes to make; those from `bits` on are empty
 
     Returns
     -------
-    (n, planes, words) int64; bit r of the row is bit r % 64 of word r // 64.
+    (blocks, n, planes, words) int64; bit r of a block's rows is bit r % 64 of word r // 64.
     """
-    n, k = values.shape
-    packed = np.zeros((n, planes, words), np.int64)
-    for i in prange(n):
-        for p in range(planes):
-            for word in range(words):
-                bits = np.int64(0)
-                for r in range(word * 64, min(k, word * 64 + 64)):
-                    bits |= ((values[i, r] >> p) & 1) << (r & 63)
-                packed[i, p, word] = bits
+    blocks = -(-values.shape[1] // rows)
+    packed = np.zeros((blocks, len(values), planes, -(-min(rows, values.shape[1]) // 64)), np.int64)
+    _pack(values, rows, bits, packed)
     return packed
+
+
+@njit(cache=True, parallel=True)
+def _pack(values, rows, bits, packed):  # type: ignore[no-untyped-def]
+    blocks, n, _, words = packed.shape
+    for i in prange(n):
+        for block in range(blocks):
+            stop = min((block + 1) * rows, values.shape[1])
+            for word in range(words):
+                first = block * rows + word * 64
+                for p in range(bits):
+                    found = np.int64(0)
+                    for r in range(first, min(stop, first + 64)):
+                        found |= ((values[i, r] >> p) & 1) << (r - first)
+                    packed[block, i, p, word] = found
 
 
 def add_codes(  # type: ignore[no-untyped-def]
