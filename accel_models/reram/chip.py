@@ -5,7 +5,7 @@ Digital fidelity: cells hold integer levels, the ADC clips or rounds, everything
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
 from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import MatMul
+from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
 from xbarsim.mapping.placement import Placement, place
 from xbarsim.mapping.protocols import Cost
 
@@ -98,7 +98,7 @@ class ReramChip:
         images: NDArray[np.floating],
         *,
         fidelity: str = "digital",
-        batch_size: int = 256,
+        batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
     ) -> tuple[NDArray[np.float64], Cost]:
         """Logits (N, classes) of (N, ...) images, exact, and the cost of the run on the chip.
@@ -106,9 +106,22 @@ class ReramChip:
         Fidelity 'bit-serial' simulates every conversion, collapsing nothing: the same numbers, slowly.
         """
         check_choice("fidelity", fidelity, ("digital", "bit-serial"))
-        multiply = self._multiply if fidelity == "digital" else self._multiply_bit_serially
+        multiply = self.multiply if fidelity == "digital" else self._multiply_bit_serially
         logits = self.graph.run(images, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
         return logits, self.run_cost(len(images))
+
+    def run_many(
+        self, fault_maps: Iterable[FaultMap], images: NDArray[np.floating], *, batch_size: int = 64
+    ) -> NDArray[np.float64]:
+        """(chips, N, classes) logits of this chip with each of these fault maps on top of its own.
+
+        The same numbers as `inject` and `run` one after the other, sooner: see `accel_models.reram.many`,
+        whose `run_each` gives them one by one.
+        """
+        from accel_models.reram.many import run_each
+
+        found = list(run_each(self, fault_maps, images, batch_size=batch_size))
+        return np.stack(found) if found else np.zeros((0, len(images), *self.graph.output_shape))
 
     def run_cost(self, images: int) -> Cost:
         """Latency (pipelined model) and energy of so many inferences."""
@@ -135,10 +148,11 @@ class ReramChip:
         """(arrays, rows, columns): the level in every cell."""
         return self.placement.array_levels(self.matrices)
 
-    def _multiply(self, layer: MatMul, group: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def multiply(self, layer: MatMul, group: int, rows: FloatArray) -> IntArray:
+        """(n, M): the product of (n, K) integers in range with a group of a layer."""
         return self.matrices[layer.name, group].multiply(rows, layer.input_signed)
 
-    def _multiply_bit_serially(self, layer: MatMul, group: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _multiply_bit_serially(self, layer: MatMul, group: int, rows: FloatArray) -> IntArray:
         return self._uncollapsed[layer.name, group].multiply(rows, layer.input_signed)
 
     @cached_property

@@ -92,11 +92,11 @@ class ProgrammedMatrix:
         """
         return self.multiply(self._checked_inputs(inputs, signed), signed)
 
-    def multiply(self, x: IntArray, signed: bool) -> IntArray:
-        """`product` of inputs that are known to be integers in range, as a network's own activations are."""
+    def multiply(self, x: IntArray | NDArray[np.floating], signed: bool) -> IntArray:
+        """`product` of numbers that are known to be integers in range, as a network's own activations are."""
         if not self._serial_blocks:
             return self._dense_product(x).astype(np.int64)
-        step = self.config.step
+        step, x = self.config.step, x.astype(np.int64, copy=False)
         exact = self._input_sum_product(x)
         if self._collapsed.any():
             exact += self._dense_product(x)
@@ -110,8 +110,20 @@ class ProgrammedMatrix:
             exact += (2 * codes * step.numerator + step.denominator) // (2 * step.denominator)
         return exact
 
-    def _dense_product(self, x: IntArray) -> NDArray[np.floating]:
-        return x.astype(self._dense.dtype) @ self._dense
+    def difference_from(self, healthy: ProgrammedMatrix) -> MatrixDifference | None:
+        """How the product differs from that of the same cells without these faults, if that is cheaper.
+
+        Only where both collapse, and the changed weights lie in few rows and columns.
+        """
+        change = self.effective - healthy.effective
+        inputs, outputs = np.flatnonzero(change.any(axis=1)), np.flatnonzero(change.any(axis=0))
+        if len(inputs) * len(outputs) * 4 > change.size or self._serial_blocks or healthy._serial_blocks:
+            return None
+        weights = change[np.ix_(inputs, outputs)].astype(np.float64)
+        return MatrixDifference(inputs=inputs, outputs=outputs, weights=weights)
+
+    def _dense_product(self, x: NDArray) -> NDArray[np.floating]:
+        return x.astype(self._dense.dtype, copy=False) @ self._dense
 
     def _input_sum_product(self, x: IntArray) -> NDArray[np.float64]:
         starts = np.arange(0, self.shape[0], self.config.rows)
@@ -143,6 +155,22 @@ class ProgrammedMatrix:
         if x.size and (x.min() < low or x.max() > high):
             raise InputError("inputs", f"values in {low}..{high}", f"{x.min()}..{x.max()}", "quantize them")
         return x.astype(np.int64, copy=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatrixDifference:
+    """Changed weights: (inputs, outputs) float64, exact integers, in these rows and columns of a matrix."""
+
+    inputs: IntArray
+    outputs: IntArray
+    weights: NDArray[np.float64]
+
+    def add_to(self, product: IntArray, x: NDArray[np.float64]) -> IntArray:
+        """The changed matrix's (N, M) product from the unchanged one's."""
+        changed = product.copy()
+        found = x[:, self.inputs] @ self.weights
+        changed[:, self.outputs] += found.astype(np.int64)
+        return changed
 
 
 def program_matrix(

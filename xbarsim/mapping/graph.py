@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.checks import InputError, check_int
-from xbarsim.mapping.nodes import Input, MatMul, Node
+from xbarsim.mapping.nodes import FloatArray, Input, MatMul, Node
 
 IntArray = NDArray[np.int64]
-Multiply = Callable[[MatMul, int, IntArray], IntArray]
+Multiply = Callable[[MatMul, int, FloatArray], IntArray]
 
 
-def exact_product(layer: MatMul, group: int, rows: IntArray) -> IntArray:
+def exact_product(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
     """Multiply (n, K) integers with the layer's own weights: what a perfect accelerator does."""
     weights = layer.weights[group]
     limit = int(np.abs(weights).max(initial=0)) * int(np.abs(rows).max(initial=0)) * weights.shape[0]
     if limit < 2**53:
-        return (rows.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
-    return rows @ weights
+        return (rows @ weights.astype(np.float64)).astype(np.int64)
+    return rows.astype(np.int64) @ weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,11 @@ class IntegerGraph:
         self._execute(start, exact_product, lambda node, value: found.__setitem__(node.name, value.shape[1:]))
         return found
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of an image's logits."""
+        return self.shapes[self.nodes[-1].name]
+
     def positions(self, layer: MatMul) -> int:
         """Output positions of a layer: how many products with its matrix an image takes."""
         return int(np.prod(self.shapes[layer.name][1:], dtype=np.int64))
@@ -108,7 +113,7 @@ class IntegerGraph:
         images: NDArray[np.floating],
         *,
         multiply: Multiply = exact_product,
-        batch_size: int = 256,
+        batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float64]:
         """Run images through the network.
@@ -131,7 +136,19 @@ class IntegerGraph:
             parts.append(self._execute(x[start : start + batch_size], multiply))
             if on_batch is not None:
                 on_batch(min(start + batch_size, len(x)), len(x))
-        return np.ldexp(np.concatenate(parts).astype(np.float64), -self.fractions[self.nodes[-1].name])
+        return self.to_logits(np.concatenate(parts))
+
+    def downstream(self, layers: Iterable[str]) -> frozenset[str]:
+        """The names of these layers and of every node that depends on one of them."""
+        found = set(layers)
+        for node in self.nodes:
+            if not found.isdisjoint(node.sources):
+                found.add(node.name)
+        return frozenset(found)
+
+    def to_logits(self, values: IntArray) -> NDArray[np.float64]:
+        """The last node's integers as numbers: exact."""
+        return np.ldexp(values.astype(np.float64), -self.fractions[self.nodes[-1].name])
 
     def with_layers(self, layers: Iterable[MatMul]) -> IntegerGraph:
         """The same network with some layers replaced, matched by name."""

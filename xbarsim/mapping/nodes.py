@@ -12,6 +12,7 @@ from xbarsim.checks import InputError
 from xbarsim.mapping.window import Window, patches
 
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 
 
 def round_shift(values: IntArray, shift: int) -> IntArray:
@@ -94,15 +95,27 @@ class MatMul(Node):
         """Those of input and weights add up."""
         return fractions[0] + self.weight_fraction
 
-    def apply(self, x: IntArray, multiply: Callable[[MatMul, int, IntArray], IntArray]) -> IntArray:
+    def apply(self, x: IntArray, multiply: Callable[[MatMul, int, FloatArray], IntArray]) -> IntArray:
         """(N, K) or (N, C, H, W) through `multiply(layer, group, (n, K) rows) -> (n, M)`, bias added."""
+        rows = self.rows(x)
+        return self.assemble([multiply(self, g, rows[g]) for g in range(self.groups)], x.shape)
+
+    def rows(self, x: IntArray) -> FloatArray:
+        """(groups, n, K) float64: the integers that each group's weights multiply; n is N times positions.
+
+        In the type of the BLAS product that most accelerators' products are, made before the patches are.
+        """
+        numbers = x.astype(np.float64)
+        return numbers[None] if self.window is None else patches(numbers, self.window, self.groups)
+
+    def assemble(self, products: Sequence[IntArray], shape: tuple[int, ...]) -> IntArray:
+        """The output from every group's (n, M) product; `shape` is that of the input."""
+        out = np.concatenate(products, axis=1) if len(products) > 1 else products[0]
+        out = out + self.bias
         if self.window is None:
-            return multiply(self, 0, x) + self.bias
-        n = len(x)
-        down, across = self.window.positions(*x.shape[2:])
-        rows = patches(x, self.window, self.groups)
-        out = np.concatenate([multiply(self, g, rows[g]) for g in range(self.groups)], axis=1) + self.bias
-        return out.reshape(n, down, across, -1).transpose(0, 3, 1, 2)
+            return out
+        down, across = self.window.positions(*shape[2:])
+        return out.reshape(shape[0], down, across, -1).transpose(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from accel_models.reram.many import run_each
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.studies.workbench import Workbench, hits
 from xbarsim.training.loop import accuracy
@@ -28,17 +29,20 @@ def accuracy_of_chips(
     on_chip: Callable[[int], None] | None = None,
 ) -> list[ChipAccuracy]:
     """Run the test images on a chip with each of these fault maps."""
+    placement, labels = bench.chip.placement, bench.test.labels
+    faults: list[tuple[int, int]] = []
+
+    def counted() -> Iterator[FaultMap]:
+        for fault_map in fault_maps:
+            faults.append((len(fault_map), placement.used_faults(fault_map)))
+            yield fault_map
+
     rows = []
-    for trial, fault_map in enumerate(fault_maps):
-        chip = bench.chip.inject(fault_map)
-        logits, _ = chip.run(bench.test.images)
+    for trial, logits in enumerate(run_each(bench.chip, counted(), bench.test.images)):
+        in_all, used = faults[trial]
         rows.append(
             ChipAccuracy(
-                trial=trial,
-                faults=len(fault_map),
-                used_faults=chip.placement.used_faults(fault_map),
-                hits=hits(logits, bench.test.labels),
-                shots=len(bench.test.labels),
+                trial=trial, faults=in_all, used_faults=used, hits=hits(logits, labels), shots=len(labels)
             )
         )
         if on_chip is not None:

@@ -1,0 +1,94 @@
+"""Many faulty copies of one chip on the same images, in threads.
+
+Faults are sparse: a copy differs from its healthy twin in some layers, and only from the first of these on.
+Up to there the twin's values serve all copies; in layers that still read them, a few changed weights are a
+small product that is added to the twin's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from accel_models.reram.chip import ReramChip
+from xbarsim.checks import check_int
+from xbarsim.crossbar.matrix import MatrixDifference
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.mapping.baseline import Baseline
+from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
+
+CHIPS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Copy:
+    """A faulty chip, which matrices differ from the healthy twin's, and how, where that is cheap."""
+
+    chip: ReramChip
+    differences: dict[tuple[str, int], MatrixDifference | None]
+
+    def run(self, baseline: Baseline) -> IntArray:
+        changed = {layer for layer, _ in self.differences}
+        return baseline.differ(changed, self.chip.multiply, self._from_base)
+
+    def _from_base(
+        self, layer: MatMul, group: int, rows: FloatArray, base: Callable[[], IntArray]
+    ) -> IntArray:
+        key = layer.name, group
+        if key not in self.differences:
+            return base()
+        difference = self.differences[key]
+        return (
+            self.chip.multiply(layer, group, rows) if difference is None else difference.add_to(base(), rows)
+        )
+
+
+def run_each(
+    chip: ReramChip, fault_maps: Iterable[FaultMap], images: NDArray[np.floating], *, batch_size: int = 64
+) -> Iterator[NDArray[np.float64]]:
+    """Logits (N, classes) of `chip` with each of the fault maps on top of its own faults, one by one.
+
+    Parameters
+    ----------
+    fault_maps : may be a generator; so many at once are in memory as CHIPS_AT_ONCE says
+    images : (N, ...) floats
+    batch_size : images at once; bounds the memory, changes no result
+
+    Raises
+    ------
+    InputError : a map of another geometry, bad images.
+    """
+    check_int("batch_size", batch_size, 1, 2**31)
+    x = chip.graph.quantize_input(images)
+    remaining = iter(fault_maps)
+    while maps := list(islice(remaining, CHIPS_AT_ONCE)):
+        yield from _run_group(chip, maps, x, batch_size)
+
+
+def _run_group(
+    chip: ReramChip, maps: list[FaultMap], x: IntArray, batch_size: int
+) -> list[NDArray[np.float64]]:
+    with threadpool_limits(limits=1), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        copies = list(pool.map(lambda fault_map: _copy(chip, fault_map), maps))
+        batches = []
+        for start in range(0, len(x), batch_size):
+            baseline = Baseline(chip.graph, x[start : start + batch_size], chip.multiply)
+            batches.append(list(pool.map(lambda copy, base=baseline: copy.run(base), copies)))
+    return [chip.graph.to_logits(np.concatenate(parts)) for parts in zip(*batches, strict=True)]
+
+
+def _copy(chip: ReramChip, fault_map: FaultMap) -> _Copy:
+    faulty = chip.inject(fault_map)
+    differences = {
+        key: matrix.difference_from(chip.matrices[key])
+        for key, matrix in faulty.matrices.items()
+        if not np.array_equal(matrix.held, chip.matrices[key].held)
+    }
+    return _Copy(faulty, differences)

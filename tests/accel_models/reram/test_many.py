@@ -1,0 +1,84 @@
+"""Many faulty chips at once give the numbers that each gives alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from accel_models.reram.config import ReramConfig
+from xbarsim.checks import InputError
+from xbarsim.crossbar.config import AdcConfig, ArrayConfig
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
+from xbarsim.faults.sampling import mix_presets, sample_by_rate
+from xbarsim.studies.workbench import program_module
+from xbarsim.training.loop import initialise
+
+IMAGES = np.random.default_rng(0).random((7, 2, 6, 6), np.float32)
+
+
+def network():
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3, groups=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 4, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
+
+
+def chip_with(adc_bits, full_range=None):
+    adc = AdcConfig(bits=adc_bits, full_range=full_range)
+    config = ReramConfig(array=ArrayConfig(rows=8, adc=adc))
+    return program_module(initialise(network, 1).eval(), IMAGES, config)
+
+
+CHIPS = [chip_with(8), chip_with(4), chip_with(5, "array")]
+
+
+def maps_of(chip, rates, seed):
+    rng = np.random.default_rng(seed)
+    return [sample_by_rate(chip.geometry, rate, mix=mix_presets()["even"], rng=rng) for rate in rates]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    which=st.integers(0, 2),
+    rates=st.lists(st.sampled_from([0.0, 1e-5, 1e-4, 1e-3, 0.05]), max_size=10),
+    seed=st.integers(0, 2**32 - 1),
+    own_faults=st.booleans(),
+    batch_size=st.integers(1, 8),
+)
+def test_same_numbers_as_one_after_the_other(which, rates, seed, own_faults, batch_size):
+    chip = CHIPS[which]
+    if own_faults:
+        chip = chip.inject(*maps_of(chip, [0.01], seed + 1))
+    maps = maps_of(chip, rates, seed)
+    together = chip.run_many(iter(maps), IMAGES, batch_size=batch_size)
+    assert together.shape == (len(rates), 7, 3)
+    for found, fault_map in zip(together, maps, strict=True):
+        np.testing.assert_array_equal(found, chip.inject(fault_map).run(IMAGES)[0])
+
+
+def test_single_faults_in_each_layer():
+    chip = CHIPS[0]
+    maps = [
+        FaultMap.of(chip.geometry, array=[place.first], row=[0], column=[7], kind=[kind])
+        for place in chip.placement.matrices
+        for kind in ("stuck_hrs", "stuck_lrs")
+    ]
+    found = chip.run_many(maps, IMAGES)
+    healthy, _ = chip.run(IMAGES)
+    for logits, fault_map in zip(found, maps, strict=True):
+        np.testing.assert_array_equal(logits, chip.inject(fault_map).run(IMAGES)[0])
+    assert (found != healthy).any(axis=(1, 2)).sum() >= len(maps) // 2
+
+
+def test_mistakes_are_refused():
+    with pytest.raises(InputError, match="arrays"):
+        CHIPS[0].run_many([FaultMap.of(CellGeometry(arrays=1))], IMAGES)
+    with pytest.raises(InputError, match="batch_size"):
+        CHIPS[0].run_many([], IMAGES, batch_size=0)
