@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from accel_models.reram.config import ReramConfig, check_budget
 from accel_models.reram.power import product_energy_pJ
-from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads
+from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads, write_cost
 from xbarsim.checks import InputError, check_choice
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
 from xbarsim.crossbar.proof import CollapseShares, collapse_shares
@@ -75,7 +75,7 @@ class ReramChip:
         """Write every used cell again: soft faults are gone, stuck cells stay."""
         cells = self.placement.used_cells
         return replace(
-            self._with_faults(self.fault_map.permanent), write_cost=_write_cost(self.config, cells)
+            self._with_faults(self.fault_map.permanent), write_cost=write_cost(self.config, cells)
         )
 
     def update(self, graph: IntegerGraph) -> ReramChip:
@@ -89,7 +89,7 @@ class ReramChip:
         """
         check_same_layers(self.graph, graph)
         written, rewritten = self._rewrite(graph)
-        cost = _write_cost(self.config, len(rewritten))
+        cost = write_cost(self.config, len(rewritten))
         chip = replace(self, graph=graph, matrices=written, write_cost=cost)
         return chip._with_faults(self.fault_map.rewritten(rewritten))
 
@@ -208,7 +208,7 @@ def program(graph: IntegerGraph, config: ReramConfig) -> ReramChip:
         placement=placement,
         matrices=matrices,
         fault_map=FaultMap.of(placement.geometry),
-        write_cost=_write_cost(config, placement.used_cells),
+        write_cost=write_cost(config, placement.used_cells),
     )
 
 
@@ -218,13 +218,3 @@ def check_same_layers(old: IntegerGraph, new: IntegerGraph) -> None:
     after = {layer.name: layer.weights.shape for layer in new.layers}
     if before != after:
         raise InputError("network", f"layers {before}", str(after), "program it into a new chip")
-
-
-def _write_cost(config: ReramConfig, cells: int) -> Cost:
-    """Arrays are written in parallel, row by row; every written cell takes its write energy once."""
-    write_pJ = config.cell.write_pJ
-    return Cost(
-        latency_ns=config.array.rows * config.cell.t_write_ns if cells else 0.0,
-        energy_pJ=float("nan") if write_pJ is None else cells * write_pJ,
-        cell_writes=cells,
-    )

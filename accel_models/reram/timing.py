@@ -13,6 +13,7 @@ from accel_models.reram.config import ReramConfig
 from xbarsim.checks import InputError, check_choice, check_int
 from xbarsim.mapping.graph import IntegerGraph
 from xbarsim.mapping.placement import Placement
+from xbarsim.mapping.protocols import Cost
 
 LATENCY_MODELS = ("mac-proportional", "array-serial", "layer-serial", "pipelined", "balanced")
 
@@ -88,3 +89,16 @@ def replication(loads: tuple[LayerLoad, ...], budget: int) -> dict[str, int]:
         steps = -(-load.positions // copies[load.name])
         heapq.heapreplace(queue, (-steps, i))
     return copies
+
+
+def write_cost(config: ReramConfig, cells: int, *, rounds: int = 1) -> Cost:
+    """Cost of writing cells: arrays in parallel, row by row, in so many rounds over all rows.
+
+    Every write takes its energy once; verified writes read as well, which no source gives a time for here.
+    """
+    write_pJ = config.cell.write_pJ
+    return Cost(
+        latency_ns=rounds * config.array.rows * config.cell.t_write_ns if cells else 0.0,
+        energy_pJ=float("nan") if write_pJ is None else cells * write_pJ,
+        cell_writes=cells,
+    )

@@ -98,10 +98,10 @@ class ArrayConfig:
     @cached_property
     def step(self) -> Fraction:
         """What one ADC code is worth, in levels."""
-        chosen = {None: 1 << self.adc.bits, "array": self.largest_sum}.get(
-            self.adc.full_range, self.adc.full_range
-        )
-        return Fraction(int(chosen), 1 << self.adc.bits)
+        full_range = self.adc.full_range
+        if full_range is None:
+            return Fraction(1)
+        return Fraction(self.largest_sum if isinstance(full_range, str) else full_range, 1 << self.adc.bits)
 
     @cached_property
     def code_rule(self) -> CodeRule:

@@ -8,6 +8,7 @@ rest go through the bit-serial kernel. The two are joined per row block.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -76,7 +77,7 @@ class ProgrammedMatrix:
 
     @cached_property
     def _dense(self) -> NDArray[np.floating]:
-        """(K, M): effective weights of collapsed outputs, zero elsewhere, in the narrowest exact float type."""
+        """(K, M): effective weights of collapsed outputs, else zero, in the narrowest exact float type."""
         chosen = np.repeat(self._collapsed, self.config.rows, axis=0)[: self.shape[0]]
         weights = np.where(chosen, self.effective, 0)
         # no partial sum of an output can exceed its weights' magnitudes times the largest input
@@ -96,19 +97,15 @@ class ProgrammedMatrix:
         """`product` of numbers that are known to be integers in range, as a network's own activations are."""
         if not self._serial_blocks:
             return self._dense_product(x).astype(np.int64)
-        step, x = self.config.step, x.astype(np.int64, copy=False)
-        exact = self._input_sum_product(x)
+        x = x.astype(np.int64, copy=False)
+        exact = input_sum_product(x, self.config, self._input_sum_weights)
         if self._collapsed.any():
             exact += self._dense_product(x)
-        exact = exact.astype(np.int64)
-        codes = exact if step == 1 else np.zeros_like(exact)
+        codes = np.zeros(exact.shape, np.int64)
         planes = pack_inputs(x, self.config)
         for block in self._serial_blocks:
             block.add_to(codes, planes, self.config, signed)
-        if step != 1:
-            # the codes' sum in levels, rounded half up once
-            exact += (2 * codes * step.numerator + step.denominator) // (2 * step.denominator)
-        return exact
+        return add_codes_in_levels(exact, codes, self.config.step)
 
     def difference_from(self, healthy: ProgrammedMatrix) -> MatrixDifference | None:
         """How the product differs from that of the same cells without these faults, if that is cheaper.
@@ -124,10 +121,6 @@ class ProgrammedMatrix:
 
     def _dense_product(self, x: NDArray) -> NDArray[np.floating]:
         return x.astype(self._dense.dtype, copy=False) @ self._dense
-
-    def _input_sum_product(self, x: IntArray) -> NDArray[np.float64]:
-        starts = np.arange(0, self.shape[0], self.config.rows)
-        return np.add.reduceat(x, starts, axis=1).astype(np.float64) @ self._input_sum_weights
 
     @cached_property
     def _input_sum_weights(self) -> NDArray[np.float64]:
@@ -196,6 +189,18 @@ def program_matrix(
         inversion = _choose_inversion(words, config)
     spread = np.repeat(inversion, config.rows, axis=0)[: len(words)]
     return ProgrammedMatrix(config=config, stored=words ^ spread, inversion=inversion)
+
+
+def input_sum_product(x: IntArray, config: ArrayConfig, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, M): the sums of (N, K) inputs over each row block times (blocks, M) weights, exact."""
+    return np.add.reduceat(x, np.arange(0, x.shape[1], config.rows), axis=1).astype(np.float64) @ weights
+
+
+def add_codes_in_levels(exact: NDArray[np.float64], codes: IntArray, step: Fraction) -> IntArray:
+    """Exact integers plus summed ADC codes, (N, M) each; the codes' worth is rounded half up once."""
+    if step != 1:
+        codes = (2 * codes * step.numerator + step.denominator) // (2 * step.denominator)
+    return exact.astype(np.int64) + codes
 
 
 def input_range(bits: int, signed: bool) -> tuple[int, int]:

@@ -1,0 +1,291 @@
+"""A ReRAM chip whose cells are conductances: programming, ageing, verified writes and noisy reads.
+
+Conductances are drawn when cells are written and age along one history (see `xbarsim.cells.effects`). A stuck
+cell sits at its level's conductance, written or not. Column currents are normalised to levels and the share
+of G_off is taken off: exactly ('ideal' reference), or by a column of G_off cells in every array, with errors
+and read noise of its own ('column').
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_models.reram.chip import ReramChip
+from accel_models.reram.timing import write_cost
+from xbarsim.cells.device import Device
+from xbarsim.cells.effects import Floats
+from xbarsim.checks import InputError, check_choice, check_int, check_positive
+from xbarsim.crossbar.analog import AnalogMatrix, analog_matrix
+from xbarsim.crossbar.matrix import ProgrammedMatrix
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
+from xbarsim.faults.masks import CellMasks
+from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
+from xbarsim.mapping.protocols import Cost
+
+Key = tuple[str, int]
+REFERENCES = ("ideal", "column")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draws:
+    """Standard normal draws of a matrix's cells since they were last written.
+
+    Attributes
+    ----------
+    cells : (draws, digits, K, M) float32
+    reference : (draws, K, column blocks) float32, of the reference columns
+    """
+
+    cells: Floats
+    reference: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteVerify:
+    """What verified writes took and left.
+
+    Attributes
+    ----------
+    iterations : rounds of write and verify, the first write included
+    writes : cell writes in all
+    outside : used cells that are still out of tolerance (stuck ones among them)
+    rms_uS, worst_uS : error of the used cells after the last round, stuck ones included
+    """
+
+    iterations: int
+    writes: int
+    outside: int
+    rms_uS: float
+    worst_uS: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnalogChip:
+    """A chip with analog fidelity. Immutable, like `ReramChip`. Make it with `write_analog`.
+
+    Attributes
+    ----------
+    chip : its levels, faults and placement
+    device : its cells
+    reference : 'ideal' or 'column'
+    draws : of the last writes, by (layer, group)
+    seconds : since the last write
+    write_cost : what the last write cost
+    """
+
+    chip: ReramChip
+    device: Device
+    reference: str
+    draws: dict[Key, Draws]
+    seconds: float
+    write_cost: Cost
+
+    @property
+    def graph(self) -> IntegerGraph:
+        """The network it was programmed with."""
+        return self.chip.graph
+
+    @property
+    def geometry(self) -> CellGeometry:
+        """The cells that a fault map of this chip refers to."""
+        return self.chip.geometry
+
+    @property
+    def fault_map(self) -> FaultMap:
+        """Its faults."""
+        return self.chip.fault_map
+
+    def training_masks(self) -> dict[Key, CellMasks]:
+        """As `ReramChip.training_masks`."""
+        return self.chip.training_masks()
+
+    def inject(self, fault_map: FaultMap) -> AnalogChip:
+        """The chip with these faults on top of its own; healthy cells keep their conductances."""
+        return replace(self, chip=self.chip.inject(fault_map))
+
+    def age(self, seconds: float) -> AnalogChip:
+        """The chip so many seconds later, nothing rewritten.
+
+        Raises
+        ------
+        InputError : a negative time, or later than the device's models hold.
+        """
+        later = self.seconds + seconds
+        if not 0 <= seconds or not later <= self.device.longest_seconds:
+            raise InputError(
+                "seconds",
+                f"0 or more, and at most {self.device.longest_seconds:g} after the write "
+                f"(the data of device {self.device.name!r} ends there)",
+                f"{seconds:g} at {self.seconds:g}",
+            )
+        return replace(self, seconds=later)
+
+    def refresh(self, rng: np.random.Generator) -> AnalogChip:
+        """Write every used cell again: new draws, soft faults gone, time at 0."""
+        return write_analog(self.chip.refresh(), self.device, rng, reference=self.reference)
+
+    def write_verify(
+        self, tolerance_uS: float, rng: np.random.Generator, *, max_iterations: int = 10
+    ) -> tuple[AnalogChip, WriteVerify]:
+        """Write every used cell, then again those that are further than `tolerance_uS` from their target.
+
+        Verification reads without noise. Soft faults are gone; stuck cells are retried in vain.
+        """
+        check_positive("tolerance_uS", tolerance_uS)
+        check_int("max_iterations", max_iterations, 1, 10**4)
+        fresh = self.refresh(rng)
+        writes, iteration = fresh.write_cost.cell_writes, 1
+        wrong = {key: fresh._errors_uS(key) > tolerance_uS for key in fresh.draws}
+        while iteration < max_iterations and any(w.any() for w in wrong.values()):
+            for key, draws in fresh.draws.items():
+                again = wrong[key]
+                writes += int(again.sum())
+                draws.cells[:, again] = rng.standard_normal((len(draws.cells), again.sum()), np.float32)
+                wrong[key] = fresh._errors_uS(key) > tolerance_uS
+            iteration += 1
+        errors = np.concatenate([fresh._errors_uS(key).ravel() for key in fresh.draws])
+        cost = write_cost(self.chip.config, writes, rounds=iteration)
+        report = WriteVerify(
+            iterations=iteration,
+            writes=writes,
+            outside=sum(int(w.sum()) for w in wrong.values()),
+            rms_uS=float(np.sqrt(np.mean(np.square(errors, dtype=np.float64)))),
+            worst_uS=float(errors.max()),
+        )
+        return replace(fresh, write_cost=cost), report
+
+    def run(
+        self,
+        images: NDArray[np.floating],
+        rng: np.random.Generator,
+        *,
+        batch_size: int = 64,
+        on_batch: Callable[[int, int], None] | None = None,
+    ) -> tuple[NDArray[np.float64], Cost]:
+        """Logits (N, classes) of (N, ...) images, and the cost of the run.
+
+        Read noise depends on `rng` and the image's number, not on batches or threads.
+        """
+        seed, done = int(rng.integers(2**63)), dict.fromkeys(self.draws, 0)
+
+        def multiply(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
+            key = layer.name, group
+            first, done[key] = done[key], done[key] + len(rows)
+            own = np.random.SeedSequence(seed, spawn_key=(list(self.draws).index(key),))
+            noise_seed = int(own.generate_state(1, np.uint64)[0])
+            return self.matrices[key].multiply(rows, layer.input_signed, seed=noise_seed, first=first)
+
+        logits = self.graph.run(images, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
+        return logits, self.chip.run_cost(len(images))
+
+    @cached_property
+    def matrices(self) -> dict[Key, AnalogMatrix]:
+        """The cells as the columns see them now."""
+        return {key: self._matrix(key) for key in self.draws}
+
+    def conductances_uS(self, layer: str, group: int = 0) -> Floats:
+        """(digits, K, M): the conductance of every used cell of a matrix now."""
+        matrix = self.chip.matrices[layer, group]
+        return np.concatenate(
+            [self._block_uS((layer, group), b) for b in range(len(matrix.inversion))], axis=1
+        )
+
+    def _matrix(self, key: Key) -> AnalogMatrix:
+        digital, device = self.chip.matrices[key], self.device
+        bound = 0.0
+        if device.read is not None and not device.read.uniform:
+            highest = np.array([device.g_off_uS + 4 * (device.g_on_uS - device.g_off_uS)], np.float32)
+            bound = float(self._variance(highest)[0])
+        return analog_matrix(
+            digital.config, digital.inversion, digital.shape, self._blocks(key), largest_variance=bound
+        )
+
+    def _blocks(self, key: Key) -> Iterator[tuple[Floats, Floats | float]]:
+        digital, device = self.chip.matrices[key], self.device
+        step = np.float32(device.step_uS(digital.config.format.levels))
+        for block in range(len(digital.inversion)):
+            g = self._block_uS(key, block)
+            values, variance = (g - np.float32(device.g_off_uS)) / step, self._variance(g)
+            if self.reference == "column":
+                column = self._reference_uS(key, block)
+                values = values - (column - np.float32(device.g_off_uS)) / step
+                variance = variance + self._variance(column)
+            uniform = device.read is None or device.read.uniform
+            yield values, float(variance.flat[0]) if uniform else variance
+
+    def _variance(self, g_uS: Floats) -> Floats:
+        """Of one read, in levels squared."""
+        step = self.device.step_uS(self.chip.config.array.format.levels)
+        return np.square(self.device.read_sigma_uS(g_uS, self.seconds) / np.float32(step))
+
+    def _block_uS(self, key: Key, block: int) -> Floats:
+        """(digits, rows, M) conductances of a row block."""
+        digital = self.chip.matrices[key]
+        rows = slice(block * digital.config.rows, (block + 1) * digital.config.rows)
+        target = self._target_uS(digital, digital.held[rows])
+        g = self.device.conductance_uS(target, self.draws[key].cells[:, :, rows], self.seconds)
+        if digital.masks is None:
+            return g
+        return np.where(_stuck_digits(digital, rows), target, g)
+
+    def _reference_uS(self, key: Key, block: int) -> Floats:
+        """(rows, M) conductances of the reference cell in each weight's row and array."""
+        config, (_, m) = self.chip.config.array, self.chip.matrices[key].shape
+        z = self.draws[key].reference[:, block * config.rows : (block + 1) * config.rows]
+        target = np.full(z.shape[1:], self.device.g_off_uS, np.float32)
+        found = self.device.conductance_uS(target, z, self.seconds)
+        return np.repeat(found, config.weights_per_row, axis=1)[:, :m]
+
+    def _target_uS(self, digital: ProgrammedMatrix, words: IntArray) -> Floats:
+        form = digital.config.format
+        levels = np.stack([form.level(words, d) for d in range(form.digits)])
+        return self.device.target_uS(levels, form.levels)
+
+    def _errors_uS(self, key: Key) -> Floats:
+        wanted = self._target_uS(self.chip.matrices[key], self.chip.matrices[key].stored)
+        return np.abs(self.conductances_uS(*key) - wanted)
+
+
+def write_analog(
+    chip: ReramChip, device: Device, rng: np.random.Generator, *, reference: str = "ideal"
+) -> AnalogChip:
+    """Write a chip's levels into conductances, every cell with draws of its own from `rng`.
+
+    Parameters
+    ----------
+    chip : levels, faults and converters; its ADC rounds or clips as configured
+    device : see `xbarsim.cells.device.device`
+    reference : 'ideal' or 'column', see the module
+    """
+    check_choice("reference", reference, REFERENCES)
+    columns = chip.config.array.weights_per_row
+    draws = {}
+    for key, matrix in chip.matrices.items():
+        k, m = matrix.shape
+        draws[key] = Draws(
+            cells=rng.standard_normal((device.draws, matrix.config.format.digits, k, m), np.float32),
+            reference=rng.standard_normal((device.draws, k, -(-m // columns)), np.float32),
+        )
+    return AnalogChip(
+        chip=chip,
+        device=device,
+        reference=reference,
+        draws=draws,
+        seconds=0.0,
+        write_cost=write_cost(chip.config, chip.placement.used_cells),
+    )
+
+
+def _stuck_digits(digital: ProgrammedMatrix, rows: slice) -> NDArray[np.bool_]:
+    """(digits, rows, M): which cells are stuck."""
+    assert digital.masks is not None
+    form = digital.config.format
+    kept = digital.masks.keep[rows]
+    return np.stack([form.level(kept, d) == 0 for d in range(form.digits)])
