@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.kernels.analog import COS, LOG, PER_CELL, QUIET, SIN
 
 
 def digits_of(weight: int, config: ArrayConfig) -> list[int]:
@@ -230,3 +231,124 @@ def march_reference(elements, state, faults=(), stuck=(), top=1, coins=()):
                     read += 1
         reads_before += sum(kind == "r" for kind, _ in operations)
     return mismatches, seen
+
+
+def mix64(x: int) -> int:
+    """SplitMix64's finaliser."""
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) % 2**64
+    return x ^ (x >> 31)
+
+
+def scramble(key: int, number: int) -> int:
+    """The 32-bit finaliser of a counter."""
+    x = (key + number * 0x9E3779B1) % 2**32
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) % 2**32
+    x = ((x ^ (x >> 15)) * 0x846CA68B) % 2**32
+    return x ^ (x >> 16)
+
+
+def horner(coefficients, y):
+    """A polynomial in float32, highest power first."""
+    value = coefficients[0]
+    for c in coefficients[1:]:
+        value = value * y + c
+    return value
+
+
+def noise_of_reads(key: int, variance: np.ndarray, scale: np.float32) -> np.ndarray:
+    """The noise of the reads of one column stripe, (reads,) float32, for these variances."""
+    half = len(variance) // 2
+    noise = np.zeros(len(variance), np.float32)
+    one = np.float32(1)
+    for j in range(half):
+        chosen = (scramble(key % 2**32, j) >> 7) | 1
+        exponent = chosen.bit_length() - 26
+        top_bits = (chosen << (32 - chosen.bit_length())) >> 8
+        y = np.float32(top_bits - 2**23) * np.float32(2.0**-23) - np.float32(0.5)
+        log = np.float32(exponent) * np.float32(np.log(2)) + horner(LOG, y)
+        radius = max(np.float32(-2) * log, np.float32(0))
+        turn = scramble(key >> 32, j)
+        y = np.float32((turn >> 8) % 2**22) * np.float32(2.0**-22) - np.float32(0.5)
+        cos, sin = horner(COS, y * y), horner(SIN, y * y) * y
+        sign = one - np.float32((turn >> 30) & 2)
+        here, there = (sin, cos) if (turn >> 30) & 1 else (cos, sin)
+        noise[j] = np.sqrt(variance[j] * scale * radius) * (sign * here)
+        noise[j + half] = np.sqrt(variance[j + half] * scale * radius) * (sign * there)
+    return noise
+
+
+def analog_product(matrix, inputs: np.ndarray, signed: bool, seed: int, first: int) -> np.ndarray:
+    """Currents of an `AnalogMatrix`, one stripe of columns, one input, one cycle at a time."""
+    config, form = matrix.config, matrix.config.format
+    stripes, blocks, digits, _, lanes = matrix.cells.shape
+    width = lanes // 2 if matrix.noise == PER_CELL else lanes
+    cycles = -(-config.cycles // 4) * 4
+    step = np.float32(float(config.step) * 2**matrix.fraction_bits)
+    top, base = np.float32(2**config.adc.bits - 1), 2**config.dac_bits
+    k_total, m_total = matrix.shape
+    codes = np.zeros((len(inputs), stripes * width), dtype=object)
+    result = np.zeros((len(inputs), m_total), dtype=object)
+    for n, vector in enumerate(inputs):
+        bits = [int(v) % 2**config.input_bits for v in vector]
+        for stripe, block, digit in np.ndindex(stripes, blocks, digits):
+            cells = matrix.cells[stripe, block, digit].astype(np.int64)
+            rows = range(block * config.rows, min((block + 1) * config.rows, k_total))
+            currents, variances = [], []
+            for t in range(cycles):
+                driven = np.array([(bits[k] // base**t) % base for k in rows])
+                sums = driven @ cells[: len(rows)]
+                currents.append(sums[:width].astype(np.float32))
+                spread = sums[width:] if matrix.noise == PER_CELL else np.full(width, driven.sum())
+                variances.append(spread.astype(np.float32))
+            current = np.concatenate(currents)
+            if matrix.noise != QUIET:
+                key = mix64((seed + (stripe * blocks + block) * digits + digit) % 2**64)
+                key = mix64((key + first + n) % 2**64)
+                current = current + noise_of_reads(
+                    key, np.concatenate(variances), np.float32(matrix.noise_scale)
+                )
+            code = np.minimum(np.maximum(np.floor(current / step + np.float32(0.5)), 0), top).astype(int)
+            for t in range(cycles):
+                worth = -(base**t) if signed and t == config.cycles - 1 else base**t
+                for lane in range(width):
+                    m = stripe * width + lane
+                    inverted = m < m_total and matrix.inversion[block, m] >> (digit * form.cell_bits) & 1
+                    found = worth * int(form.significance[digit]) * int(code[t * width + lane])
+                    codes[n, m] += -found if inverted else found
+        for m in range(m_total):
+            result[n, m] = math.floor(codes[n, m] * config.step + Fraction(1, 2))
+            for block in range(blocks):
+                inputs_sum = sum(int(v) for v in vector[block * config.rows : (block + 1) * config.rows])
+                for digit in range(digits):
+                    if matrix.inversion[block, m] >> (digit * form.cell_bits) & 1:
+                        result[n, m] += (form.levels - 1) * int(form.significance[digit]) * inputs_sum
+                result[n, m] -= form.zero * inputs_sum
+    return result.astype(np.int64)
+
+
+def nodal_matrix(g_uS: np.ndarray, wires) -> np.ndarray:
+    """Effective conductances of an array from dense nodal equations; all resistances above 0."""
+    rows, columns = g_uS.shape
+    nodes = rows * columns
+    admittance, drive = np.zeros((2 * nodes, 2 * nodes)), np.zeros((2 * nodes, rows))
+
+    def connect(a, b, siemens):
+        admittance[a, a] += siemens
+        admittance[b, b] += siemens
+        admittance[a, b] -= siemens
+        admittance[b, a] -= siemens
+
+    for r in range(rows):
+        for c in range(columns):
+            word, bit = r * columns + c, nodes + r * columns + c
+            connect(word, bit, g_uS[r, c] * 1e-6)
+            if c + 1 < columns:
+                connect(word, word + 1, 1 / wires.word_ohm)
+            if r + 1 < rows:
+                connect(bit, bit + columns, 1 / wires.bit_ohm)
+        admittance[r * columns, r * columns] += 1 / wires.source_ohm
+        drive[r * columns, r] = 1 / wires.source_ohm
+    ends = nodes + (rows - 1) * columns + np.arange(columns)
+    admittance[ends, ends] += 1 / wires.sense_ohm
+    return (np.linalg.solve(admittance, drive)[ends] / wires.sense_ohm).T * 1e6

@@ -8,7 +8,7 @@ and read noise of its own ('column').
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,6 +22,8 @@ from xbarsim.cells.effects import Floats
 from xbarsim.checks import InputError, check_choice, check_int, check_positive
 from xbarsim.crossbar.analog import AnalogMatrix, analog_matrix
 from xbarsim.crossbar.matrix import ProgrammedMatrix
+from xbarsim.crossbar.parasitic import Wires
+from xbarsim.crossbar.solved import solve_arrays
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
@@ -31,6 +33,7 @@ from xbarsim.mapping.protocols import Cost
 
 Key = tuple[str, int]
 REFERENCES = ("ideal", "column")
+NO_WIRES = Wires(word_ohm=0, bit_ohm=0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,6 +78,7 @@ class AnalogChip:
     chip : its levels, faults and placement
     device : its cells
     reference : 'ideal' or 'column'
+    wires : resistances of every array; none of them is analog fidelity, any is parasitic fidelity
     draws : of the last writes, by (layer, group)
     seconds : since the last write
     write_cost : what the last write cost
@@ -83,6 +87,7 @@ class AnalogChip:
     chip: ReramChip
     device: Device
     reference: str
+    wires: Wires
     draws: dict[Key, Draws]
     seconds: float
     write_cost: Cost
@@ -118,7 +123,7 @@ class AnalogChip:
         InputError : a negative time, or later than the device's models hold.
         """
         later = self.seconds + seconds
-        if not 0 <= seconds or not later <= self.device.longest_seconds:
+        if not seconds >= 0 or not later <= self.device.longest_seconds:
             raise InputError(
                 "seconds",
                 f"0 or more, and at most {self.device.longest_seconds:g} after the write "
@@ -129,7 +134,7 @@ class AnalogChip:
 
     def refresh(self, rng: np.random.Generator) -> AnalogChip:
         """Write every used cell again: new draws, soft faults gone, time at 0."""
-        return write_analog(self.chip.refresh(), self.device, rng, reference=self.reference)
+        return write_analog(self.chip.refresh(), self.device, rng, reference=self.reference, wires=self.wires)
 
     def write_verify(
         self, tolerance_uS: float, rng: np.random.Generator, *, max_iterations: int = 10
@@ -188,7 +193,15 @@ class AnalogChip:
     @cached_property
     def matrices(self) -> dict[Key, AnalogMatrix]:
         """The cells as the columns see them now."""
-        return {key: self._matrix(key) for key in self.draws}
+        return self.prepare()
+
+    def prepare(self, on_array: Callable[[int, int], None] | None = None) -> dict[Key, AnalogMatrix]:
+        """`matrices`, anew, with progress: solves the wire networks of all arrays that are not cached."""
+        if self.wires.ideal:
+            return {key: self._matrix(key, self._bare(key)) for key in self.draws}
+        arrays = [array for key in self.draws for array in self._arrays(key)]
+        solved = iter(solve_arrays(arrays, self.wires, on_array=on_array))
+        return {key: self._matrix(key, self._behind_wires(key, solved)) for key in self.draws}
 
     def conductances_uS(self, layer: str, group: int = 0) -> Floats:
         """(digits, K, M): the conductance of every used cell of a matrix now."""
@@ -197,28 +210,55 @@ class AnalogChip:
             [self._block_uS((layer, group), b) for b in range(len(matrix.inversion))], axis=1
         )
 
-    def _matrix(self, key: Key) -> AnalogMatrix:
+    def _matrix(self, key: Key, blocks: Iterable[tuple[Floats, Floats]]) -> AnalogMatrix:
+        """A matrix from its row blocks' conductances: the cells' own, and as the columns see them."""
         digital, device = self.chip.matrices[key], self.device
-        bound = 0.0
-        if device.read is not None and not device.read.uniform:
+        bound, uniform = 0.0, device.read is None or device.read.uniform
+        if not uniform:
             highest = np.array([device.g_off_uS + 4 * (device.g_on_uS - device.g_off_uS)], np.float32)
             bound = float(self._variance(highest)[0])
+
+        def in_levels() -> Iterator[tuple[Floats, Floats | float]]:
+            step = np.float32(device.step_uS(digital.config.format.levels))
+            for block, (own, effective) in enumerate(blocks):
+                reference, variance = np.full((1, 1), device.g_off_uS, np.float32), self._variance(own)
+                if self.reference == "column":
+                    reference = self._reference_uS(key, block)
+                    variance = variance + self._variance(reference)
+                yield (effective - reference) / step, float(variance.flat[0]) if uniform else variance
+
         return analog_matrix(
-            digital.config, digital.inversion, digital.shape, self._blocks(key), largest_variance=bound
+            digital.config, digital.inversion, digital.shape, in_levels(), largest_variance=bound
         )
 
-    def _blocks(self, key: Key) -> Iterator[tuple[Floats, Floats | float]]:
-        digital, device = self.chip.matrices[key], self.device
-        step = np.float32(device.step_uS(digital.config.format.levels))
-        for block in range(len(digital.inversion)):
+    def _bare(self, key: Key) -> Iterator[tuple[Floats, Floats]]:
+        for block in range(len(self.chip.matrices[key].inversion)):
             g = self._block_uS(key, block)
-            values, variance = (g - np.float32(device.g_off_uS)) / step, self._variance(g)
-            if self.reference == "column":
-                column = self._reference_uS(key, block)
-                values = values - (column - np.float32(device.g_off_uS)) / step
-                variance = variance + self._variance(column)
-            uniform = device.read is None or device.read.uniform
-            yield values, float(variance.flat[0]) if uniform else variance
+            yield g, g
+
+    def _behind_wires(self, key: Key, solved: Iterator[Floats]) -> Iterator[tuple[Floats, Floats]]:
+        config = self.chip.matrices[key].config
+        digits, width = config.format.digits, config.weights_per_row
+        for block in range(len(self.chip.matrices[key].inversion)):
+            own = self._block_uS(key, block)
+            effective = np.empty_like(own)
+            for start in range(0, own.shape[2], width):
+                part = effective[:, :, start : start + width]
+                used = next(solved)[: own.shape[1], : part.shape[2] * digits]
+                part[...] = used.reshape(own.shape[1], -1, digits).transpose(2, 0, 1)
+            yield own, effective
+
+    def _arrays(self, key: Key) -> Iterator[Floats]:
+        """Conductances of every array of a matrix, row block by row block; unused cells sit at G_off."""
+        config = self.chip.matrices[key].config
+        width = config.weights_per_row
+        for block in range(len(self.chip.matrices[key].inversion)):
+            own = self._block_uS(key, block)
+            for start in range(0, own.shape[2], width):
+                cells = own[:, :, start : start + width].transpose(1, 2, 0).reshape(own.shape[1], -1)
+                array = np.full((config.rows, config.columns), self.device.g_off_uS, np.float32)
+                array[: cells.shape[0], : cells.shape[1]] = cells
+                yield array
 
     def _variance(self, g_uS: Floats) -> Floats:
         """Of one read, in levels squared."""
@@ -254,7 +294,12 @@ class AnalogChip:
 
 
 def write_analog(
-    chip: ReramChip, device: Device, rng: np.random.Generator, *, reference: str = "ideal"
+    chip: ReramChip,
+    device: Device,
+    rng: np.random.Generator,
+    *,
+    reference: str = "ideal",
+    wires: Wires = NO_WIRES,
 ) -> AnalogChip:
     """Write a chip's levels into conductances, every cell with draws of its own from `rng`.
 
@@ -263,8 +308,15 @@ def write_analog(
     chip : levels, faults and converters; its ADC rounds or clips as configured
     device : see `xbarsim.cells.device.device`
     reference : 'ideal' or 'column', see the module
+    wires : their resistances; only with the ideal reference
+
+    Raises
+    ------
+    InputError : an unknown reference, or a reference column behind resistive wires.
     """
     check_choice("reference", reference, REFERENCES)
+    if reference == "column" and not wires.ideal:
+        raise InputError("reference", "'ideal' with resistive wires", "'column'", "no such model is built")
     columns = chip.config.array.weights_per_row
     draws = {}
     for key, matrix in chip.matrices.items():
@@ -277,6 +329,7 @@ def write_analog(
         chip=chip,
         device=device,
         reference=reference,
+        wires=wires,
         draws=draws,
         seconds=0.0,
         write_cost=write_cost(chip.config, chip.placement.used_cells),

@@ -74,9 +74,7 @@ class ReramChip:
     def refresh(self) -> ReramChip:
         """Write every used cell again: soft faults are gone, stuck cells stay."""
         cells = self.placement.used_cells
-        return replace(
-            self._with_faults(self.fault_map.permanent), write_cost=write_cost(self.config, cells)
-        )
+        return replace(self._with_faults(self.fault_map.permanent), write_cost=write_cost(self.config, cells))
 
     def update(self, graph: IntegerGraph) -> ReramChip:
         """Write the changed cells of a retrained network of the same shape; columns keep their inversion.
@@ -166,12 +164,10 @@ class ReramChip:
         return replace(self, matrices=faulty, fault_map=fault_map)
 
     def _rewrite(self, graph: IntegerGraph) -> tuple[Matrices, NDArray[np.int64]]:
+        weights = {(layer.name, g): layer.weights[g] for layer in graph.layers for g in range(layer.groups)}
         written = {
-            (layer.name, g): program_matrix(
-                layer.weights[g], self.config.array, inversion=self.matrices[layer.name, g].inversion
-            )
-            for layer in graph.layers
-            for g in range(layer.groups)
+            key: program_matrix(weights[key], old.config, inversion=old.inversion)
+            for key, old in self.matrices.items()
         }
         before = self.placement.array_levels({k: m.with_masks(None) for k, m in self.matrices.items()})
         return written, np.flatnonzero(before != self.placement.array_levels(written))

@@ -59,7 +59,7 @@ class ProgrammingAndRelaxation:
         times = np.log(list(table))
         at = np.log(max(seconds, 1.0))
         weights = [np.interp(at, times, unit) for unit in np.eye(len(table))]
-        mixed = sum(w * np.array(c) for w, c in zip(weights, table.values(), strict=True))
+        mixed = np.array(weights) @ np.array(list(table.values()))
         sigma = np.polynomial.polynomial.polyval(relative, mixed.astype(np.float32))
         return np.maximum(sigma, 0).astype(np.float32)
 

@@ -82,7 +82,7 @@ class AnalogMatrix:
     def levels(self) -> Values:
         """(digits, K, M): what each cell counts for, in levels."""
         width = _width(self.noise)
-        stripes, blocks, digits, rows, _ = self.cells.shape
+        _, blocks, digits, rows, _ = self.cells.shape
         lanes = self.cells[..., :width].transpose(2, 1, 3, 0, 4).reshape(digits, blocks * rows, -1)
         k, m = self.shape
         return np.ldexp(lanes[:, :k, :m].astype(np.float32), -self.fraction_bits)
@@ -172,7 +172,7 @@ def _empty_cells(
 def _fill(cells: NDArray[np.int32], block: int, values: Values, part: int, noise: int) -> None:
     """Put (digits, rows, M) values of a row block into their lanes."""
     width = _width(noise)
-    _, rows, m = values.shape
+    rows = values.shape[1]
     for stripe in range(len(cells)):
         here = values[:, :, stripe * width : (stripe + 1) * width]
         cells[stripe, block, :, :rows, part * width : part * width + here.shape[2]] = here

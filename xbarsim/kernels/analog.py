@@ -134,7 +134,7 @@ def _draw(key, radius, turn):  # type: ignore[no-untyped-def]
     low, high = np.uint32(key), np.uint32(key >> np.uint64(32))
     for j in range(len(turn)):
         # u = chosen / 2**25 with an odd number: never 0 or 1
-        chosen = np.uint32(_scramble(low, j) >> np.uint32(7))
+        chosen = np.uint32(_scramble(low, j) >> np.uint32(7))  # type: ignore[call-arg]
         chosen = np.uint32(chosen | np.uint32(1))
         zeros = _leading_zeros(chosen)
         mantissa = np.int32((np.uint32(chosen << zeros) >> np.uint32(8)) & np.uint32(0x7FFFFF))
@@ -237,7 +237,8 @@ def _sum_currents(sums, table, planes, width):  # type: ignore[no-untyped-def]
                 for lane in range(width):
                     sums[low + lane] *= 2
             for word in range(words):
-                _add_selected(sums, low, second + low, table, word * 256, planes[t, bit, word])
+                at, row = second + low, word * 256
+                _add_selected(sums, low, at, table, row, planes[t, bit, word])  # type: ignore[call-arg]
 
 
 @njit(cache=True)

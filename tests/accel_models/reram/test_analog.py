@@ -1,0 +1,210 @@
+"""Analog and parasitic chips: limits, history of a cell, reproducible reads, verified writes, calibration."""
+
+import numpy as np
+import pytest
+
+from accel_models.reram.analog import write_analog
+from accel_models.reram.calibration import calibrate_adc
+from accel_models.reram.config import ReramConfig, accelerator
+from xbarsim.cells.device import Device, device, device_presets
+from xbarsim.cells.effects import Additive, FlickerRead, UniformRead
+from xbarsim.checks import InputError
+from xbarsim.crossbar.config import AdcConfig, ArrayConfig
+from xbarsim.crossbar.parasitic import Wires
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.sampling import mix_presets, sample_by_rate
+from xbarsim.studies.workbench import untrained_chip
+
+IMAGES = np.random.default_rng(0).random((30, 1, 8, 8)).astype(np.float32)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def chip(bench):
+    return bench.chip
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XBARSIM_CACHE", str(tmp_path))
+
+
+def images_of(bench, n=60):
+    return bench.test.images[:n]
+
+
+@pytest.mark.parametrize("reference", ["ideal", "column"])
+def test_an_ideal_device_is_the_digital_chip_faults_included(bench, reference):
+    faulty = bench.chip.inject(sample_by_rate(bench.chip.geometry, 0.02, mix=mix_presets()["even"], rng=rng()))
+    found, cost = write_analog(faulty, device("ideal"), rng(), reference=reference).run(images_of(bench), rng())
+    expected, same_cost = faulty.run(images_of(bench))
+    np.testing.assert_array_equal(found, expected)
+    assert cost == same_cost
+
+
+def test_wires_without_resistance_are_analog_and_small_ones_change_little(bench):
+    ideal = device("ideal")
+    bare = write_analog(bench.chip, ideal, rng())
+    none = write_analog(bench.chip, ideal, rng(), wires=Wires(word_ohm=0, bit_ohm=0))
+    np.testing.assert_array_equal(none.run(images_of(bench), rng())[0], bare.run(images_of(bench), rng())[0])
+    small = write_analog(bench.chip, ideal, rng(), wires=Wires(word_ohm=1e-6, bit_ohm=1e-6))
+    seen = []
+    prepared = small.prepare(on_array=lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (bench.chip.placement.arrays,) * 2
+    for key, matrix in prepared.items():
+        np.testing.assert_allclose(matrix.levels(), bare.matrices[key].levels(), atol=2e-3)
+    large = write_analog(bench.chip, ideal, rng(), wires=Wires(word_ohm=10, bit_ohm=10))
+    key = next(iter(prepared))
+    assert large.matrices[key].levels().sum() < 0.9 * prepared[key].levels().sum()
+
+
+def test_reads_depend_on_the_seed_and_not_on_batches(bench):
+    noisy = write_analog(bench.chip, device("hfo2-wan"), rng())
+    whole, _ = noisy.run(images_of(bench), rng(5))
+    parts, _ = noisy.run(images_of(bench), rng(5), batch_size=7)
+    np.testing.assert_array_equal(parts, whole)
+    assert (noisy.run(images_of(bench), rng(6))[0] != whole).any()
+    again = write_analog(bench.chip, device("hfo2-wan"), rng())
+    np.testing.assert_array_equal(again.run(images_of(bench), rng(5))[0], whole)
+
+
+@pytest.mark.parametrize("name", ["hfo2-wan", "cmo-hfox", "pcm"])
+def test_ageing_follows_the_model_and_leaves_the_chip(chip, name):
+    young = write_analog(chip, device(name), rng())
+    layer = chip.graph.layers[0].name
+    before = young.conductances_uS(layer)
+    old = young.age(3600).age(82800)
+    assert old.seconds == 86400 and young.seconds == 0
+    np.testing.assert_array_equal(young.conductances_uS(layer), before)
+    np.testing.assert_array_equal(old.conductances_uS(layer), young.age(86400).conductances_uS(layer))
+    change = old.conductances_uS(layer) - before
+    target = write_analog(chip, Device(**{**vars(device(name)), "effects": ()}), rng()).conductances_uS(layer)
+    top = target == target.max()
+    if name == "cmo-hfox":
+        spread = 0.0420 * np.log(86400) + 0.4118
+        assert change[top].mean() == pytest.approx(-0.0890 * np.log(86400), abs=0.05)
+        assert change[top].std() == pytest.approx(spread, rel=0.05)
+    elif name == "pcm":
+        np.testing.assert_allclose(old.conductances_uS(layer)[top], 25 * (86420 / 20) ** -0.049, rtol=1e-4)
+    else:
+        error = (old.conductances_uS(layer) - target)[top]
+        assert error.std() == pytest.approx(0.701 + 22.086 - 50.773 + 47.095 - 16.458, rel=0.05)
+
+
+def test_age_beyond_the_data_is_refused(chip):
+    young = write_analog(chip, device("hfo2-wan"), rng())
+    for seconds in (-1, 3 * 86400, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="at most 172800"):
+            young.age(seconds)
+
+
+def test_a_stuck_cell_sits_at_its_level_whatever_is_drawn(chip):
+    place = chip.placement.matrices[0]
+    fault = FaultMap.of(chip.geometry, array=[place.first], row=[3], column=[5], kind=["stuck_lrs"])
+    faulty = write_analog(chip, device("hfo2-wan"), rng()).inject(fault)
+    digit, slot = 5, 0
+    g = faulty.conductances_uS(place.layer)
+    assert g[digit, 3, slot] == 40
+    assert faulty.refresh(rng(9)).conductances_uS(place.layer)[digit, 3, slot] == 40
+    healthy = write_analog(chip, device("hfo2-wan"), rng()).conductances_uS(place.layer)
+    assert (g != healthy).sum() == 1
+
+
+def test_refresh_draws_anew_and_starts_the_clock(chip):
+    old = write_analog(chip, device("hfo2-wan"), rng()).age(1000)
+    fresh = old.refresh(rng(1))
+    layer = chip.graph.layers[0].name
+    assert fresh.seconds == 0
+    assert fresh.write_cost.cell_writes == chip.placement.used_cells
+    assert (fresh.conductances_uS(layer) != old.conductances_uS(layer)).mean() > 0.99
+
+
+def test_verified_writes_end_within_tolerance_and_count_what_they_took(chip):
+    place = chip.placement.matrices[0]
+    stuck = FaultMap.of(chip.geometry, array=[place.first] * 2, row=[0, 0], column=[0, 1], kind="stuck_lrs")
+    wanted = chip.array_levels()[place.first, 0, :2]
+    hopeless = int((wanted != 3).sum())
+    faulty = write_analog(chip, device("hfo2-wan"), rng()).inject(stuck)
+    written, report = faulty.write_verify(3.0, rng(2), max_iterations=30)
+    assert report.outside == hopeless
+    assert report.iterations == (30 if hopeless else report.iterations)
+    used = chip.placement.used_cells
+    assert used < report.writes < 2 * used
+    assert report.writes == written.write_cost.cell_writes
+    for layer in chip.graph.layers:
+        healthy = written.conductances_uS(layer.name)
+        aim = written.device.target_uS(np.round((healthy - 1) / 13), 4)
+        assert np.quantile(np.abs(healthy - aim), 0.99) <= 3.0
+    loose, cheap = faulty.write_verify(1000.0, rng(2))
+    assert (cheap.iterations, cheap.writes, cheap.outside) == (1, used, 0)
+    assert report.rms_uS < cheap.rms_uS
+    assert loose.seconds == written.seconds == 0
+
+
+def test_more_variation_costs_more(bench):
+    def errors(sigma):
+        noisy = Device(name="x", source="", g_off_uS=1, g_on_uS=40, effects=(Additive(sigma),))
+        found, _ = write_analog(bench.chip, noisy, rng()).run(images_of(bench), rng())
+        return np.abs(found - bench.chip.run(images_of(bench))[0]).mean()
+
+    assert 0 < errors(0.01) < errors(0.05) < errors(0.2)
+
+
+@pytest.mark.parametrize("read", [UniformRead(0.02), FlickerRead()])
+def test_a_reference_column_adds_its_own_errors(bench, read):
+    cells = Device(name="x", source="", g_off_uS=9, g_on_uS=88, effects=(Additive(0.02),), read=read)
+    ideal = write_analog(bench.chip, cells, rng())
+    column = write_analog(bench.chip, cells, rng(), reference="column")
+    key = next(iter(column.matrices))
+    assert column.matrices[key].noise_scale >= ideal.matrices[key].noise_scale
+    difference = column.matrices[key].levels() - ideal.matrices[key].levels()
+    width = bench.chip.config.array.weights_per_row
+    assert difference.std() == pytest.approx(0.02 * 3, rel=0.2)
+    np.testing.assert_allclose(difference[0, :, 0], difference[-1, :, width - 1], atol=2e-5)
+    with pytest.raises(InputError, match="reference"):
+        write_analog(bench.chip, cells, rng(), reference="column", wires=Wires())
+
+
+def test_calibrated_range_holds_the_share_it_promises(bench):
+    images = bench.train.images[:64]
+    config = ReramConfig(array=ArrayConfig(adc=AdcConfig(bits=5)))
+    from xbarsim.studies.workbench import program_module
+
+    chip = program_module(bench.module, images, config)
+    clipping, _ = chip.run(images)
+    exact = bench.chip.run(images)[0]
+    best = calibrate_adc(chip, images, percentile=99.9)
+    ranges = {key: m.config.adc.full_range for key, m in best.matrices.items()}
+    assert all(r is None or 31 < r <= 128 * 3 * 32 / 31 + 1 for r in ranges.values())
+    everything = calibrate_adc(chip, images, percentile=100)
+    for key, matrix in everything.matrices.items():
+        assert float(matrix.config.step * 31) >= float(best.matrices[key].config.step * 31)
+    error = {c: np.abs(chosen.run(images)[0] - exact).mean() for c, chosen in (("c", best), ("n", chip))}
+    assert error["c"] < error["n"] / 2, clipping
+    fine = calibrate_adc(bench.chip, images, percentile=100)
+    assert {m.config.step for m in fine.matrices.values()} == {1}
+    with pytest.raises(InputError, match="percentile"):
+        calibrate_adc(chip, images, percentile=0)
+
+
+def test_devices_by_name():
+    assert set(device_presets()) == {"ideal", "hfo2-wan", "hfo2-milo", "cmo-hfox", "pcm", "variation-3"}
+    with pytest.raises(InputError, match="cmo-hfox, hfo2-milo"):
+        device("hfo")
+    with pytest.raises(InputError, match="g_off_uS < g_on_uS"):
+        Device(name="x", source="", g_off_uS=2, g_on_uS=1)
+
+
+@pytest.mark.parametrize("name", ["isaac", "isaac-slc", "twos-complement", "differential"])
+def test_every_preset_of_accelerator_and_device_runs(name):
+    chip = untrained_chip("digits-mlp", accelerator(name))
+    images = rng().random((4, *chip.graph.input_shape))
+    expected, _ = chip.run(images)
+    for cells in device_presets().values():
+        found, _ = write_analog(chip, cells, rng()).run(images, rng())
+        assert np.isfinite(found).all()
+        if cells.name == "ideal":
+            np.testing.assert_array_equal(found, expected)

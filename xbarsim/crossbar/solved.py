@@ -1,0 +1,81 @@
+"""Effective matrices of many arrays: solved in parallel, kept on disk under a digest of what decides them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pooch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from xbarsim.checks import InputError, write_atomically
+from xbarsim.crossbar.parasitic import Wires, effective_conductances
+
+Floats = NDArray[np.float32]
+MODEL = "1"  # change it when the solver's answers change
+MOST_BYTES = 1 << 29
+
+
+def cache_folder() -> Path:
+    """XBARSIM_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("XBARSIM_CACHE") or pooch.os_cache("xbarsim")) / "wires"
+
+
+def solve_arrays(
+    arrays: Sequence[Floats],
+    wires: Wires,
+    *,
+    folder: Path | None = None,
+    on_array: Callable[[int, int], None] | None = None,
+) -> list[Floats]:
+    """Effective (rows, columns) float32 conductances in uS of arrays of (rows, columns) float32 in uS.
+
+    Parameters
+    ----------
+    folder : of the cache; None for `cache_folder`. Its oldest files go when it exceeds MOST_BYTES
+    on_array : called with the number of arrays that are done, and of all
+
+    A damaged or unwritable cache costs time, never an answer.
+    """
+    if wires.ideal:
+        return list(arrays)
+    folder = cache_folder() if folder is None else folder
+    found = []
+    with threadpool_limits(limits=1), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for done, solved in enumerate(pool.map(lambda g: _solve(g, wires, folder), arrays), 1):
+            found.append(solved)
+            if on_array is not None:
+                on_array(done, len(arrays))
+    _forget_oldest(folder)
+    return found
+
+
+def _solve(g_uS: Floats, wires: Wires, folder: Path) -> Floats:
+    g_uS = np.ascontiguousarray(g_uS, np.float32)
+    decides = f"{MODEL} {g_uS.shape} {wires!r}".encode() + g_uS.tobytes()
+    path = folder / f"{hashlib.blake2b(decides, digest_size=20).hexdigest()}.npy"
+    with suppress(OSError, ValueError):
+        kept = np.load(path, allow_pickle=False)
+        if kept.shape == g_uS.shape and kept.dtype == np.float32 and np.isfinite(kept).all():
+            return kept
+    solved = effective_conductances(g_uS, wires).astype(np.float32)
+    with suppress(InputError):
+        write_atomically(path, lambda temporary: np.save(temporary, solved, allow_pickle=False))
+    return solved
+
+
+def _forget_oldest(folder: Path) -> None:
+    with suppress(OSError):
+        files = sorted((p.stat().st_mtime, p.stat().st_size, p) for p in folder.glob("*.npy"))
+        excess = sum(size for _, size, _ in files) - MOST_BYTES
+        for _, size, path in files:
+            if excess <= 0:
+                break
+            path.unlink(missing_ok=True)
+            excess -= size
