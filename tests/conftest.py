@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from accel_models.reram.config import accelerator
 from networks.checkpoints import save_checkpoint
@@ -12,6 +13,11 @@ from xbarsim.studies.workbench import build_workbench
 
 # the networks of the tests are small: two threads that wait for each other cost more than they give
 torch.set_num_threads(1)
+
+# randomised tests without a number of their own: a few in the suite, `--hypothesis-profile thorough` for many
+settings.register_profile("suite", max_examples=60, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

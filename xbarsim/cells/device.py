@@ -53,6 +53,11 @@ class Device:
         """Standard normal draws a cell takes when it is written."""
         return sum(effect.draws for effect in self.effects)
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of its effects and its read noise, with their parameters."""
+        return tuple(map(repr, (*self.effects, *([self.read] if self.read else []))))
+
     def step_uS(self, levels: int) -> float:
         """Conductance between two of so many levels."""
         return (self.g_on_uS - self.g_off_uS) / (levels - 1)

@@ -7,7 +7,7 @@ each class; "the toolkit" is IBM's Analog Hardware Acceleration Kit, which tabul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -39,7 +39,7 @@ class ProgrammingAndRelaxation:
     Source: Wan et al., Nature 2022, as fitted in the toolkit for 40 uS; sigma scales with the range.
     """
 
-    draws: int = 2
+    draws: int = field(default=2, init=False, repr=False)
     reference_uS: float = 40.0
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
@@ -73,7 +73,7 @@ class VerifyError:
 
     intercept_uS: float = 4.782
     slope: float = -0.0091
-    draws: int = 1
+    draws: int = field(default=1, init=False, repr=False)
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -87,7 +87,7 @@ class Decay:
     Source: Falcone et al., as fitted in the toolkit; independent of the conductance.
     """
 
-    draws: int = 1
+    draws: int = field(default=1, init=False, repr=False)
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -104,7 +104,7 @@ class Drift:
     Source: Joshi et al., Nature Communications 2020, mean drift as in the toolkit.
     """
 
-    draws: int = 0
+    draws: int = field(default=0, init=False, repr=False)
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -118,7 +118,7 @@ class Lognormal:
     """G exp(theta), theta ~ N(0, sigma**2). Textbook."""
 
     sigma: float
-    draws: int = 1
+    draws: int = field(default=1, init=False, repr=False)
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -133,7 +133,7 @@ class Additive:
     """
 
     sigma: float
-    draws: int = 1
+    draws: int = field(default=1, init=False, repr=False)
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -158,7 +158,7 @@ class FlickerRead:
     Source: as fitted in the toolkit. The time is at least 1 s: the model describes reads after a write.
     """
 
-    uniform: bool = False
+    uniform: bool = field(default=False, init=False, repr=False)
 
     def sigma_uS(self, g_uS: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -171,7 +171,7 @@ class UniformRead:
     """sigma is a share of the range G_on - G_off, the same for every cell."""
 
     sigma: float
-    uniform: bool = True
+    uniform: bool = field(default=True, init=False, repr=False)
 
     def sigma_uS(self, g_uS: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""

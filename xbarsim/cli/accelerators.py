@@ -1,4 +1,4 @@
-"""`xbarsim accelerators`: the accelerators and the sources of cell timings that can be named."""
+"""`xbarsim accelerators`: the accelerators, cell timings and devices that can be named."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from xbarsim.cli import options, output
 
 if TYPE_CHECKING:
     from accel_models.reram.config import CellOperations, ReramConfig
+    from xbarsim.cells.device import Device
     from xbarsim.report.tables import Table
 
 
 def run(context: typer.Context, as_json: options.AsJson = False) -> None:
-    """List the accelerators and the cell timings."""
+    """List the accelerators, the cell timings and the devices of analog chips."""
     from accel_models.reram.config import accelerator_presets, cell_presets
+    from xbarsim.cells.device import device_presets
 
-    presets, cells = accelerator_presets(), cell_presets()
+    presets, cells, devices = accelerator_presets(), cell_presets(), device_presets()
     output.finish(
         context,
-        {"accelerators": presets, "cells": cells},
-        [_accelerator_table(presets), _cell_table(cells)],
+        {"accelerators": presets, "cells": cells, "devices": devices},
+        [_accelerator_table(presets), _cell_table(cells), _device_table(devices)],
         as_json=as_json,
     )
 
@@ -59,6 +61,20 @@ def _cell_table(cells: dict[str, CellOperations]) -> Table:
     return Table(
         title="Cell timings (--cells)",
         columns=("name", "read [ns]", "write [ns]", "read [pJ]", "write [pJ]", "source"),
+        rows=tuple(rows),
+    )
+
+
+def _device_table(devices: dict[str, Device]) -> Table:
+    from xbarsim.report.tables import Table
+
+    rows = [
+        (name, f"{d.g_off_uS:g} .. {d.g_on_uS:g}", ", ".join(d.models) or "none", d.source)
+        for name, d in devices.items()
+    ]
+    return Table(
+        title="Devices of analog and parasitic chips (--device)",
+        columns=("name", "range [uS]", "models", "source"),
         rows=tuple(rows),
     )
 

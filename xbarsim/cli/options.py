@@ -18,6 +18,20 @@ AcceleratorName = Annotated[
 Cells = Annotated[
     str, typer.Option("--cells", help="Source of cell timings: nvsim, pipelayer, puma, cimloop.")
 ]
+Fidelity = Annotated[
+    str, typer.Option("--fidelity", help="digital, bit-serial (the same, slowly), analog or parasitic.")
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="Cells of analog and parasitic chips, from 'xbarsim accelerators'."),
+]
+Age = Annotated[
+    float | None, typer.Option("--age", help="Seconds since analog cells were written.  [default: 1]")
+]
+WireOhm = Annotated[
+    float | None,
+    typer.Option("--wire-ohm", help="Ohms of a wire segment on parasitic chips.  [default: 1]"),
+]
 Rate = Annotated[float, typer.Option("--rate", "-r", help="Probability that a cell is faulty, 0..1.")]
 Mix = Annotated[
     str, typer.Option("--mix", "-m", help="Kinds of fault: even, measured, hrs, lrs, level, flip, step.")

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accel_models.reram.config import accelerator as accelerator_named
-from xbarsim.checks import check_choice
+from xbarsim.cells.device import device as device_named
+from xbarsim.checks import InputError, check_choice
 from xbarsim.cli import output
+from xbarsim.crossbar.parasitic import Wires
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets
+from xbarsim.studies.physics import Physics
 from xbarsim.studies.repair import Repair, RetrainSettings, repair_chip
 from xbarsim.studies.workbench import Workbench, build_workbench
+
+FIDELITIES = ("digital", "bit-serial", "analog", "parasitic")
 
 
 def workbench(
@@ -50,6 +55,26 @@ def faulty_chips(
     check_choice("mix", mix, mix_presets())
     drawn = bench.fault_maps(rate, mix_presets()[mix], chips=chips, seed=seed)
     return FaultyChips(count=chips, maps=drawn, words=f"{100 * rate:g} % of the cells faulty, mix '{mix}'")
+
+
+def physics(
+    fidelity: str, device: str | None, age_seconds: float | None, wire_ohm: float | None
+) -> Physics | None:
+    """The physics of an analog or parasitic chip; None for the others, which take no such options."""
+    check_choice("fidelity", fidelity, FIDELITIES)
+    needs = {"--device": "analog", "--age": "analog", "--wire-ohm": "parasitic"}
+    for option, value in zip(needs, (device, age_seconds, wire_ohm), strict=True):
+        if value is not None and FIDELITIES.index(fidelity) < FIDELITIES.index(needs[option]):
+            remedy = f"add --fidelity {needs[option]} or leave {option} out"
+            raise InputError(option, f"no value with --fidelity {fidelity}", repr(value), remedy)
+    if fidelity not in ("analog", "parasitic"):
+        return None
+    ohm = 0.0 if fidelity == "analog" else 1.0 if wire_ohm is None else wire_ohm
+    return Physics(
+        device=device_named(device or "hfo2-wan"),
+        wires=Wires(word_ohm=ohm, bit_ohm=ohm),
+        seconds=1.0 if age_seconds is None else age_seconds,
+    )
 
 
 def repair_chips(

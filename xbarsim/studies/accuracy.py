@@ -26,9 +26,10 @@ def accuracy_of_chips(
     bench: Workbench,
     fault_maps: Iterable[FaultMap],
     *,
+    fidelity: str = "digital",
     on_chip: Callable[[int], None] | None = None,
 ) -> list[ChipAccuracy]:
-    """Run the test images on a chip with each of these fault maps."""
+    """Run the test images on a chip with each of these fault maps; fidelity as in `ReramChip.run`."""
     placement, labels = bench.chip.placement, bench.test.labels
     faults: list[tuple[int, int]] = []
 
@@ -38,7 +39,11 @@ def accuracy_of_chips(
             yield fault_map
 
     rows = []
-    for trial, logits in enumerate(run_each(bench.chip, counted(), bench.test.images)):
+    if fidelity == "digital":
+        runs = run_each(bench.chip, counted(), bench.test.images)
+    else:
+        runs = (bench.chip.inject(m).run(bench.test.images, fidelity=fidelity)[0] for m in counted())
+    for trial, logits in enumerate(runs):
         in_all, used = faults[trial]
         rows.append(
             ChipAccuracy(

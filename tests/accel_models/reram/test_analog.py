@@ -38,8 +38,12 @@ def images_of(bench, n=60):
 
 @pytest.mark.parametrize("reference", ["ideal", "column"])
 def test_an_ideal_device_is_the_digital_chip_faults_included(bench, reference):
-    faulty = bench.chip.inject(sample_by_rate(bench.chip.geometry, 0.02, mix=mix_presets()["even"], rng=rng()))
-    found, cost = write_analog(faulty, device("ideal"), rng(), reference=reference).run(images_of(bench), rng())
+    faulty = bench.chip.inject(
+        sample_by_rate(bench.chip.geometry, 0.02, mix=mix_presets()["even"], rng=rng())
+    )
+    found, cost = write_analog(faulty, device("ideal"), rng(), reference=reference).run(
+        images_of(bench), rng()
+    )
     expected, same_cost = faulty.run(images_of(bench))
     np.testing.assert_array_equal(found, expected)
     assert cost == same_cost

@@ -334,3 +334,43 @@ def test_terminal_without_arrows_shows_something_else(tmp_path):
         check=True,
     )
     assert "?(w0); ?(r0,w1); ?(r1,w0)" in done.stdout
+
+
+@pytest.mark.parametrize("fidelity", ["bit-serial", "analog", "parasitic"])
+def test_simulate_at_other_fidelities(capsys, digits_weights, fidelity, tmp_path, monkeypatch):
+    monkeypatch.setenv("XBARSIM_CACHE", str(tmp_path))
+    command = ["simulate", "--weights", digits_weights, "--rate", "0.02", *QUICK]
+    digital = document(capsys, *command)["results"]
+    found = document(capsys, *command, "--fidelity", fidelity)["results"]
+    assert [c["faults"] for c in found["chips"]] == [c["faults"] for c in digital["chips"]]
+    if fidelity == "bit-serial":
+        assert found["chips"] == digital["chips"]
+        assert found["physics"] is None
+    else:
+        assert found["physics"]["device"]["name"] == "hfo2-wan"
+        assert found["physics"]["seconds"] == 1
+        assert found["physics"]["wires"]["word_ohm"] == (fidelity == "parasitic")
+        assert found["chips"] != digital["chips"]
+        assert document(capsys, *command, "--fidelity", fidelity)["results"] == found
+    code, out, _ = run(capsys, *command, "--fidelity", fidelity)
+    assert code == 0
+    assert ("hfo2-wan cells" in out) == (fidelity in ("analog", "parasitic"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fidelity", "exact"], "fidelity: expected one of analog, bit-serial, digital, parasitic"),
+        (["--device", "ideal"], "--device: expected no value with --fidelity digital"),
+        (["--fidelity", "analog", "--wire-ohm", "1"], "--wire-ohm: expected no value with --fidelity analog"),
+        (["--fidelity", "analog", "--device", "tin"], "device: expected one of cmo-hfox"),
+        (["--fidelity", "analog", "--age", "1e9"], "seconds: expected 0 or more, and at most 172800"),
+        (["--fidelity", "analog", "--age", "-1"], "seconds: expected 0 or more"),
+        (["--fidelity", "parasitic", "--wire-ohm", "-1"], "Wires.word_ohm: expected ohms in 0..1e6"),
+    ],
+)
+def test_wrong_physics_are_refused(capsys, digits_weights, options, message):
+    code, out, err = run(capsys, "simulate", "--weights", digits_weights, *QUICK, *options)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
