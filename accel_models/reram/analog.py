@@ -199,9 +199,19 @@ class AnalogChip:
         """`matrices`, anew, with progress: solves the wire networks of all arrays that are not cached."""
         if self.wires.ideal:
             return {key: self._matrix(key, self._bare(key)) for key in self.draws}
-        arrays = [array for key in self.draws for array in self._arrays(key)]
-        solved = iter(solve_arrays(arrays, self.wires, on_array=on_array))
-        return {key: self._matrix(key, self._behind_wires(key, solved)) for key in self.draws}
+        total = self.chip.placement.arrays
+
+        def solved() -> Iterator[Floats]:
+            arrays = (array for key in self.draws for array in self._arrays(key))
+            for done, array in enumerate(solve_arrays(arrays, self.wires), 1):
+                if on_array is not None:
+                    on_array(done, total)
+                yield array
+
+        every = solved()
+        found = {key: self._matrix(key, self._behind_wires(key, every)) for key in self.draws}
+        next(every, None)  # let it tidy the cache
+        return found
 
     def conductances_uS(self, layer: str, group: int = 0) -> Floats:
         """(digits, K, M): the conductance of every used cell of a matrix now."""
@@ -270,7 +280,8 @@ class AnalogChip:
         digital = self.chip.matrices[key]
         rows = slice(block * digital.config.rows, (block + 1) * digital.config.rows)
         target = self._target_uS(digital, digital.held[rows])
-        g = self.device.conductance_uS(target, self.draws[key].cells[:, :, rows], self.seconds)
+        z = self.draws[key].cells[:, :, rows]
+        g = np.stack([self.device.conductance_uS(t, z[:, d], self.seconds) for d, t in enumerate(target)])
         if digital.masks is None:
             return g
         return np.where(_stuck_digits(digital, rows), target, g)
@@ -285,8 +296,8 @@ class AnalogChip:
 
     def _target_uS(self, digital: ProgrammedMatrix, words: IntArray) -> Floats:
         form = digital.config.format
-        levels = np.stack([form.level(words, d) for d in range(form.digits)])
-        return self.device.target_uS(levels, form.levels)
+        levels = (form.level(words, d) for d in range(form.digits))
+        return np.stack([self.device.target_uS(level, form.levels) for level in levels])
 
     def _errors_uS(self, key: Key) -> Floats:
         wanted = self._target_uS(self.chip.matrices[key], self.chip.matrices[key].stored)

@@ -141,9 +141,12 @@ def analog_matrix(
             unit = largest_variance / 2 ** (30 - rows.bit_length())
             scale = (unit if noise == PER_CELL else float(np.max(variance))) * 4.0**fraction_bits
         limit = HEADROOM * top * 2**fraction_bits
-        _fill(cells, number, np.clip(np.rint(np.ldexp(values, fraction_bits)), -limit, limit), 0, noise)
-        if noise == PER_CELL:
-            _fill(cells, number, np.rint(np.minimum(variance, largest_variance) / unit), 1, noise)
+        for digit, value in enumerate(values):
+            here = cells[:, number, digit]
+            _fill(here, np.clip(np.rint(np.ldexp(value, fraction_bits)), -limit, limit), 0, noise)
+            if noise == PER_CELL:
+                spread = np.minimum(np.asarray(variance)[digit], largest_variance)
+                _fill(here, np.rint(spread / unit), 1, noise)
     assert cells is not None
     if noise != QUIET and config.dac_bits > 1:
         raise InputError("ArrayConfig.dac_bits", "1 with read noise", config.dac_bits, "use a 1-bit DAC")
@@ -169,10 +172,9 @@ def _empty_cells(
     return np.zeros((stripes, len(inversion), config.format.digits, rows, LANES), np.int32)
 
 
-def _fill(cells: NDArray[np.int32], block: int, values: Values, part: int, noise: int) -> None:
-    """Put (digits, rows, M) values of a row block into their lanes."""
-    width = _width(noise)
-    rows = values.shape[1]
+def _fill(cells: NDArray[np.int32], values: Values, part: int, noise: int) -> None:
+    """Put (rows, M) values into their lanes of (stripes, rows, LANES)."""
+    width, rows = _width(noise), len(values)
     for stripe in range(len(cells)):
-        here = values[:, :, stripe * width : (stripe + 1) * width]
-        cells[stripe, block, :, :rows, part * width : part * width + here.shape[2]] = here
+        here = values[:, stripe * width : (stripe + 1) * width]
+        cells[stripe, :rows, part * width : part * width + here.shape[1]] = here

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from xbarsim.crossbar.parasitic import Wires, effective_conductances
 Floats = NDArray[np.float32]
 MODEL = "1"  # change it when the solver's answers change
 MOST_BYTES = 1 << 29
+ARRAYS_AT_ONCE = 8
 
 
 def cache_folder() -> Path:
@@ -28,32 +30,26 @@ def cache_folder() -> Path:
 
 
 def solve_arrays(
-    arrays: Sequence[Floats],
-    wires: Wires,
-    *,
-    folder: Path | None = None,
-    on_array: Callable[[int, int], None] | None = None,
-) -> list[Floats]:
+    arrays: Iterable[Floats], wires: Wires, *, folder: Path | None = None
+) -> Iterator[Floats]:
     """Effective (rows, columns) float32 conductances in uS of arrays of (rows, columns) float32 in uS.
 
     Parameters
     ----------
+    arrays : may be a generator; ARRAYS_AT_ONCE are in memory
     folder : of the cache; None for `cache_folder`. Its oldest files go when it exceeds MOST_BYTES
-    on_array : called with the number of arrays that are done, and of all
 
     A damaged or unwritable cache costs time, never an answer.
     """
     if wires.ideal:
-        return list(arrays)
-    folder = cache_folder() if folder is None else folder
-    found = []
-    with threadpool_limits(limits=1), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for done, solved in enumerate(pool.map(lambda g: _solve(g, wires, folder), arrays), 1):
-            found.append(solved)
-            if on_array is not None:
-                on_array(done, len(arrays))
+        yield from arrays
+        return
+    folder, remaining = cache_folder() if folder is None else folder, iter(arrays)
+    while chunk := list(islice(remaining, ARRAYS_AT_ONCE)):
+        with threadpool_limits(limits=1), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            solved = list(pool.map(lambda g: _solve(g, wires, folder), chunk))
+        yield from solved
     _forget_oldest(folder)
-    return found
 
 
 def _solve(g_uS: Floats, wires: Wires, folder: Path) -> Floats:
