@@ -16,7 +16,8 @@ check: .venv/ready
 	$(MAKE) test
 
 bench: .venv/ready
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts=
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts= -q --benchmark-json .benchmarks.json
+	$(BIN)/python tests/benchmarks/table.py .benchmarks.json
 
 .venv/ready: setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -29,9 +29,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XBARSIM_CACHE") or pooch.os_cache("xbarsim")) / "wires"
 
 
-def solve_arrays(
-    arrays: Iterable[Floats], wires: Wires, *, folder: Path | None = None
-) -> Iterator[Floats]:
+def solve_arrays(arrays: Iterable[Floats], wires: Wires, *, folder: Path | None = None) -> Iterator[Floats]:
     """Effective (rows, columns) float32 conductances in uS of arrays of (rows, columns) float32 in uS.
 
     Parameters
