@@ -23,7 +23,9 @@ def round_shift(values: IntArray, shift: int) -> IntArray:
     """
     if shift <= 0:
         return values << -shift
-    return (values + (1 << (shift - 1))) >> shift
+    rounded = values + (1 << (shift - 1))
+    rounded >>= shift
+    return rounded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +134,8 @@ class Requantize(Node):
 
     def forward(self, *values: IntArray) -> IntArray:
         """Round, then saturate."""
-        return np.clip(round_shift(values[0], self.shift), *integer_range(self.bits, self.signed))
+        rounded = round_shift(values[0], self.shift)
+        return np.clip(rounded, *integer_range(self.bits, self.signed), out=rounded)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
