@@ -38,8 +38,9 @@ def run(
     broken = faulty_chips(bench, fault_map, rate=rate, mix=mix, chips=chips, seed=seed)
     with output.progress("healthy chip") as advance:
         healthy = healthy_accuracy(bench, on_batch=advance)
+    kind = "faulty" if made_of is None else fidelity
     subject = broken.words if made_of is None else f"{broken.words}, {made_of.words}"
-    with output.progress("faulty chips", broken.count) as advance:
+    with output.progress(f"{kind} chips", broken.count) as advance:
         if made_of is None:
             faulty = accuracy_of_chips(bench, broken.maps, fidelity=fidelity, on_chip=advance)
         else:
@@ -57,8 +58,11 @@ def run(
             "program_cost": chip.write_cost,
             "collapse": chip.collapse_shares(),
         },
-        [summaries.chip_table(chip), summaries.accuracy_table(healthy, faulty, subject=subject)],
+        [
+            summaries.chip_table(chip),
+            summaries.accuracy_table(healthy, faulty, subject=subject, kind=kind),
+        ],
         as_json=as_json,
         out=out,
-        figures={"accuracy.png": lambda: summaries.accuracy_figure(healthy, faulty)},
+        figures={"accuracy.png": lambda: summaries.accuracy_figure(healthy, faulty, kind=kind)},
     )

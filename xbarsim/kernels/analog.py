@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from threading import Lock
 
 import numpy as np
 from llvmlite import ir
@@ -21,10 +20,11 @@ from numba import njit, prange, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from xbarsim.kernels.launch import ONE_LAUNCH
+
 LANES = 32
 QUIET, UNIFORM, PER_CELL = 0, 1, 2
 ROWS_AT_ONCE = 256
-_ONE_LAUNCH = Lock()  # numba's own pool of threads takes work from one Python thread at a time
 
 ZERO, HALF, ONE, MINUS_TWO = (np.float32(v) for v in (0, 0.5, 1, -2))
 LN2, UNIT_23, UNIT_22 = (np.float32(v) for v in (np.log(2), 2.0**-23, 2.0**-22))
@@ -57,7 +57,7 @@ def add_analog_codes(  # type: ignore[no-untyped-def]
     seed : 64 bits, of the noise
     first : number of the first input row since the seed was drawn
     """
-    with _ONE_LAUNCH:
+    with ONE_LAUNCH:
         _kernel(noise)(
             total, planes, cells, worth, sign, cycle_bits, signed, step, full_scale, scale, seed, first
         )

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from threading import Lock
 
 import numpy as np
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
+from xbarsim.kernels.launch import ONE_LAUNCH
+
 CYCLES_AT_ONCE = 4
-_ONE_LAUNCH = Lock()  # numba's own pool of threads takes work from one Python thread at a time
 MOST_UNROLLED_TERMS = 8
 
 
@@ -49,7 +49,7 @@ def pack_planes(values, rows, bits, planes):  # type: ignore[no-untyped-def]
     """
     blocks = -(-values.shape[1] // rows)
     packed = np.zeros((blocks, len(values), planes, -(-min(rows, values.shape[1]) // 64)), np.int64)
-    with _ONE_LAUNCH:
+    with ONE_LAUNCH:
         _pack(values, rows, bits, packed)
     return packed
 
@@ -89,7 +89,7 @@ def add_codes(  # type: ignore[no-untyped-def]
     known = tuple(shifts) if len(shifts) <= MOST_UNROLLED_TERMS else ()
     kernel = _kernel(known, tuple(rule[:3]) != (1, 0, 0))
     all_shifts, numbers = np.array(shifts, np.int64), np.array(rule, np.int64)
-    with _ONE_LAUNCH:
+    with ONE_LAUNCH:
         kernel(total, inputs, cells, all_shifts, significance, negative, cycle_bits, signed, numbers)
 
 

@@ -46,10 +46,11 @@ def accuracy_table(
     repairs: Sequence[Repair] = (),
     *,
     subject: str,
+    kind: str = "faulty",
 ) -> Table:
     """Accuracy of the float network, the healthy chip, the faulty chips and the retrained ones.
 
-    `subject` says in words which chips: it goes into the title.
+    `subject` says in words which chips: it goes into the title; `kind` names their row.
     """
     shots = healthy.shots
     rows = [
@@ -57,7 +58,7 @@ def accuracy_table(
         ("healthy chip", *_rate(wilson(healthy.chip_hits, shots)), "", "1"),
     ]
     groups = (
-        ("faulty chips", [c.hits / c.shots for c in faulty]),
+        (f"{kind} chips", [c.hits / c.shots for c in faulty]),
         ("retrained chips", [r.hits_retrained / r.shots for r in repairs]),
         ("retrained, ternary update", [r.hits_ternary / r.shots for r in repairs]),
     )
@@ -74,14 +75,18 @@ def accuracy_table(
 
 
 def accuracy_figure(
-    healthy: HealthyAccuracy, faulty: Sequence[ChipAccuracy], repairs: Sequence[Repair] = ()
+    healthy: HealthyAccuracy,
+    faulty: Sequence[ChipAccuracy],
+    repairs: Sequence[Repair] = (),
+    *,
+    kind: str = "faulty",
 ) -> Figure:
-    """A dot for every chip."""
-    groups = {"faulty": [c.hits / c.shots for c in faulty]}
+    """A dot for every chip; `kind` as in `accuracy_table`."""
+    groups = {kind: [c.hits / c.shots for c in faulty]}
     if repairs:
         groups["retrained"] = [r.hits_retrained / r.shots for r in repairs]
         groups["retrained,\nternary update"] = [r.hits_ternary / r.shots for r in repairs]
-    title = f"Accuracy of {len(faulty)} faulty chips on {healthy.shots} images"
+    title = f"Accuracy of {len(faulty)} {kind} chips on {healthy.shots} images"
     return chip_accuracies(groups, healthy=healthy.chip_hits / healthy.shots, title=title)
 
 
