@@ -284,7 +284,8 @@ def analog_product(matrix, inputs: np.ndarray, signed: bool, seed: int, first: i
     stripes, blocks, digits, _, lanes = matrix.cells.shape
     width = lanes // 2 if matrix.noise == PER_CELL else lanes
     cycles = -(-config.cycles // 4) * 4
-    step = np.float32(float(config.step) * 2**matrix.fraction_bits)
+    kind = np.float32 if config.step.numerator * 2**config.adc.bits < 2**22 else np.float64
+    step = kind(float(config.step) * 2**matrix.fraction_bits)
     top, base = np.float32(2**config.adc.bits - 1), 2**config.dac_bits
     k_total, m_total = matrix.shape
     codes = np.zeros((len(inputs), stripes * width), dtype=object)

@@ -6,10 +6,13 @@ what to do. The command line prints it as one line and ends with exit code 2.
 
 from __future__ import annotations
 
+import operator
 import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable
+from math import isfinite
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +33,27 @@ class InputError(ValueError):
 
 def check_int(where: str, value: object, low: int, high: int, remedy: str = "") -> int:
     """Return `value` as an int if it is one in [low, high]; raise `InputError` otherwise."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= int(value) <= high:  # type: ignore[call-overload]
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or not low <= number <= high:
         raise InputError(where, f"an integer in {low}..{high}", repr(value), remedy)
-    return int(value)  # type: ignore[call-overload]
+    return number
+
+
+def check_number(where: str, value: object, low: float, high: float, remedy: str = "") -> float:
+    """Return `value` as a float if it is a finite number in [low, high]; raise `InputError` otherwise."""
+    known = isinstance(value, Real) and not isinstance(value, bool)
+    if not known or not low <= float(value) <= high or not isfinite(float(value)):  # type: ignore[arg-type]
+        raise InputError(where, f"a finite number in {low:g}..{high:g}", repr(value), remedy)
+    return float(value)  # type: ignore[arg-type]
+
+
+def check_type(where: str, value: object, kind: type, remedy: str = "") -> None:
+    """Refuse a value that is not of this class."""
+    if not isinstance(value, kind):
+        raise InputError(where, f"a {kind.__name__}", repr(value)[:60], remedy)
 
 
 def check_rate(where: str, value: float) -> float:

@@ -2,8 +2,8 @@
 
 Conductances are drawn when cells are written and age along one history (see `xbarsim.cells.effects`). A stuck
 cell sits at its level's conductance, written or not. Column currents are normalised to levels and the share
-of G_off is taken off: exactly ('ideal' reference), or by a column of G_off cells in every array, with errors
-and read noise of its own ('column').
+of G_off is taken off: exactly ('ideal' reference), or by a column of G_off cells in every array ('column'),
+whose errors all columns share and whose read noise every conversion draws anew.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from accel_models.reram.chip import ReramChip
 from accel_models.reram.timing import write_cost
 from xbarsim.cells.device import Device
 from xbarsim.cells.effects import Floats
-from xbarsim.checks import InputError, check_choice, check_int, check_positive
-from xbarsim.crossbar.analog import AnalogMatrix, analog_matrix
+from xbarsim.checks import InputError, check_choice, check_int, check_number, check_positive, check_type
+from xbarsim.crossbar.analog import HEADROOM, AnalogMatrix, analog_matrix
 from xbarsim.crossbar.matrix import ProgrammedMatrix
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.crossbar.solved import solve_arrays
@@ -122,15 +122,9 @@ class AnalogChip:
         ------
         InputError : a negative time, or later than the device's models hold.
         """
-        later = self.seconds + seconds
-        if not seconds >= 0 or not later <= self.device.longest_seconds:
-            raise InputError(
-                "seconds",
-                f"0 or more, and at most {self.device.longest_seconds:g} after the write "
-                f"(the data of device {self.device.name!r} ends there)",
-                f"{seconds:g} at {self.seconds:g}",
-            )
-        return replace(self, seconds=later)
+        left = self.device.longest_seconds - self.seconds
+        remedy = f"device {self.device.name!r} is known until {self.device.longest_seconds:g} s after a write"
+        return replace(self, seconds=self.seconds + check_number("seconds", seconds, 0, left, remedy))
 
     def refresh(self, rng: np.random.Generator) -> AnalogChip:
         """Write every used cell again: new draws, soft faults gone, time at 0."""
@@ -178,6 +172,7 @@ class AnalogChip:
 
         Read noise depends on `rng` and the image's number, not on batches or threads.
         """
+        check_type("rng", rng, np.random.Generator, "use numpy.random.default_rng(seed)")
         seed, done = int(rng.integers(2**63)), dict.fromkeys(self.draws, 0)
 
         def multiply(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
@@ -193,10 +188,15 @@ class AnalogChip:
     @cached_property
     def matrices(self) -> dict[Key, AnalogMatrix]:
         """The cells as the columns see them now."""
-        return self.prepare()
+        return self._prepare(None)
 
     def prepare(self, on_array: Callable[[int, int], None] | None = None) -> dict[Key, AnalogMatrix]:
-        """`matrices`, anew, with progress: solves the wire networks of all arrays that are not cached."""
+        """`matrices`, with progress: solves the wire networks of all arrays that are not cached."""
+        if "matrices" not in self.__dict__:
+            self.__dict__["matrices"] = self._prepare(on_array)
+        return self.matrices
+
+    def _prepare(self, on_array: Callable[[int, int], None] | None) -> dict[Key, AnalogMatrix]:
         if self.wires.ideal:
             return {key: self._matrix(key, self._bare(key)) for key in self.draws}
         total = self.chip.placement.arrays
@@ -225,8 +225,8 @@ class AnalogChip:
         digital, device = self.chip.matrices[key], self.device
         bound, uniform = 0.0, device.read is None or device.read.uniform
         if not uniform:
-            highest = np.array([device.g_off_uS + 4 * (device.g_on_uS - device.g_off_uS)], np.float32)
-            bound = float(self._variance(highest)[0])
+            highest = np.array([device.g_off_uS + HEADROOM * (device.g_on_uS - device.g_off_uS)], np.float32)
+            bound = float(self._variance(highest)[0]) * (2 if self.reference == "column" else 1)
 
         def in_levels() -> Iterator[tuple[Floats, Floats | float]]:
             step = np.float32(device.step_uS(digital.config.format.levels))
@@ -259,16 +259,21 @@ class AnalogChip:
             yield own, effective
 
     def _arrays(self, key: Key) -> Iterator[Floats]:
-        """Conductances of every array of a matrix, row block by row block; unused cells sit at G_off."""
+        """Conductances of every array of a matrix, row block by row block.
+
+        Unused cells sit at G_off, faulty ones where their fault puts level 0.
+        """
         config = self.chip.matrices[key].config
-        width = config.weights_per_row
+        width, array = config.weights_per_row, self.chip.placement.place_of(*key).first
         for block in range(len(self.chip.matrices[key].inversion)):
             own = self._block_uS(key, block)
             for start in range(0, own.shape[2], width):
                 cells = own[:, :, start : start + width].transpose(1, 2, 0).reshape(own.shape[1], -1)
-                array = np.full((config.rows, config.columns), self.device.g_off_uS, np.float32)
-                array[: cells.shape[0], : cells.shape[1]] = cells
-                yield array
+                idle = self.fault_map.levels_of_idle_array(array)
+                found = self.device.target_uS(idle, config.format.levels)
+                found[: cells.shape[0], : cells.shape[1]] = cells
+                array += 1
+                yield found
 
     def _variance(self, g_uS: Floats) -> Floats:
         """Of one read, in levels squared."""
@@ -325,6 +330,8 @@ def write_analog(
     ------
     InputError : an unknown reference, or a reference column behind resistive wires.
     """
+    check_type("device", device, Device, "look it up with xbarsim.cells.device.device")
+    check_type("rng", rng, np.random.Generator, "use numpy.random.default_rng(seed)")
     check_choice("reference", reference, REFERENCES)
     if reference == "column" and not wires.ideal:
         raise InputError("reference", "'ideal' with resistive wires", "'column'", "no such model is built")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.reram.chip import ReramChip
-from xbarsim.checks import InputError
+from xbarsim.checks import InputError, check_number
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.crossbar.matrix import ProgrammedMatrix
 from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
@@ -31,8 +31,7 @@ def calibrate_adc(chip: ReramChip, images: NDArray[np.floating], *, percentile: 
     ------
     InputError : a percentile out of range, bad images.
     """
-    if not 0 < percentile <= 100:
-        raise InputError("percentile", "a number above 0, at most 100", repr(percentile))
+    check_number("percentile", percentile, 1e-6, 100)
     if chip.config.array.largest_sum >= 1 << 24:
         raise InputError("ArrayConfig", "column sums below 2**24", chip.config.array.largest_sum)
     counts = {key: np.zeros(m.config.largest_sum + 1, np.int64) for key, m in chip.matrices.items()}

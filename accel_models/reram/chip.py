@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from accel_models.reram.config import ReramConfig, check_budget
 from accel_models.reram.power import product_energy_pJ
 from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads, write_cost
-from xbarsim.checks import InputError, check_choice
+from xbarsim.checks import InputError, check_choice, check_type
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
 from xbarsim.crossbar.proof import CollapseShares, collapse_shares
 from xbarsim.faults.cell_map import FaultMap
@@ -65,6 +65,7 @@ class ReramChip:
         ------
         InputError : a map of another geometry.
         """
+        check_type("fault map", fault_map, FaultMap, "read it with FaultMap.load")
         if fault_map.geometry != self.geometry:
             raise InputError(
                 "fault map", str(self.geometry), str(fault_map.geometry), "sample it for this chip's geometry"
@@ -134,7 +135,7 @@ class ReramChip:
         shares = {}
         for layer in self.graph.layers:
             found = [self.matrices[layer.name, g] for g in range(layer.groups)]
-            shares[layer.name] = collapse_shares([m.proof for m in found], found[0].config)
+            shares[layer.name] = collapse_shares([m.proof for m in found])
         return shares
 
     def training_masks(self) -> dict[tuple[str, int], CellMasks]:

@@ -7,20 +7,18 @@ small product that is added to the twin's.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from accel_models.reram.chip import ReramChip
-from xbarsim.checks import check_int
+from xbarsim.checks import InputError, check_int
 from xbarsim.crossbar.matrix import MatrixDifference
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.kernels.launch import worker_threads
 from xbarsim.mapping.baseline import Baseline
 from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
 
@@ -66,6 +64,8 @@ def run_each(
     InputError : a map of another geometry, bad images.
     """
     check_int("batch_size", batch_size, 1, 2**31)
+    if isinstance(fault_maps, FaultMap) or not isinstance(fault_maps, Iterable):
+        raise InputError("fault_maps", "several fault maps", type(fault_maps).__name__, "put it into a list")
     x = chip.graph.quantize_input(images)
     remaining = iter(fault_maps)
     while maps := list(islice(remaining, CHIPS_AT_ONCE)):
@@ -75,7 +75,7 @@ def run_each(
 def _run_group(
     chip: ReramChip, maps: list[FaultMap], x: IntArray, batch_size: int
 ) -> list[NDArray[np.float64]]:
-    with threadpool_limits(limits=1), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with worker_threads() as pool:
         copies = list(pool.map(lambda fault_map: _copy(chip, fault_map), maps))
         batches = []
         for start in range(0, len(x), batch_size):

@@ -20,7 +20,9 @@ from xbarsim.cells.effects import (
     UniformRead,
     VerifyError,
 )
-from xbarsim.checks import InputError, check_choice
+from xbarsim.checks import InputError, check_choice, check_number
+
+TEN_YEARS = 3650 * DAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Device:
     g_off_uS, g_on_uS : conductance of the lowest and the highest level
     effects : what moves a cell, in this order
     read : noise of every read, or None
-    longest_seconds : how long after a write the models hold
+    longest_seconds : how long after a write the models hold; ten years where a source gives no end
     """
 
     name: str
@@ -42,11 +44,19 @@ class Device:
     g_on_uS: float
     effects: tuple[Effect, ...] = ()
     read: ReadNoise | None = None
-    longest_seconds: float = float("inf")
+    longest_seconds: float = TEN_YEARS
 
     def __post_init__(self) -> None:
-        if not 0 <= self.g_off_uS < self.g_on_uS < float("inf"):
-            raise InputError("Device", "0 <= g_off_uS < g_on_uS", f"{self.g_off_uS} and {self.g_on_uS}")
+        check_number("Device.g_on_uS", self.g_on_uS, 1e-6, 1e9)
+        check_number("Device.g_off_uS", self.g_off_uS, 0, 1e9)
+        check_number("Device.longest_seconds", self.longest_seconds, 0, TEN_YEARS)
+        if not self.g_off_uS < self.g_on_uS:
+            raise InputError("Device", "g_off_uS < g_on_uS", f"{self.g_off_uS} and {self.g_on_uS}")
+        for effect in self.effects:
+            if not hasattr(effect, "apply") or not hasattr(effect, "draws"):
+                raise InputError("Device.effects", "effects from xbarsim.cells.effects", repr(effect))
+        if self.read is not None and not hasattr(self.read, "sigma_uS"):
+            raise InputError("Device.read", "read noise from xbarsim.cells.effects", repr(self.read))
 
     @property
     def draws(self) -> int:

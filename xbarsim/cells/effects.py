@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.checks import check_number
+
 Floats = NDArray[np.float32]
 DAY = 86400.0
 
@@ -42,6 +44,9 @@ class ProgrammingAndRelaxation:
     draws: int = field(default=2, init=False, repr=False)
     reference_uS: float = 40.0
 
+    def __post_init__(self) -> None:
+        check_number("ProgrammingAndRelaxation.reference_uS", self.reference_uS, 1e-6, 1e6)
+
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
         relative, scale = g_uS / np.float32(g_on_uS), g_on_uS / self.reference_uS
@@ -68,12 +73,16 @@ class ProgrammingAndRelaxation:
 class VerifyError:
     """What a write with verification leaves: sigma = intercept + slope G, in uS.
 
-    Source: Milo et al., IRPS 2021, 50 <= G <= 225 uS.
+    Source: Milo et al., IRPS 2021, 50 <= G <= 225 uS; extrapolated elsewhere.
     """
 
     intercept_uS: float = 4.782
     slope: float = -0.0091
     draws: int = field(default=1, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_number("VerifyError.intercept_uS", self.intercept_uS, 0, 1e6)
+        check_number("VerifyError.slope", self.slope, -1, 1)
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -82,7 +91,7 @@ class VerifyError:
 
 @dataclass(frozen=True)
 class Decay:
-    """CMO/HfOx: mean -0.0890 ln t uS, sigma 0.0420 ln t + 0.4118 uS; nothing before 1 s.
+    """CMO/HfOx: mean -0.0890 ln t uS, sigma 0.0420 ln t + 0.4118 uS from 1 s on; nothing before.
 
     Source: Falcone et al., as fitted in the toolkit; independent of the conductance.
     """
@@ -120,6 +129,9 @@ class Lognormal:
     sigma: float
     draws: int = field(default=1, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        check_number("Lognormal.sigma", self.sigma, 0, 1)
+
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
         return g_uS * np.exp(np.float32(self.sigma) * z[0])
@@ -134,6 +146,9 @@ class Additive:
 
     sigma: float
     draws: int = field(default=1, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_number("Additive.sigma", self.sigma, 0, 1)
 
     def apply(self, g_uS: Floats, z: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""
@@ -172,6 +187,9 @@ class UniformRead:
 
     sigma: float
     uniform: bool = field(default=True, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_number("UniformRead.sigma", self.sigma, 0, 1)
 
     def sigma_uS(self, g_uS: Floats, *, seconds: float, g_off_uS: float, g_on_uS: float) -> Floats:
         """See the class."""

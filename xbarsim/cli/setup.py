@@ -71,7 +71,7 @@ def physics(
         return None
     ohm = 0.0 if fidelity == "analog" else 1.0 if wire_ohm is None else wire_ohm
     return Physics(
-        device=device_named(device or "hfo2-wan"),
+        device=device_named("hfo2-wan" if device is None else device),
         wires=Wires(word_ohm=ohm, bit_ohm=ohm),
         seconds=1.0 if age_seconds is None else age_seconds,
     )

@@ -21,7 +21,7 @@ from xbarsim.kernels.analog import LANES, PER_CELL, QUIET, UNIFORM, add_analog_c
 
 IntArray = NDArray[np.int64]
 Values = NDArray[np.float32]
-HEADROOM = 4
+HEADROOM = 64
 MOST_FRACTION_BITS = 16
 
 
@@ -70,7 +70,7 @@ class AnalogMatrix:
             self._sign,
             config.dac_bits,
             config.cycles - 1 if signed else -1,
-            np.float32(float(config.step) * 2**self.fraction_bits),
+            self._kernel_step,
             np.float32(config.adc.full_scale),
             self.noise,
             np.float32(self.noise_scale),
@@ -86,6 +86,13 @@ class AnalogMatrix:
         lanes = self.cells[..., :width].transpose(2, 1, 3, 0, 4).reshape(digits, blocks * rows, -1)
         k, m = self.shape
         return np.ldexp(lanes[:, :k, :m].astype(np.float32), -self.fraction_bits)
+
+    @cached_property
+    def _kernel_step(self) -> np.floating:
+        """The ADC's step in the units of `cells`, in the type whose quotients never round onto a tie."""
+        quotients = self.config.step.numerator << self.config.adc.bits
+        kind = np.float32 if quotients < 1 << 22 else np.float64
+        return kind(float(self.config.step) * 2**self.fraction_bits)
 
     @cached_property
     def _input_sum_weights(self) -> NDArray[np.float64]:
@@ -120,7 +127,8 @@ def analog_matrix(
 
     Raises
     ------
-    InputError : arrays whose currents do not fit 32 bits; read noise behind a wide DAC.
+    InputError : arrays whose currents do not fit 32 bits; cells that are not numbers or HEADROOM times the
+        highest level; read noise behind a wide DAC.
     """
     digit_top = (1 << config.dac_bits) - 1
     rows, top = min(config.rows, shape[0]), config.format.levels - 1
@@ -128,7 +136,7 @@ def analog_matrix(
     if fraction_bits < 8:
         raise InputError(
             "ArrayConfig",
-            "rows x (L - 1) x (largest input digit) below 2**20 for analog currents",
+            "rows x (L - 1) x (largest input digit) below 2**16 for analog currents",
             rows * top * digit_top,
             "use fewer rows, levels or DAC bits",
         )
@@ -140,12 +148,13 @@ def analog_matrix(
             cells = _empty_cells(config, inversion, shape, noise, rows)
             unit = largest_variance / 2 ** (30 - rows.bit_length())
             scale = (unit if noise == PER_CELL else float(np.max(variance))) * 4.0**fraction_bits
-        limit = HEADROOM * top * 2**fraction_bits
         for digit, value in enumerate(values):
             here = cells[:, number, digit]
-            _fill(here, np.clip(np.rint(np.ldexp(value, fraction_bits)), -limit, limit), 0, noise)
+            _check_cells(value, HEADROOM * top, "values")
+            _fill(here, np.rint(np.ldexp(value, fraction_bits)), 0, noise)
             if noise == PER_CELL:
-                spread = np.minimum(np.asarray(variance)[digit], largest_variance)
+                spread = np.asarray(variance)[digit]
+                _check_cells(spread, largest_variance, "variances")
                 _fill(here, np.rint(spread / unit), 1, noise)
     assert cells is not None
     if noise != QUIET and config.dac_bits > 1:
@@ -159,6 +168,13 @@ def analog_matrix(
         noise=noise,
         noise_scale=scale,
     )
+
+
+def _check_cells(values: Values, limit: float, what: str) -> None:
+    if not (np.abs(values) <= limit).all():
+        raise InputError(
+            "cells", f"{what} of at most {limit:g}", f"up to {np.abs(values).max():g}", "check the device"
+        )
 
 
 def _width(noise: int) -> int:

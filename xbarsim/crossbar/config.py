@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError, check_int
+from xbarsim.checks import InputError, check_int, check_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +30,10 @@ class AdcConfig:
 
     def __post_init__(self) -> None:
         check_int("AdcConfig.bits", self.bits, 1, 24)
-        if self.full_range is None or self.full_range == "array":
-            return
-        if isinstance(self.full_range, str):
+        if isinstance(self.full_range, str) and self.full_range != "array":
             raise InputError("AdcConfig.full_range", "None, 'array' or a column sum", repr(self.full_range))
-        check_int("AdcConfig.full_range", self.full_range, 1, 2**40)
+        if self.full_range is not None and not isinstance(self.full_range, str):
+            check_int("AdcConfig.full_range", self.full_range, 1, 2**40)
 
     @property
     def full_scale(self) -> int:
@@ -74,6 +73,9 @@ class ArrayConfig:
     input_bits: int = 16
 
     def __post_init__(self) -> None:
+        check_type("ArrayConfig.format", self.format, WeightFormat)
+        check_type("ArrayConfig.adc", self.adc, AdcConfig)
+        check_type("ArrayConfig.inverted_storage", self.inverted_storage, bool)
         check_int("ArrayConfig.rows", self.rows, 1, 65536)
         check_int("ArrayConfig.columns", self.columns, 1, 65536)
         check_int("ArrayConfig.input_bits", self.input_bits, 1, 16)

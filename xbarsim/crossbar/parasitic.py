@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
+from xbarsim.checks import check_number
 from xbarsim.kernels.wires import effective_matrix
 
 Floats = NDArray[np.float64]
@@ -36,9 +36,7 @@ class Wires:
 
     def __post_init__(self) -> None:
         for name in ("word_ohm", "bit_ohm", "source_ohm", "sense_ohm"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value <= 1e6:
-                raise InputError(f"Wires.{name}", "ohms in 0..1e6", repr(value))
+            check_number(f"Wires.{name}", getattr(self, name), 0, 1e6, "give ohms")
 
     @property
     def ideal(self) -> bool:

@@ -27,11 +27,13 @@ class CollapseProof:
     may_clip : a column's largest sum exceeds the largest code
     may_round : some sum of a column lies between two codes
     largest_sum : the largest sum of any of the output's columns
+    adc_limit : the largest sum that the ADC passes, one number
     """
 
     may_clip: NDArray[np.bool_]
     may_round: NDArray[np.bool_]
     largest_sum: IntArray
+    adc_limit: float
 
     @property
     def proven(self) -> NDArray[np.bool_]:
@@ -47,7 +49,8 @@ class CollapseShares:
     ----------
     proven : collapsed to a product
     may_clip, may_round : simulated bit by bit, and why; a pair can be both
-    largest_sum, adc_limit : the largest column sum there can be, and the largest the ADC passes, in levels
+    largest_sum, adc_limit : the largest column sum there can be, and the largest that every group's ADC
+        passes, in levels
     """
 
     proven: float
@@ -69,7 +72,7 @@ class CollapseShares:
         return "; ".join(causes)
 
 
-def collapse_shares(proofs: Sequence[CollapseProof], config: ArrayConfig) -> CollapseShares:
+def collapse_shares(proofs: Sequence[CollapseProof]) -> CollapseShares:
     """Add up the proofs of a layer's matrices."""
 
     def share(pairs: Callable[[CollapseProof], NDArray[np.bool_]]) -> float:
@@ -80,7 +83,7 @@ def collapse_shares(proofs: Sequence[CollapseProof], config: ArrayConfig) -> Col
         may_clip=share(lambda p: p.may_clip),
         may_round=share(lambda p: p.may_round),
         largest_sum=max(int(p.largest_sum.max()) for p in proofs),
-        adc_limit=float(config.adc.full_scale * config.step),
+        adc_limit=min(p.adc_limit for p in proofs),
     )
 
 
@@ -97,6 +100,7 @@ def prove(words: IntArray, config: ArrayConfig) -> CollapseProof:
         may_clip=largest * config.step.denominator > config.adc.full_scale * config.step.numerator,
         may_round=may_round,
         largest_sum=largest,
+        adc_limit=float(config.adc.full_scale * config.step),
     )
 
 

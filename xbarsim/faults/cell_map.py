@@ -188,6 +188,16 @@ class FaultMap:
             extra=len(other) - len(both),
         )
 
+    def levels_of_idle_array(self, array: int) -> NDArray[np.int64]:
+        """(rows, columns): the levels of an array whose every cell was written to level 0."""
+        size = self.geometry.rows * self.geometry.columns
+        low, high = np.searchsorted(self.cell, (array * size, (array + 1) * size))
+        kind, value = self.kind[low:high], self.value[low:high].astype(np.int64)
+        levels = np.zeros(size, np.int64)
+        # flips give 0 XOR value, and a step from 0 can only go up
+        levels[self.cell[low:high] - array * size] = np.where(kind == FaultKind.step, 1, value)
+        return levels.reshape(self.geometry.rows, self.geometry.columns)
+
     def save(self, path: str | Path) -> Path:
         """Write the map as a safetensors file; an earlier file survives a failure. See `load`."""
         from xbarsim.faults.files import to_bytes

@@ -1,7 +1,26 @@
-"""One parallel kernel at a time: numba's own pool of threads takes work from one Python thread only."""
+"""Sharing the processors: one parallel kernel, and one pool of worker threads, at a time.
+
+Numba's own pool of threads takes work from one Python thread only, and the number of threads of BLAS belongs
+to the process: both are guarded by locks.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 
+from threadpoolctl import threadpool_limits
+
 ONE_LAUNCH = Lock()
+_ONE_POOL = Lock()
+
+
+@contextmanager
+def worker_threads() -> Iterator[ThreadPoolExecutor]:
+    """A thread for every processor that this process may use, and one for each product of BLAS."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with _ONE_POOL, threadpool_limits(limits=1), ThreadPoolExecutor(processors) as pool:
+        yield pool

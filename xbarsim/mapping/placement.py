@@ -69,6 +69,10 @@ class Placement:
         """Share of the allocated cells that hold a digit."""
         return self.used_cells / self.geometry.cells
 
+    def place_of(self, layer: str, group: int) -> MatrixPlace:
+        """Where a matrix lies."""
+        return next(m for m in self.matrices if (m.layer, m.group) == (layer, group))
+
     def arrays_of(self, layer: str) -> int:
         """Arrays of one layer, all groups."""
         return sum(m.arrays for m in self.matrices if m.layer == layer)

@@ -48,17 +48,21 @@ def accuracy_of_analog_chips(
     physics: Physics,
     *,
     seed: int,
-    on_array: Callable[[int, int], None] | None = None,
-    on_chip: Callable[[int], None] | None = None,
+    on_chip: Callable[[float], None] | None = None,
 ) -> list[ChipAccuracy]:
     """Run the test images on a chip of this physics with each of these fault maps.
 
-    `on_array` is told about wire networks that are solved, `on_chip` about chips that are done.
+    `on_chip` is told how many chips are done; solving the wires of one is half of it.
     """
     rows = []
+
+    def advance(chips: float) -> None:
+        if on_chip is not None:
+            on_chip(chips)
+
     for trial, fault_map in enumerate(fault_maps):
         chip = physics.write(bench.chip.inject(fault_map), seed=seed, trial=trial)
-        chip.prepare(on_array)
+        chip.prepare(lambda done, of, trial=trial: advance(trial + done / of / 2))  # type: ignore[misc]
         logits, _ = chip.run(bench.test.images, stream(seed, "reads", trial))
         rows.append(
             ChipAccuracy(
@@ -69,6 +73,5 @@ def accuracy_of_analog_chips(
                 shots=len(bench.test.labels),
             )
         )
-        if on_chip is not None:
-            on_chip(trial + 1)
+        advance(trial + 1)
     return rows

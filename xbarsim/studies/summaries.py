@@ -53,9 +53,10 @@ def accuracy_table(
     `subject` says in words which chips: it goes into the title; `kind` names their row.
     """
     shots = healthy.shots
+    healthy_chip = "healthy chip" if kind == "faulty" else "healthy chip, digital"
     rows = [
         ("float network", *_rate(wilson(healthy.float_hits, shots)), "", ""),
-        ("healthy chip", *_rate(wilson(healthy.chip_hits, shots)), "", "1"),
+        (healthy_chip, *_rate(wilson(healthy.chip_hits, shots)), "", "1"),
     ]
     groups = (
         (f"{kind} chips", [c.hits / c.shots for c in faulty]),

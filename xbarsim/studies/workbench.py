@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from accel_models.reram.chip import ReramChip, program
@@ -86,10 +88,21 @@ def build_workbench(
         load_checkpoint(weights, module)
     train, test = load_dataset(entry.dataset, "train"), load_dataset(entry.dataset, "test", limit=images)
     if weights is None:
-        train_entry(entry, module, train, seed=seed, on_batch=on_batch)
+        with _one_torch_thread():  # the same weights however many processors there are
+            train_entry(entry, module, train, seed=seed, on_batch=on_batch)
     module.eval()
     chip = program_module(module, train.images[:CALIBRATION_IMAGES], config)
     return Workbench(entry=entry, module=module, train=train, test=test, chip=chip)
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def program_module(module: nn.Module, images: np.ndarray, config: ReramConfig) -> ReramChip:

@@ -1,5 +1,9 @@
 """Many faulty chips at once give the numbers that each gives alone."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,3 +86,30 @@ def test_mistakes_are_refused():
         CHIPS[0].run_many([FaultMap.of(CellGeometry(arrays=1))], IMAGES)
     with pytest.raises(InputError, match="batch_size"):
         CHIPS[0].run_many([], IMAGES, batch_size=0)
+
+
+def test_threads_of_the_caller_neither_crash_nor_change_anything():
+    """Several Python threads run chips at once, with the pool of threads that allows least."""
+    code = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from threadpoolctl import threadpool_info
+from tests.accel_models.reram.test_many import CHIPS, IMAGES, maps_of
+from accel_models.reram.analog import write_analog
+from xbarsim.cells.device import device
+chip = CHIPS[1]
+maps = maps_of(chip, [0.05] * 3, 0)
+def run(i):
+    analog = write_analog(chip, device("hfo2-wan"), np.random.default_rng(0))
+    return chip.run_many(maps, IMAGES), analog.run(IMAGES, np.random.default_rng(1))[0]
+alone = run(0)
+before = [pool["num_threads"] for pool in threadpool_info()]
+with ThreadPoolExecutor(4) as pool:
+    for found in pool.map(run, range(12)):
+        assert all((a == b).all() for a, b in zip(found, alone))
+assert [pool["num_threads"] for pool in threadpool_info()] == before
+"""
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -146,7 +146,7 @@ def test_misreads_match_the_closed_form(levels, sigma):
 
 def test_what_cannot_be_simulated_is_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(InputError, match="2\\*\\*20"):
+    with pytest.raises(InputError, match="2\\*\\*16"):
         matrix_of(rng, ArrayConfig(rows=65536, dac_bits=4, adc=AdcConfig(bits=8)), (65536, 1))
     with pytest.raises(InputError, match="1-bit DAC"):
         matrix_of(rng, ArrayConfig(dac_bits=2), (4, 2), uniform=0.1)

@@ -181,7 +181,7 @@ def test_the_proof_says_why():
     q[0, 0] += 1
     rounds = program_matrix(q, ArrayConfig(adc=AdcConfig(full_range="array"), **plain)).proof
     np.testing.assert_array_equal(rounds.may_round, [[True, False]])
-    both = collapse_shares([clips, rounds], ArrayConfig(**plain))
+    both = collapse_shares([clips, rounds])
     assert (both.proven, both.may_clip, both.may_round, both.largest_sum) == (0.25, 0.5, 0.25, 384)
     assert both.reason == "50.0% may clip: sums up to 384, ADC 255; 25.0% may fall between two codes"
 
