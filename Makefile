@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench thorough clean
 
 demo: .venv/ready
 	$(BIN)/xbarsim demo --out demo-results
@@ -18,6 +18,9 @@ check: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts= -q --benchmark-json .benchmarks.json
 	$(BIN)/python tests/benchmarks/table.py .benchmarks.json
+
+thorough: .venv/ready
+	$(BIN)/python -m pytest tests/xbarsim/crossbar --hypothesis-profile thorough
 
 .venv/ready: setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
