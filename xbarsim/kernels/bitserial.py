@@ -1,5 +1,8 @@
 """The bit-serial product through an ADC, for outputs that cannot be collapsed, by popcounts.
 
+For processors that count the bits of whole vectors; `kernels.columns` is for the others, and for columns of
+more terms.
+
 A column sum is a weighted sum of popcounts, one for every *term*: a word of 64 rows, a bit plane of the cells
 and a bit plane of the input digit. Outputs lie side by side in memory, so that the compiler counts several at
 once, and four cycles share every cell word that is loaded.
@@ -19,7 +22,7 @@ from numba.extending import intrinsic
 from xbarsim.kernels.launch import ONE_LAUNCH
 
 CYCLES_AT_ONCE = 4
-MOST_UNROLLED_TERMS = 8
+MOST_TERMS = 8
 
 
 @intrinsic
@@ -69,7 +72,7 @@ def _pack(values, rows, bits, packed):  # type: ignore[no-untyped-def]
                     packed[block, i, p, word] = found
 
 
-def add_codes(  # type: ignore[no-untyped-def]
+def add_counted_codes(  # type: ignore[no-untyped-def]
     total, inputs, cells, shifts, significance, negative, cycle_bits, signed, rule
 ):
     """Add the shifted ADC codes of the column sums of one row block to `total`.
@@ -79,50 +82,40 @@ def add_codes(  # type: ignore[no-untyped-def]
     total : (n, u) int64, changed in place
     inputs : (n, cycles, terms) int64, bit planes; cycles padded with zeros to a multiple of CYCLES_AT_ONCE
     cells : (digits, terms, u) int64, bit planes of the stored levels
-    shifts : for each term, log2 of what its bits are worth in the column sum
+    shifts : for each term, log2 of what its bits are worth in the column sum; at most MOST_TERMS
     significance : (digits,) int64, log2 of what a digit is worth
     negative : (digits, u) int64, -1 where a column counts negative, else 0
     cycle_bits : input bits a cycle
     signed : the cycle whose code counts negative, or -1
     rule : (factor, offset, shift, full_scale): code = min((sum * factor + offset) >> shift, full_scale)
     """
-    known = tuple(shifts) if len(shifts) <= MOST_UNROLLED_TERMS else ()
-    kernel = _kernel(known, tuple(rule[:3]) != (1, 0, 0))
-    all_shifts, numbers = np.array(shifts, np.int64), np.array(rule, np.int64)
+    kernel = _kernel(tuple(shifts), tuple(rule[:3]) != (1, 0, 0))
     with ONE_LAUNCH:
-        kernel(total, inputs, cells, all_shifts, significance, negative, cycle_bits, signed, numbers)
+        kernel(total, inputs, cells, significance, negative, cycle_bits, signed, np.array(rule, np.int64))
 
 
 @njit(inline="always")
-def _code(inputs, cells, shifts, known, terms, i, t, d, u, rounds, rule):  # type: ignore[no-untyped-def]
-    """The ADC's code of one column in one cycle; `terms` is 0 where they are not known at compile time."""
+def _code(inputs, cells, shifts, i, t, d, u, rounds, rule):  # type: ignore[no-untyped-def]
+    """The ADC's code of one column in one cycle."""
     current = np.int64(0)
-    if terms == 0:
+    for shift in range(len(shifts)):
+        hits = np.int64(0)
         for j in range(len(shifts)):
-            current += _popcount(inputs[i, t, j] & cells[d, j, u]) << shifts[j]  # type: ignore[call-arg]
-    else:
-        for shift in range(terms):
-            hits = np.int64(0)
-            for j in range(terms):
-                if known[j] == shift:
-                    hits += _popcount(inputs[i, t, j] & cells[d, j, u])  # type: ignore[call-arg]
-            current += hits << shift
+            if shifts[j] == shift:
+                hits += _popcount(inputs[i, t, j] & cells[d, j, u])  # type: ignore[call-arg]
+        current += hits << shift
     if rounds:
         current = (current * rule[0] + rule[1]) >> rule[2]
     return min(current, rule[3])
 
 
 @cache
-def _kernel(shifts_known: tuple[int, ...], rounds: bool) -> Callable[..., None]:
-    """The kernel for terms whose shifts are known when it is compiled; () for any terms.
-
-    It closes over integers and truth values only, so that numba finds it in its cache on disk the next time.
-    """
-    terms, known = len(shifts_known), shifts_known or (0,)
+def _kernel(shifts: tuple[int, ...], rounds: bool) -> Callable[..., None]:
+    """The kernel for terms with these shifts; it closes over plain values, so that numba can cache it."""
 
     @njit(cache=True, parallel=True, error_model="numpy")
     def kernel(  # type: ignore[no-untyped-def]
-        total, inputs, cells, shifts, significance, negative, cycle_bits, signed, rule
+        total, inputs, cells, significance, negative, cycle_bits, signed, rule
     ):
         n, cycles, _ = inputs.shape
         digits, _, outputs = cells.shape
@@ -134,10 +127,10 @@ def _kernel(shifts_known: tuple[int, ...], rounds: bool) -> Callable[..., None]:
                     m0, m1 = -np.int64(signed == t), -np.int64(signed == t + 1)
                     m2, m3 = -np.int64(signed == t + 2), -np.int64(signed == t + 3)
                     for u in range(outputs):
-                        c0 = _code(inputs, cells, shifts, known, terms, i, t, d, u, rounds, rule)
-                        c1 = _code(inputs, cells, shifts, known, terms, i, t + 1, d, u, rounds, rule)
-                        c2 = _code(inputs, cells, shifts, known, terms, i, t + 2, d, u, rounds, rule)
-                        c3 = _code(inputs, cells, shifts, known, terms, i, t + 3, d, u, rounds, rule)
+                        c0 = _code(inputs, cells, shifts, i, t, d, u, rounds, rule)
+                        c1 = _code(inputs, cells, shifts, i, t + 1, d, u, rounds, rule)
+                        c2 = _code(inputs, cells, shifts, i, t + 2, d, u, rounds, rule)
+                        c3 = _code(inputs, cells, shifts, i, t + 3, d, u, rounds, rule)
                         low = ((c0 ^ m0) - m0) + (((c1 ^ m1) - m1) << cycle_bits)
                         high = ((c2 ^ m2) - m2) + (((c3 ^ m3) - m3) << cycle_bits)
                         four = low + (high << 2 * cycle_bits)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from fractions import Fraction
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.reference import bit_serial_product
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.checks import InputError
+from xbarsim.crossbar import serial
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.matrix import input_range, program_matrix
 from xbarsim.crossbar.proof import collapse_shares
@@ -82,8 +84,10 @@ def assert_matches_reference(config, seed, signed):
     faulty = matrix.with_masks(masks)
     expected = bit_serial_product(q, x, config, signed, faults)
     np.testing.assert_array_equal(faulty.product(x, signed=signed), expected)
-    slow = replace(faulty, collapse=False)
-    np.testing.assert_array_equal(slow.product(x, signed=signed), expected)
+    for counts in (True, False):
+        with patch.object(serial, "counts_vectors", lambda counts=counts: counts):
+            slow = replace(faulty, collapse=False)
+            np.testing.assert_array_equal(slow.product(x, signed=signed), expected)
     logical = masks.logical(matrix.row_inversion)
     np.testing.assert_array_equal(form.decode(logical.apply(form.encode(q))), faulty.effective)
 
