@@ -18,6 +18,7 @@ from networks.lenet import LeNet
 from xbarsim.cells.device import Device
 from xbarsim.cells.effects import Additive, UniformRead
 from xbarsim.cells.encoding import WeightFormat
+from xbarsim.crossbar import serial
 from xbarsim.crossbar.analog import analog_matrix
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.matrix import program_matrix
@@ -98,6 +99,14 @@ def test_proven_product(benchmark, bits, threads):
 def test_bit_serial_product(benchmark, bits, adc, threads):
     matrix, _, x = programmed(bits, AdcConfig(bits=6, full_range=None if adc == "clips" else 160))
     assert not matrix.proof.proven.any()
+    matrix.product(x, signed=False)
+    assert benchmark(lambda: matrix.product(x, signed=False)).shape == (N, M)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_bit_serial_product_by_tables(benchmark, bits, threads, monkeypatch):
+    monkeypatch.setattr(serial, "counts_vectors", lambda: False)
+    matrix, _, x = programmed(bits, AdcConfig(bits=6))
     matrix.product(x, signed=False)
     assert benchmark(lambda: matrix.product(x, signed=False)).shape == (N, M)
 
