@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from xbarsim.kernels.launch import ONE_LAUNCH
+from xbarsim.kernels.tables import fill_table
 
 LANES = 32
 QUIET, UNIFORM, PER_CELL = 0, 1, 2
@@ -161,16 +162,6 @@ def _add_noise(first, second, first_variance, second_variance, radius, turn, sca
         second[j] += np.sqrt(second_variance[j] * scale * radius[j]) * there
 
 
-@njit(cache=True)
-def _fill_table(table, rows):  # type: ignore[no-untyped-def]
-    """All sums of each four of (rows, LANES) rows; entry 16 g + e of group g has the rows in e's bits."""
-    for r in range(len(rows)):
-        group, bit = (r // 4) * 16, 1 << (r & 3)
-        for e in range(bit):
-            for lane in range(LANES):
-                table[group + bit + e, lane] = table[group + e, lane] + rows[r, lane]
-
-
 @cache
 def _kernel(noise: int) -> Callable[..., None]:
     """The kernel for one kind of noise. It closes over integers only, so that numba caches it on disk."""
@@ -193,7 +184,7 @@ def _kernel(noise: int) -> Callable[..., None]:
             codes = np.zeros(width, np.int64)
             for block in range(blocks):
                 for digit in range(digits):
-                    _fill_table(table, cells[stripe, block, digit])
+                    fill_table(table, cells[stripe, block, digit])
                     key = _mix64(np.uint64(seed) + np.uint64((stripe * blocks + block) * digits + digit))
                     for i in range(start, min(n, start + ROWS_AT_ONCE)):
                         _sum_currents(sums, table, planes[block, i], width)

@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from xbarsim.kernels.launch import ONE_LAUNCH
+from xbarsim.kernels.tables import fill_table
 
 LANES = 64
 ROWS_AT_ONCE = 128
@@ -145,7 +146,7 @@ def _kernel(groups: int, rounds: bool, sum_bits: int, code_bits: int) -> Callabl
             sums = np.zeros(cycles * LANES, sum_type)
             codes = np.zeros(LANES, code_type)
             for digit in range(digits):
-                _fill_table(table, cells[stripe, digit])
+                fill_table(table, cells[stripe, digit])
                 for i in range(start, min(n, start + ROWS_AT_ONCE)):
                     column_sums(sums, table, planes[i])
                     convert(codes, sums, rule, cycle_bits, signed)
@@ -154,13 +155,3 @@ def _kernel(groups: int, rounds: bool, sum_bits: int, code_bits: int) -> Callabl
                         total[i, m] += weights[digit, m] * np.int64(codes[lane])
 
     return kernel
-
-
-@njit(cache=True)
-def _fill_table(table, rows):  # type: ignore[no-untyped-def]
-    """All sums of each four of (rows, LANES) rows; entry 16 g + e of group g has the rows in e's bits."""
-    for r in range(len(rows)):
-        group, bit = (r // 4) * 16, 1 << (r & 3)
-        for e in range(bit):
-            for lane in range(LANES):
-                table[group + bit + e, lane] = np.uint8(table[group + e, lane] + rows[r, lane])
