@@ -1,7 +1,7 @@
 """One matrix as conductances: its products with read noise and ADC, column current by column current.
 
 A cell's value is its conductance in levels above G_off, held in fixed point: a column current is then one
-integer whatever the order of its sum, and a run gives the same numbers on every machine.
+integer whatever the order of its sum, and the same cells give the same numbers on every machine.
 """
 
 from __future__ import annotations

@@ -29,11 +29,42 @@ ROWS_AT_ONCE = 256
 
 ZERO, HALF, ONE, MINUS_TWO = (np.float32(v) for v in (0, 0.5, 1, -2))
 LN2, UNIT_23, UNIT_22 = (np.float32(v) for v in (np.log(2), 2.0**-23, 2.0**-22))
-# ln(1.5 + y), cos(y pi / 2) and sin(y pi / 2) for |y| <= 1/2: polynomials fitted at Chebyshev points
-_points = np.cos(np.pi * (np.arange(64) + 0.5) / 64) / 2
-LOG = tuple(np.float32(c) for c in np.polyfit(_points, np.log(1.5 + _points), 8))
-COS = tuple(np.float32(c) for c in np.polyfit(_points**2, np.cos(_points * np.pi / 2), 4))
-SIN = tuple(np.float32(c) for c in np.polyfit(_points**2, np.sin(_points * np.pi / 2) / _points, 4))
+# ln(1.5 + y), cos(y pi / 2) and sin(y pi / 2) / y, the latter in y**2, |y| <= 1/2: least squares at Chebyshev
+# points, highest power first, written out so that no library's last digit can change a read
+LOG = tuple(
+    np.float32(c)
+    for c in (
+        -0.006151470821350813,
+        0.010243828408420086,
+        -0.014338342472910881,
+        0.025967329740524292,
+        -0.049409616738557816,
+        0.09879174828529358,
+        -0.22222137451171875,
+        0.6666661500930786,
+        0.40546509623527527,
+    )
+)
+COS = tuple(
+    np.float32(c)
+    for c in (
+        0.00090362987248227,
+        -0.02086007036268711,
+        0.25366920232772827,
+        -1.2337005138397217,
+        1.0,
+    )
+)
+SIN = tuple(
+    np.float32(c)
+    for c in (
+        0.0001582065160619095,
+        -0.004681266378611326,
+        0.07969257980585098,
+        -0.6459640860557556,
+        1.5707963705062866,
+    )
+)
 
 
 def add_analog_codes(  # type: ignore[no-untyped-def]
