@@ -64,8 +64,8 @@ class BoardPreset:
 
     Attributes
     ----------
-    interval_factor : how many times the cycle model's interval a first layer's folds take; 2 for LFC, whose
-        boards measured 841 cycles an image where the model says 512
+    first_layer_interval : cycles that a fold of the first layer takes; 2 for LFC, whose boards measured 841
+        cycles an image where the model says 512 (the first layer's 416 folds twice: 832)
     """
 
     name: str
@@ -74,6 +74,7 @@ class BoardPreset:
     head: Head
     layers: tuple[LayerShape, ...]
     dataset: str
+    first_layer_interval: int = 1
 
 
 def presets() -> dict[str, BoardPreset]:
@@ -144,6 +145,7 @@ def _lfc(name: str, stream: Stream) -> BoardPreset:
             for place, ((rows, shape, kernel, pool), (pe, simd)) in _paired(_LFC_LAYERS, _LFC_PE_SIMD)
         ),
         dataset="mnist",
+        first_layer_interval=2,
     )
 
 

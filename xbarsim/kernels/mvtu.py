@@ -1,0 +1,141 @@
+"""Matrix-vector-threshold units on packed activations: products, thresholds, pooling and packing in one pass.
+
+A pixel's activations are bit planes: word p * blocks + b of a pixel holds bit p of the codes of channels
+64 b .. 64 b + 63. A window is a list of word offsets from its first pixel, so that convolutions and fully
+connected layers are the same code and no window is ever copied. Products are popcounts: of the words that
+differ for weights of -1 and +1, of the common bits of every pair of planes for wider weights. The first
+layer of a network may take integers instead.
+
+Slow, obvious twin: ``tests/reference_finn.py``, `run_layer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+from xbarsim.kernels.lanes import (
+    copy_lanes,
+    count_common,
+    count_differing,
+    keep_larger,
+    lanes_above,
+    multiply_add,
+)
+from xbarsim.kernels.launch import ONE_LAUNCH
+
+INTEGERS, BINARY, PLANES = 0, 1, 2
+
+
+class LayerArrays(NamedTuple):
+    """One layer, ready for the kernel; T is int16 or int32, whichever holds every sum.
+
+    Attributes
+    ----------
+    starts : (P,) int64, first word of each window in an image; the windows that are pooled together follow
+        each other
+    offsets : (K,) int64, words of a window after its first, for bit plane 0
+    plane_words : words between the bit planes of a pixel
+    factors : (input planes, weight planes) int64, what a popcount is worth
+    weights : (weight planes, lanes / 64, K, 8, 64) uint8, bytes of words; (lanes / 64, K, 64) T where the
+        inputs are integers
+    initial : (lanes,) T, the sum before the first product
+    thresholds : (thresholds, lanes) T, to be exceeded; none in a layer that hands out its sums
+    planes : bit planes of the output codes
+    pool : windows whose largest activation is kept
+    """
+
+    starts: np.ndarray
+    offsets: np.ndarray
+    plane_words: int
+    factors: np.ndarray
+    weights: np.ndarray
+    initial: np.ndarray
+    thresholds: np.ndarray
+    planes: int
+    pool: int
+
+
+def run_layer(x, layer, kind, sums, out):  # type: ignore[no-untyped-def]
+    """Run images through a layer, in parallel over images.
+
+    Parameters
+    ----------
+    x : (n, words) int64, or (n, values) T for INTEGERS
+    layer : its `LayerArrays`
+    kind : INTEGERS, BINARY (one weight plane: -1 or +1) or PLANES
+    sums : (n, P, lanes) T, filled; or (0, P, lanes) if nobody wants them
+    out : (n, P / pool * planes * lanes / 64) int64, filled; (n, 0) in a layer without thresholds
+    """
+    kernel = _kernel(kind)
+    with ONE_LAUNCH:
+        kernel(x, layer, sums, out)
+
+
+@njit(cache=True, inline="always")
+def write_codes(out, i, out_at, sums, sums_at, thresholds, planes):  # type: ignore[no-untyped-def]
+    """Count the thresholds that each lane exceeds, and write the counts as bit planes."""
+    count, lanes = thresholds.shape
+    blocks = lanes // 64
+    for word in range(planes * blocks):
+        out[i, out_at + word] = 0
+    for block in range(blocks):
+        for j in range(count):
+            carry = lanes_above(sums, sums_at + block * 64, thresholds, j * lanes + block * 64)  # type: ignore[call-arg]
+            place = out_at + block
+            while carry:
+                before = out[i, place]
+                out[i, place] = before ^ carry
+                carry &= before
+                place += blocks
+
+
+@cache
+def _kernel(kind: int) -> Callable[..., None]:
+    """The kernel for inputs and weights of this kind; it closes over a number, so that numba can cache it."""
+
+    @njit(cache=True, inline="always")
+    def add_products(sums, at, x, x_at, layer):  # type: ignore[no-untyped-def]
+        offsets, weights, initial = layer.offsets, layer.weights, layer.initial
+        words, blocks = len(offsets), len(initial) // 64
+        planes, weight_planes = layer.factors.shape
+        for block in range(blocks):
+            to = at + block * 64
+            copy_lanes(sums, to, initial, block * 64)  # type: ignore[call-arg]
+            if kind == INTEGERS:
+                multiply_add(sums, to, x, x_at, offsets, weights, block * words * 64)  # type: ignore[call-arg]
+            for p in range(planes):
+                for q in range(weight_planes):
+                    place, plane = (q * blocks + block) * words * 512, x_at + p * layer.plane_words
+                    for k in range(0, words, 3):
+                        end, factor = min(k + 3, words), layer.factors[p, q]
+                        if kind == BINARY:
+                            count_differing(sums, to, factor, x, plane, offsets, k, end, weights, place)  # type: ignore[call-arg]
+                        elif kind == PLANES:
+                            count_common(sums, to, factor, x, plane, offsets, k, end, weights, place)  # type: ignore[call-arg]
+
+    @njit(cache=True, parallel=True, error_model="numpy")
+    def kernel(x, layer, sums, out):  # type: ignore[no-untyped-def]
+        lanes, pool, starts = len(layer.initial), layer.pool, layer.starts
+        width = layer.planes * (lanes // 64)
+        for i in prange(len(x)):
+            found = np.empty(pool * lanes, layer.initial.dtype)
+            for q in range(0, len(starts), pool):
+                for j in range(pool):
+                    # x as a whole: a slice of it would cost more than a small product
+                    add_products(found, j * lanes, x, i * x.shape[1] + starts[q + j], layer)
+                    if len(sums):
+                        place = (i * len(starts) + q + j) * lanes
+                        for at in range(0, lanes, 64):
+                            copy_lanes(sums, place + at, found, j * lanes + at)  # type: ignore[call-arg]
+                if len(layer.thresholds):
+                    for j in range(1, pool):
+                        for at in range(0, lanes, 64):
+                            keep_larger(found, at, found, j * lanes + at)  # type: ignore[call-arg]
+                    write_codes(out, i, q // pool * width, found, 0, layer.thresholds, layer.planes)
+
+    return kernel
