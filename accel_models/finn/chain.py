@@ -1,183 +1,123 @@
-"""Builds a FINN network's layers one operator at a time: what the importers of networks share.
-
-Products, thresholds, ReLU and pools come in the order of the data; the first that a FINN dataflow cannot hold
-is refused. Accumulators are as wide as their largest sum needs, which changes no result.
-"""
+"""The layers behind the first as the flat arrays that `kernels.differences` runs on."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.layer import MOST_BITS, IntArray, Mvtu, Stream, weight_range
-from xbarsim.checks import InputError
+from accel_models.finn.design import FinnDesign
+from accel_models.finn.plan import LayerPlan, blocks_of
+from xbarsim.kernels.differences import FIELDS, Chain
+from xbarsim.kernels.lanes import LANES
 
-Shape = tuple[int, int, int]
-WIDEST = 48
+BYTE_ROWS = 15  # rows of up to this magnitude add up in bytes
+WORTH_A_WORD = 24  # changed bits of a word from which on counting all its bits anew is less work
 
 
-@dataclass
-class LayerChain:
-    """The layers so far, and what comes out of the last one.
+def sums_type(design: FinnDesign) -> np.dtype:
+    """The type that holds the raw sums of every layer behind the first."""
+    return np.result_type(np.int16, *(plan.dtype for plan in design.plans[1:]))
 
-    Parameters
-    ----------
-    shape : (height, width, channels) of the data
-    stream : its values; None while it is the last layer's accumulators
-    """
 
-    shape: Shape
-    stream: Stream | None
-    layers: list[Mvtu] = field(default_factory=list)
+def build_chain(design: FinnDesign) -> Chain:
+    """Lay the layers out."""
+    return _Builder(design).chain()
 
-    def multiply(
-        self,
-        where: str,
-        name: str,
-        kernels: NDArray,
-        *,
-        bias: IntArray | None = None,
-        stride: tuple[int, int] = (1, 1),
-        weight_bits: int | None = None,
-    ) -> None:
-        """Append a product with (rows, kernel height, kernel width, channels) integer weights.
 
-        Without `weight_bits` the weights get the narrowest memory that holds them; `where` names the
-        operator in errors.
-        """
-        if self.stream is None:
-            remedy = "put a quantizer between the two products"
-            raise InputError(where, "activations of 1..8 bits as input", "a product's accumulators", remedy)
-        rows, *kernel, channels = kernels.shape
-        if channels != self.shape[2]:
-            raise InputError(where, f"weights for {self.shape[2]} channels", channels)
-        weights = kernels.reshape(rows, -1)
-        bits = _weight_bits(where, weights, weight_bits)
-        layer = Mvtu(
-            name=name,
-            weights=weights.astype(np.int8),
-            weight_bits=bits,
-            thresholds=None,
-            input=self.stream,
-            output=None,
-            shape=self.shape,
-            kernel=(kernel[0], kernel[1]),
-            stride=stride,
-            bias=bias,
+class _Builder:
+    def __init__(self, design: FinnDesign) -> None:
+        self.design, self.dtype = design, sums_type(design)
+        worth = [_row_worth(p) for p in design.plans[1:]]
+        self.row_type = np.dtype(np.int8 if max(worth, default=1) <= BYTE_ROWS else np.int32)
+        self.parts: dict[str, list[NDArray]] = {
+            name: [] for name in ("corners", "columns", "thresholds", "rows", "weights", "offsets", "initial")
+        }
+        self.sizes = dict.fromkeys([*self.parts, "input", "sums"], 0)
+
+    def chain(self) -> Chain:
+        plans = self.design.plans
+        table = np.zeros((len(plans), len(FIELDS)), np.int64)
+        for m, plan in list(enumerate(plans))[1:]:
+            fields = self._layer(plan)
+            table[m] = [fields[name] for name in FIELDS]
+        flat = {name: np.concatenate([np.zeros(0, np.int64), *p]) for name, p in self.parts.items()}
+        return Chain(
+            layers=table,
+            corners=flat["corners"],
+            columns=flat["columns"],
+            thresholds=flat["thresholds"].astype(self.dtype),
+            rows=flat["rows"].astype(self.row_type),
+            weights=flat["weights"].astype(np.uint8),
+            offsets=flat["offsets"],
+            initial=flat["initial"].astype(self.dtype),
+            head=self._head(),
+            classes=self.design.network.head.classes,
         )
-        self._append(where, layer)
-        self.shape, self.stream = layer.output_shape, None
 
-    def threshold(
-        self, where: str, thresholds: IntArray, stream: Stream, *, sign: IntArray | None = None
-    ) -> None:
-        """Count thresholds (rows, top of `stream`) that the last product with its bias exceeds.
+    def _head(self) -> NDArray[np.int64]:
+        head, last = self.design.network.head, self.design.plans[-1]
+        if head.kind == "highest-bit":
+            return np.zeros(0, np.int64)
+        floor = -(2**61) if head.floor is None else head.floor
+        return np.concatenate([[floor, last.gain], last.offset[: head.classes]]).astype(np.int64)
 
-        Rows with a sign of -1 get their weights and bias negated first.
-        """
-        before = self._product(where)
-        if thresholds.shape != (before.rows, stream.top):
-            expected = f"thresholds ({before.rows}, {stream.top})"
-            raise InputError(where, expected, str(thresholds.shape), "give each channel its own row")
-        turned = before if sign is None else _negated(where, before, sign)
-        bias = 0 if turned.bias is None else turned.bias[:, None]
-        low, high = sum_range(turned)
-        own = np.clip(thresholds, low[:, None] - 1, high[:, None]) - bias
-        self.layers.pop()
-        self._append(where, replace(turned, thresholds=own, output=stream, bias=None))
-        self.stream = stream
+    def _layer(self, plan: LayerPlan) -> dict[str, int]:
+        layer, arrays = plan.layer, plan.arrays
+        height, width, channels = layer.shape
+        row, column = plan.corners
+        rows = _bit_rows(plan)
+        limit = (127 if self.row_type == np.int8 else 2**30) // max(1, _row_worth(plan))
+        found = {
+            "input_at": self.sizes["input"],
+            "pixels": height * width,
+            "width": width,
+            "planes": layer.input.bits,
+            "blocks": blocks_of(channels),
+            "kernel_rows": layer.kernel[0],
+            "kernel_columns": layer.kernel[1],
+            "lanes": plan.lanes,
+            "outputs": len(row) // arrays.pool,
+            "pool": arrays.pool,
+            "windows_at": self._add("corners", row * width + column),
+            "sums_at": self.sizes["sums"],
+            "thresholds_at": self._add("thresholds", arrays.thresholds),
+            "thresholds": len(arrays.thresholds),
+            "output_planes": plan.planes,
+            "rows_at": self._add("rows", rows),
+            "variant": rows[0].size,
+            "limit": min(limit, 2**20),
+            "dense": WORTH_A_WORD * len(arrays.offsets) * layer.input.bits,
+            "weights_at": self._add("weights", arrays.weights),
+            "weight_planes": 0 if layer.weight_bits == 1 else layer.weight_bits,
+            "offsets_at": self._add("offsets", arrays.offsets),
+            "words": len(arrays.offsets),
+            "initial_at": self._add("initial", arrays.initial),
+        }
+        self._add("columns", column)
+        self.sizes["input"] += plan.input_words
+        self.sizes["sums"] += len(row) * plan.lanes
+        return found
 
-    def relu(self, where: str) -> None:
-        """max(activation, 0): thresholds of activations up to 0 go."""
-        stream = self._activations(where, "ReLU")
-        if stream.low >= 0:
-            return
-        last = self.layers[-1]
-        assert last.thresholds is not None
-        if stream.step != 1 or stream.low + stream.top < 1:
-            raise InputError(where, "a ReLU after activations in steps of 1, some above 0", str(stream))
-        kept = Stream(low=0, step=1, top=stream.top + stream.low)
-        self.layers[-1] = replace(last, thresholds=last.thresholds[:, -stream.low :], output=kept)
-        self.stream = kept
-
-    def pool(self, where: str, side: int) -> None:
-        """Keep the largest activation of each side x side block."""
-        self._activations(where, "max-pool")
-        down, across = self.layers[-1].positions
-        if self.layers[-1].pool > 1 and side > 1:
-            raise InputError(where, "one max-pool a layer", "a second one", "make it one of both sides")
-        if down % side or across % side:
-            expected = f"a pool that divides the {down} x {across} positions before it"
-            raise InputError(where, expected, f"{side} x {side}", "choose another image or kernel size")
-        self.layers[-1] = replace(self.layers[-1], pool=side)
-        self.shape = self.layers[-1].output_shape
-
-    def finish(self, where: str) -> tuple[Mvtu, ...]:
-        """The layers, if the last one hands out its accumulators at one position."""
-        if not self.layers or self.stream is not None:
-            remedy = "end with a linear layer; the class is its first maximum"
-            raise InputError(where, "a product as the last layer", "no product", remedy)
-        if self.shape[:2] != (1, 1):
-            got = f"{self.shape[0]} x {self.shape[1]}"
-            raise InputError(where, "a last layer with one position", got, "add a linear layer")
-        return tuple(self.layers)
-
-    def _append(self, where: str, layer: Mvtu) -> None:
-        low, high = sum_range(layer)
-        bits = _signed_bits(int(low.min()) - 1, int(high.max()))
-        if bits > WIDEST:
-            raise InputError(where, f"accumulators of at most {WIDEST} bits", bits, "use a smaller bias")
-        wide = max(bits, 2)
-        self.layers.append(replace(layer, accumulator_bits=wide, threshold_bits=wide))
-
-    def _product(self, where: str) -> Mvtu:
-        if self.stream is not None:
-            remedy = "leave the second quantizer out"
-            raise InputError(where, "a product in front of it", "no product", remedy)
-        return self.layers[-1]
-
-    def _activations(self, where: str, what: str) -> Stream:
-        if self.stream is None or not self.layers:
-            remedy = f"put the {what} behind the quantizer of a layer"
-            raise InputError(where, f"a {what} after thresholds", "none before it", remedy)
-        return self.stream
+    def _add(self, name: str, values: NDArray) -> int:
+        start = self.sizes[name]
+        self.parts[name].append(values.reshape(-1))
+        self.sizes[name] += values.size
+        return start
 
 
-def sum_range(layer: Mvtu) -> tuple[IntArray, IntArray]:
-    """(rows,) smallest and largest accumulator that a layer's inputs can cause, its bias included."""
-    values = layer.input.values
-    weights = layer.weights.astype(np.int64)
-    plus, minus = weights.clip(0).sum(axis=1), weights.clip(None, 0).sum(axis=1)
-    least = (plus * values[0] + minus * values[-1]) << layer.accumulator_shift
-    most = (plus * values[-1] + minus * values[0]) << layer.accumulator_shift
-    bias = 0 if layer.bias is None else layer.bias
-    return least + bias, most + bias
+def _row_worth(plan: LayerPlan) -> int:
+    """Largest magnitude of a weight row times what a bit is worth."""
+    return int(np.abs(plan.layer.weights.astype(np.int64)).max()) << (plan.layer.input.bits - 1)
 
 
-def _signed_bits(*numbers: int) -> int:
-    return 1 + max((~n if n < 0 else n).bit_length() for n in numbers)
-
-
-def _weight_bits(where: str, weights: NDArray, wanted: int | None) -> int:
-    if wanted is None and (np.abs(weights) == 1).all():
-        return 1
-    least = max(2, _signed_bits(int(weights.min()), int(weights.max())))
-    if wanted == 1 and not (np.abs(weights) == 1).all():
-        raise InputError(where, "weights of -1 and +1", "others", "choose more weight bits")
-    if max(least, wanted or 1) > MOST_BITS:
-        raise InputError(where, f"weights of at most {MOST_BITS} bits", least, "quantize to fewer bits")
-    if wanted is not None and wanted > 1 and least > wanted:
-        low, high = weight_range(wanted)
-        raise InputError(where, f"weights in {low}..{high}", f"{least} bits", "choose more weight bits")
-    return least if wanted is None else wanted
-
-
-def _negated(where: str, layer: Mvtu, sign: IntArray) -> Mvtu:
-    weights = layer.weights.astype(np.int64) * sign[:, None]
-    bits = layer.weight_bits
-    if (weights > weight_range(bits)[1]).any():
-        bits = _weight_bits(where, weights, None)
-    bias = None if layer.bias is None else layer.bias * sign
-    return replace(layer, weights=weights.astype(np.int8), weight_bits=bits, bias=bias)
+def _bit_rows(plan: LayerPlan) -> NDArray[np.int32]:
+    """(2 * planes, kernel pixels, channels in whole words, lanes): rows of rising, then of falling bits."""
+    layer = plan.layer
+    *_, channels = layer.shape
+    whole = blocks_of(channels) * LANES
+    weights = layer.weights.reshape(layer.rows, -1, channels)
+    rows = np.zeros((2 * layer.input.bits, weights.shape[1], whole, plan.lanes), np.int32)
+    for p in range(layer.input.bits):
+        rows[2 * p, :, :channels, : layer.rows] = weights.transpose(1, 2, 0).astype(np.int32) << p
+        rows[2 * p + 1] = -rows[2 * p]
+    return rows

@@ -1,4 +1,4 @@
-"""Cycles of a FINN accelerator: of every unit, between two images, and from an image's first pixel to its class.
+"""Cycles of a FINN accelerator: of each unit, between two images, and from first pixel to class.
 
 Two images are as far apart as the slowest unit takes (the interval); the board's first LFC layer is a known
 exception, which `first_layer_interval` switches. The latency of one image follows its lines through the
@@ -7,9 +7,10 @@ the next row come in. Buffers between the layers are taken as large enough. Summ
 estimate, supposes that each waits for the whole of the one before.
 
 Assumptions: the input brings one SIMD word of the first layer a cycle; a layer with a 1 x 1 kernel has no
-window unit and works on its first rows of weights while its input comes; a pooling unit takes a cycle a pixel.
+window unit and works on its first rows of weights while its input comes; a pooling unit takes a cycle for
+each pixel of a line that it hands on.
 
-Source: FINN-R (Blott et al., TRETS 2018), sections 3 and 4; latency checked against boards at 100 MHz:
+Source: FINN-R (Blott et al., TRETS 2018), its cost model; latency checked against boards at 100 MHz:
 154,502 of 158,100 measured cycles for cnvW1A1, 451,286 of 486,600 for cnvW2A2.
 """
 

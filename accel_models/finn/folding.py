@@ -1,10 +1,10 @@
 """Foldings: FINN's JSON file of them, and the search for one that reaches a rate.
 
 The file maps the names of nodes to their attributes. Matrix units are numbered in the order of the data and
-named by FINN's version: StreamingFCLayer_Batch_0, MatrixVectorActivation_0, MVAU_hls_0, MVAU_rtl_0. Of their
-attributes PE and SIMD count here, and others (ram_style, resType, mem_mode, ...) are passed over, as are nodes
-of FINN's that are no matrix units. As in FINN, a layer that the file leaves out keeps its folding. Attributes
-under "Defaults" are written [value, [kinds of node, or "all"]] and hold where a node has none of its own.
+named by FINN's version: StreamingFCLayer_Batch_0, MatrixVectorActivation_0, MVAU_hls_0, MVAU_rtl_0. PE and
+SIMD count here; their other attributes (ram_style, resType, mem_mode, ...) are passed over, as are FINN's
+other nodes. As in FINN, a layer that the file leaves out keeps its folding. Attributes under "Defaults" are
+written [value, [kinds of node, or "all"]] and hold where a node has none of its own.
 
 A folding whose SIMD * weight bits exceed 64 cannot be written as a board's parameter files.
 
@@ -99,7 +99,7 @@ def fold_for_rate(
     cycles = [layer_cycles(m, interval=i).slowest for m, i in zip(layers, steps, strict=True)]
     if max(cycles) > target:
         slowest = layers[cycles.index(max(cycles))].name
-        expected = f"at most {clock_Hz / max(cycles):.6g}, where layer {slowest} is unrolled as far as it can be"
+        expected = f"at most {clock_Hz / max(cycles):.6g}, layer {slowest} being unrolled as far as it goes"
         raise InputError("images_per_s", expected, f"{images_per_s:g}", "raise the clock or lower the rate")
     return network.folded((m.pe, m.simd) for m in layers)
 
@@ -149,17 +149,18 @@ def _check_object(path: str | Path, name: str, value: object) -> None:
 
 def _place(path: str | Path, name: str, layers: int, nodes: dict[str, Any]) -> int | None:
     """Which layer a node is; None for a node of another kind."""
-    kind, _, number = name.rpartition("_")
+    (kind, _, number), where = name.rpartition("_"), f"{path}: {name[:60]}"
     if kind not in MATRIX_UNITS:
         if _OTHER_NODES.fullmatch(name):
             return None
-        raise InputError(f"{path}: {name}", "a node such as MatrixVectorActivation_0", "an unknown one")
+        raise InputError(where, "a node such as MatrixVectorActivation_0", "an unknown one")
     if not re.fullmatch("0|[1-9][0-9]{0,5}", number) or int(number) >= layers:
-        raise InputError(f"{path}: {name}", f"a number in 0..{layers - 1}", number, "is it another network's?")
+        remedy = "name the network that the file is for"
+        raise InputError(where, f"a number in 0..{layers - 1}", number[:20], remedy)
     kinds = {other.rpartition("_")[0] for other in nodes} & set(MATRIX_UNITS)
     if len(kinds) > 1:
         remedy = "number all matrix units in order under one name"
-        raise InputError(f"{path}: {name}", "one kind of matrix unit", ", ".join(sorted(kinds)), remedy)
+        raise InputError(where, "one kind of matrix unit", ", ".join(sorted(kinds)), remedy)
     return int(number)
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.chain import LayerChain
+from accel_models.finn.assembly import LayerChain
 from accel_models.finn.layer import BIPOLAR, MOST_BITS, IntArray, Stream
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
 from xbarsim.checks import InputError
@@ -33,11 +33,11 @@ def from_graph(
 ) -> FinnNetwork:
     """The FINN network whose last accumulators are the graph's last integers.
 
-    Its class is their first maximum. The graph's input decides what a pixel means: v, the input's integer, is that of the network's
-    `PixelInput`, whatever the input's fraction. Unsigned, of b bits: v = pixel >> (8 - b). Signed, of b
-    bits: v = clip(floor(2**(b-1) (2 pixel / 255 - 1) + 1/2)); no pixel gives 0 if b is 8. Unsigned, of 8
-    bits, and behind it a `Threshold` at 127 to -1 and +1: `bipolar`. `image_pixels` turns float images of
-    the graph into these pixels.
+    Its class is their first maximum. The graph's input decides what a pixel means: v, the input's integer,
+    is that of the network's `PixelInput`, whatever the input's fraction. Unsigned, of b bits:
+    v = pixel >> (8 - b). Signed, of b bits: v = clip(floor(2**(b-1) (2 pixel / 255 - 1) + 1/2)); no pixel
+    gives 0 if b is 8. Unsigned, of 8 bits, and behind it a `Threshold` at 127 to -1 and +1: `bipolar`.
+    `image_pixels` turns float images of the graph into these pixels.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ Not modelled: window and pooling units, FIFOs, width converters, DMA and the pro
 estimate (LFC, whose XNORs cost less than multipliers) to twice above it: compare foldings with it, and leave
 room when filling a device.
 
-Source: FINN-R (Blott et al., TRETS 2018), section 4; the published designs are BNN-PYNQ's on the Pynq-Z1.
+Source: FINN-R (Blott et al., TRETS 2018), its cost model; published designs: BNN-PYNQ on the Pynq-Z1.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ WEIGHT_MEMORIES = ("BRAM", "LUTRAM")
 class Resources:
     """LUTs and BRAMs of 18 Kbit."""
 
-    LUT: int
-    BRAM18: int
+    luts: int
+    bram18: int
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(LUT=self.LUT + other.LUT, BRAM18=self.BRAM18 + other.BRAM18)
+        return Resources(luts=self.luts + other.luts, bram18=self.bram18 + other.bram18)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedDesign:
     """A whole shipped design on the Pynq-Z1; a BRAM36 is two BRAM18, and the device has 140."""
 
-    LUT: int
-    BRAM36: float
-    DSP: int
+    luts: int
+    bram36: float
+    dsp: int
 
 
 PYNQ_Z1 = {
-    "cnvW1A1": PublishedDesign(LUT=26072, BRAM36=124, DSP=24),
-    "cnvW1A2": PublishedDesign(LUT=40321, BRAM36=131.5, DSP=26),
-    "cnvW2A2": PublishedDesign(LUT=37302, BRAM36=140, DSP=32),
-    "lfcW1A1": PublishedDesign(LUT=28360, BRAM36=110, DSP=4),
-    "lfcW1A2": PublishedDesign(LUT=48981, BRAM36=110, DSP=4),
+    "cnvW1A1": PublishedDesign(luts=26072, bram36=124, dsp=24),
+    "cnvW1A2": PublishedDesign(luts=40321, bram36=131.5, dsp=26),
+    "cnvW2A2": PublishedDesign(luts=37302, bram36=140, dsp=32),
+    "lfcW1A1": PublishedDesign(luts=28360, bram36=110, dsp=4),
+    "lfcW1A2": PublishedDesign(luts=48981, bram36=110, dsp=4),
 }
 
 
 def design_resources(network: FinnNetwork, *, weights_in: WeightMemory = "BRAM") -> Resources:
     """Estimate of all layers together."""
     parts = (layer_resources(layer, weights_in=weights_in) for layer in network.layers)
-    return sum(parts, start=Resources(LUT=0, BRAM18=0))
+    return sum(parts, start=Resources(luts=0, bram18=0))
 
 
 def layer_resources(layer: Mvtu, *, weights_in: WeightMemory = "BRAM") -> Resources:
@@ -66,8 +66,8 @@ def layer_resources(layer: Mvtu, *, weights_in: WeightMemory = "BRAM") -> Resour
     check_choice("weights_in", weights_in, WEIGHT_MEMORIES)
     blocks = _bram18(layer.simd * layer.weight_bits * layer.pe, _weight_words(layer))
     return Resources(
-        LUT=300 + _pe_luts(layer, layer.pe, weights_in),
-        BRAM18=blocks if weights_in == "BRAM" else 0,
+        luts=300 + _pe_luts(layer, layer.pe, weights_in),
+        bram18=blocks if weights_in == "BRAM" else 0,
     )
 
 
@@ -104,8 +104,8 @@ def replication_cost(
     grown = _bram18(width * (layer.pe + added), words) - _bram18(width * layer.pe, words)
     voters = _parts(channels, layer.row_folds) * _voter_luts(layer)
     return Resources(
-        LUT=_pe_luts(layer, added, weights_in) + voters,
-        BRAM18=grown if weights_in == "BRAM" else 0,
+        luts=_pe_luts(layer, added, weights_in) + voters,
+        bram18=grown if weights_in == "BRAM" else 0,
     )
 
 

@@ -77,19 +77,19 @@ def run_layer(x, layer, kind, sums, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def write_codes(out, i, out_at, sums, sums_at, thresholds, planes):  # type: ignore[no-untyped-def]
+def write_codes(out, out_at, sums, sums_at, thresholds, planes):  # type: ignore[no-untyped-def]
     """Count the thresholds that each lane exceeds, and write the counts as bit planes."""
     count, lanes = thresholds.shape
     blocks = lanes // 64
     for word in range(planes * blocks):
-        out[i, out_at + word] = 0
+        out[out_at + word] = 0
     for block in range(blocks):
         for j in range(count):
             carry = lanes_above(sums, sums_at + block * 64, thresholds, j * lanes + block * 64)  # type: ignore[call-arg]
             place = out_at + block
             while carry:
-                before = out[i, place]
-                out[i, place] = before ^ carry
+                before = out[place]
+                out[place] = before ^ carry
                 carry &= before
                 place += blocks
 
@@ -121,7 +121,7 @@ def _kernel(kind: int) -> Callable[..., None]:
     @njit(cache=True, parallel=True, error_model="numpy")
     def kernel(x, layer, sums, out):  # type: ignore[no-untyped-def]
         lanes, pool, starts = len(layer.initial), layer.pool, layer.starts
-        width = layer.planes * (lanes // 64)
+        width, flat = layer.planes * (lanes // 64), out.reshape(-1)
         for i in prange(len(x)):
             found = np.empty(pool * lanes, layer.initial.dtype)
             for q in range(0, len(starts), pool):
@@ -136,6 +136,6 @@ def _kernel(kind: int) -> Callable[..., None]:
                     for j in range(1, pool):
                         for at in range(0, lanes, 64):
                             keep_larger(found, at, found, j * lanes + at)  # type: ignore[call-arg]
-                    write_codes(out, i, q // pool * width, found, 0, layer.thresholds, layer.planes)
+                    write_codes(flat, i * out.shape[1] + q // pool * width, found, 0, layer.thresholds, layer.planes)
 
     return kernel

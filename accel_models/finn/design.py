@@ -1,0 +1,226 @@
+"""A FINN accelerator with a network in it: images in, classes out, exactly, with any faults.
+
+`dataflow`: every layer has PEs of its own. `loopback`: one array of PEs computes all layers, one after the
+other, so that a fault of the array hits them all.
+
+Source: FINN (FPGA 2017); FINN-R and FAT, section II, for the two architectures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_models.finn.effects import LayerEffect, layer_effect
+from accel_models.finn.layer import BIPOLAR, IntArray, Mvtu, weight_range
+from accel_models.finn.network import FinnNetwork
+from accel_models.finn.plan import LayerPlan, pack, unpack
+from xbarsim.checks import check_int
+from xbarsim.faults.pe import (
+    NONE,
+    SHARED,
+    SHARED_LAYER,
+    PeFault,
+    PeFaultKind,
+    PeFaultList,
+    UnitGeometry,
+    check_faults,
+    count_faults,
+    enumerate_faults,
+    join,
+)
+
+BATCH = 256
+OnBatch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedArray:
+    """The PEs of a loopback accelerator: row n of every layer is computed by PE n mod PE."""
+
+    pe: int
+    simd: int
+
+    def __post_init__(self) -> None:
+        check_int("SharedArray.pe", self.pe, 1, 2**16)
+        check_int("SharedArray.simd", self.simd, 1, 2**16)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FinnDesign:
+    """An accelerator with a network and faults. `inject` gives a new one.
+
+    Parameters
+    ----------
+    shared : the array of a loopback accelerator; None for dataflow
+    faults : all present together
+    """
+
+    network: FinnNetwork
+    shared: SharedArray | None = None
+    faults: tuple[PeFault, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_faults(PeFaultList.of(self.faults), self.geometries, self.shared_geometry)
+
+    @cached_property
+    def plans(self) -> tuple[LayerPlan, ...]:
+        """The layers, ready for the kernels."""
+        layers = self.network.layers
+        first = LayerPlan(layers[0], integers=layers[0].input.bits > 1)
+        return (first, *(LayerPlan(layer) for layer in layers[1:]))
+
+    @cached_property
+    def geometries(self) -> tuple[UnitGeometry, ...]:
+        """What each layer offers to faults."""
+        last = len(self.network.layers) - 1
+        return tuple(_geometry(m, i == last) for i, m in enumerate(self.network.layers))
+
+    @cached_property
+    def shared_geometry(self) -> UnitGeometry | None:
+        """What the shared array offers to faults that hit all layers."""
+        if self.shared is None:
+            return None
+        own = self.geometries
+        every = set.intersection(*(set(g.values) for g in own if g.values))
+        return replace(
+            own[0],
+            rows=max(g.rows for g in own),
+            columns=max(g.columns for g in own),
+            pe=self.shared.pe,
+            simd=self.shared.simd,
+            values=tuple(sorted(every)),
+            products=tuple(sorted(set.intersection(*(set(g.products) for g in own)))),
+            accumulator_bits=min(g.accumulator_bits for g in own),
+            pixels=0,
+        )
+
+    def fault_list(
+        self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None
+    ) -> PeFaultList:
+        """Every single permanent fault of some kinds, in some layers or in all.
+
+        In a loopback accelerator the faults of PEs, lanes and accumulators are those of the shared array.
+        """
+        kinds = list(kinds)
+        chosen = range(len(self.geometries)) if layers is None else list(layers)
+        return join([enumerate_faults(*place) for place in self._places(kinds, chosen)])
+
+    def count_faults(self, kind: PeFaultKind) -> int:
+        """How many single faults of a kind there are, without listing them."""
+        return sum(count_faults(g, k) for _, g, k in self._places([kind], range(len(self.geometries))))
+
+    def _places(
+        self, kinds: Sequence[PeFaultKind], layers: Iterable[int]
+    ) -> Iterator[tuple[int, UnitGeometry, PeFaultKind]]:
+        for kind in kinds:
+            if self.shared_geometry is not None and kind in SHARED:
+                yield SHARED_LAYER, self.shared_geometry, kind
+                continue
+            for layer in layers:
+                check_int("layer", layer, 0, len(self.geometries) - 1)
+                yield layer, self.geometries[layer], kind
+
+    def inject(self, faults: Iterable[PeFault]) -> FinnDesign:
+        """The design with these faults on top of the ones it has."""
+        found = replace(self, faults=(*self.faults, *faults))
+        for name in ("plans", "geometries", "shared_geometry"):  # what faults do not change
+            found.__dict__[name] = getattr(self, name)
+        return found
+
+    def effect(self, layer: int, faults: Iterable[PeFault]) -> LayerEffect | None:
+        """What these faults do to one layer; None if they leave it alone."""
+        hits = [f for f in faults if f.layer == layer or (f.layer == SHARED_LAYER and self._reaches(f, layer))]
+        if not hits:
+            return None
+        pe, simd = (self.shared.pe, self.shared.simd) if self.shared else (None, None)
+        return layer_effect(self.plans[layer], hits, pe=pe, simd=simd)
+
+    def _reaches(self, fault: PeFault, layer: int) -> bool:
+        """A shared fault hits a layer that uses its PE and has what it is stuck at."""
+        own = self.geometries[layer]
+        return fault.unit < own.rows and (fault.kind != PeFaultKind.pe or bool(own.values))
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray:
+        """(N, *image) pixels as the first layer's inputs: integers, or packed bits."""
+        pixels, first = self.network.pixels, self.plans[0]
+        codes = pixels.codes[images].reshape(len(images), -1)
+        if first.integers:
+            return codes.astype(first.dtype) + first.dtype.type(pixels.stream.low)
+        height, width, channels = first.layer.shape
+        padded = np.zeros((len(images), height * width * channels), np.uint8)
+        padded[:, : codes.shape[1]] = codes
+        return pack(padded.reshape(len(images), height * width, channels), 1)
+
+    def scores(
+        self, images: NDArray, *, batch_size: int = BATCH, on_batch: OnBatch | None = None
+    ) -> IntArray:
+        """(N, rows) accumulators of the last layer, or its codes if it has thresholds."""
+        pixels = self.network.check_pixels(images)
+        check_int("batch_size", batch_size, 1, 2**31)
+        permanent = [f for f in self.faults if f.permanent]
+        found = []
+        for start in range(0, len(pixels), batch_size):
+            found.append(self.scores_under(permanent, self.encode(pixels[start : start + batch_size])))
+            if on_batch is not None:
+                on_batch(min(start + batch_size, len(pixels)), len(pixels))
+        scores = np.concatenate(found)
+        for image in {f.image for f in self.faults if not f.permanent and f.image < len(pixels)}:
+            struck = [f for f in self.faults if f.image in (image, NONE)]
+            scores[image] = self.scores_under(struck, self.encode(pixels[image : image + 1]))[0]
+        return scores
+
+    def scores_under(self, faults: Sequence[PeFault], x: NDArray, *, first: int = 0) -> IntArray:
+        """(N, rows) scores of a batch under faults that are all present, from layer `first` on.
+
+        Parameters
+        ----------
+        x : (N, input_words) what enters layer `first`
+        """
+        for layer, plan in list(enumerate(self.plans))[first:]:
+            effect = self.effect(layer, faults)
+            out, sums = plan.run(x, sums=effect is not None and not effect.only_stuck)
+            if effect is not None and plan.layer.output is not None:
+                out = effect.patch(x, sums, out)
+            scores = self.scores_of(out, sums) if plan is self.plans[-1] else None
+            if effect is not None and plan.layer.output is None:
+                scores[:, effect.rows] = effect.scores(x, sums)[:, 0]
+            x = out
+        return scores
+
+    def scores_of(self, words: IntArray, sums: NDArray) -> IntArray:
+        """(N, rows): what the host reads of the last layer's output."""
+        last = self.plans[-1]
+        if last.layer.output is None:
+            return last.accumulators(sums)[:, 0, 0]
+        return unpack(words, last.planes, last.layer.rows)[:, 0].astype(np.int64)
+
+    def classify(
+        self, images: NDArray, *, batch_size: int = BATCH, on_batch: OnBatch | None = None
+    ) -> IntArray:
+        """(N,) classes of (N, *image) pixels."""
+        return self.network.head.classify(self.scores(images, batch_size=batch_size, on_batch=on_batch))
+
+
+def _geometry(layer: Mvtu, last: bool) -> UnitGeometry:
+    height, width, _ = layer.output_shape
+    weights, inputs = weight_range(layer.weight_bits), layer.input.values
+    ends = sorted(int(w) * int(a) for w in weights for a in (inputs[0], inputs[-1]))
+    signs = layer.weight_bits == 1 and layer.input == BIPOLAR
+    return UnitGeometry(
+        rows=layer.rows,
+        columns=layer.columns,
+        pe=layer.pe,
+        simd=layer.simd,
+        weight_bits=layer.weight_bits,
+        threshold_bits=layer.threshold_bits,
+        accumulator_bits=layer.accumulator_bits,
+        thresholds=0 if layer.output is None else layer.output.top,
+        values=() if layer.output is None else tuple(layer.output.values.tolist()),
+        products=(-1, 1) if signs else tuple(sorted({ends[0], 0, ends[-1]})),
+        pixels=0 if last else height * width,
+    )

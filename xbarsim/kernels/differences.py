@@ -1,0 +1,361 @@
+"""Faults as differences: what a change of one layer's activations does to the layers behind it, and no more.
+
+For a batch of images the fault-free activations and raw sums of every layer are known. A fault changes some
+bits of one layer's output; each changed bit adds or takes away one row of the next layer's weights at the
+windows that see it; sums that cross no threshold end the difference there, and the others are the changed bits
+of the next layer. Where so many bits of a window change that counting it anew is less work, it is counted.
+
+Changed bits are a list of *entries* in raster order of the pixels, with the first entry of every pixel beside
+it. An entry is the place of the row it adds, counted from the row of the leftmost column of the window; so the
+entries of neighbouring pixels of a line serve every window after one subtraction.
+
+Slow, obvious twin: a plain run of the faulty design; `tests/reference_finn.py`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+from xbarsim.kernels.lanes import (
+    add_rows,
+    copy_lanes,
+    count_common,
+    count_differing,
+    keep_larger,
+    lowest_bit,
+)
+from xbarsim.kernels.launch import ONE_LAUNCH
+from xbarsim.kernels.mvtu import write_codes
+
+FIELDS = (
+    "input_at",  # first word of the layer's input among an image's words
+    "pixels",  # of the input
+    "width",  # of the input, in pixels
+    "planes",  # bit planes of the input
+    "blocks",  # words of a bit plane of a pixel
+    "kernel_rows",
+    "kernel_columns",
+    "lanes",
+    "outputs",  # pixels of the output, after pooling
+    "pool",  # windows of an output pixel
+    "windows_at",  # first window among `corners` and `columns`
+    "sums_at",  # first raw sum among an image's sums
+    "thresholds_at",
+    "thresholds",
+    "output_planes",
+    "rows_at",  # first weight row, in lanes
+    "variant",  # lanes between the rows that a rising and those that a falling bit of a plane adds
+    "limit",  # rows that add up without overflow
+    "dense",  # changed bits of a window from which on it is counted anew
+    "weights_at",  # first byte of the packed weights
+    "weight_planes",  # 0 for weights of -1 and +1
+    "offsets_at",
+    "words",  # of a window
+    "initial_at",
+)
+(
+    INPUT_AT, PIXELS, WIDTH, PLANES, BLOCKS, KERNEL_ROWS, KERNEL_COLUMNS, LANES, OUTPUTS, POOL, WINDOWS_AT,
+    SUMS_AT, THRESHOLDS_AT, THRESHOLDS, OUTPUT_PLANES, ROWS_AT, VARIANT, LIMIT, DENSE, WEIGHTS_AT,
+    WEIGHT_PLANES, OFFSETS_AT, WORDS, INITIAL_AT,
+) = range(len(FIELDS))  # fmt: skip
+
+
+class Chain(NamedTuple):
+    """The layers behind the first, ready for the kernel; T is int16 or int32.
+
+    Attributes
+    ----------
+    layers : (layers, fields) int64, see `FIELDS`; row m describes layer m, row 0 only where its output lies
+    corners, columns : (windows,) int64, first pixel of every window, and its column
+    thresholds : flat T, on raw sums
+    rows : flat int8 or int32, weight rows times what a bit of a plane is worth: for every plane, the rows of a
+        rising bit, then those of a falling one
+    weights : flat uint8, packed as in `LayerArrays`
+    offsets : flat int64, words of a window after its first
+    initial : flat T
+    head : (classes,) int64 offsets of the class scores, their gain before them and the floor before that;
+        empty where the class is the highest bit
+    """
+
+    layers: np.ndarray
+    corners: np.ndarray
+    columns: np.ndarray
+    thresholds: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
+    offsets: np.ndarray
+    initial: np.ndarray
+    head: np.ndarray
+    classes: int
+
+
+class Forced(NamedTuple):
+    """What faults do to the words of a layer's output: keep these bits, set those.
+
+    Attributes
+    ----------
+    place : (faults, layers) int64, first word of the fault's masks for that layer's output, -1 for none
+    pixel : (faults,) int64, the only pixel concerned, -1 for all
+    keep, force : flat int64, for each word of a pixel
+    given : (faults,) int64, which of the `words` of the call the fault starts from, -1 for its masks
+    """
+
+    place: np.ndarray
+    pixel: np.ndarray
+    keep: np.ndarray
+    force: np.ndarray
+    given: np.ndarray
+
+
+def propagate(words, sums, chain, layer, forced, given, classes, same):  # type: ignore[no-untyped-def]
+    """The classes that faults lead to, in parallel over images.
+
+    Parameters
+    ----------
+    words : (n, words) int64, the inputs of layers 1 .. of every image, fault-free
+    sums : (n, sums) T, their raw sums, fault-free
+    layer : (faults,) int64, the first layer whose output a fault changes
+    forced : how it changes it
+    given : (m, n, words) int64, changed outputs of layers that no mask describes
+    classes : (faults, n) int32, filled
+    same : (faults, n) bool, filled: no class score differs from the fault-free one
+    """
+    with ONE_LAUNCH:
+        _propagate(words, sums, chain, layer, forced, given, classes, same)
+
+
+@njit(cache=True, inline="always")
+def _note(entries, count, old, new, place, lanes, variant):  # type: ignore[no-untyped-def]
+    """Append the changed bits of one word; returns the new count."""
+    changed = old ^ new
+    while changed:
+        bit = lowest_bit(changed)  # type: ignore[call-arg]
+        falling = (old >> bit) & 1
+        entries[count] = place + bit * lanes + falling * variant
+        count += 1
+        changed &= changed - 1
+    return count
+
+
+@njit(cache=True)
+def _begin(words, i, new, entries, starts, chain, m, f, forced, given):  # type: ignore[no-untyped-def]
+    """The changed input of layer m, and its entries."""
+    layer = chain.layers[m]
+    at, blocks, planes, lanes, variant = (
+        layer[INPUT_AT],
+        layer[BLOCKS],
+        layer[PLANES],
+        layer[LANES],
+        layer[VARIANT],
+    )
+    masks, only, listed = forced.place[f, m - 1], forced.pixel[f], forced.given[f]
+    count = 0
+    for pixel in range(layer[PIXELS]):
+        starts[pixel] = count
+        column = pixel % layer[WIDTH]
+        for word in range(planes * blocks):
+            place = pixel * planes * blocks + word
+            old = words[i, at + place]
+            changed = old
+            if listed >= 0:
+                changed = given[listed, i, place]
+            elif only < 0 or only == pixel:
+                changed = (old & forced.keep[masks + word]) | forced.force[masks + word]
+            new[at + place] = changed
+            if changed != old:
+                first = (column * blocks + word % blocks) * 64 * lanes + word // blocks * 2 * variant
+                count = _note(entries, count, old, changed, first, lanes, variant)
+    starts[layer[PIXELS]] = count
+    return count
+
+
+@njit(cache=True, inline="always")
+def _select(chosen, entries, starts, chain, layer, window):  # type: ignore[no-untyped-def]
+    """The rows that the entries of a window add; returns how many."""
+    corner, column = chain.corners[window], chain.columns[window]
+    step = layer[BLOCKS] * 64 * layer[LANES]
+    count = 0
+    for row in range(layer[KERNEL_ROWS]):
+        pixel = corner + row * layer[WIDTH]
+        shift = (row * layer[KERNEL_COLUMNS] - column) * step
+        for k in range(starts[pixel], starts[pixel + layer[KERNEL_COLUMNS]]):
+            chosen[count] = entries[k] + shift
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untyped-def]
+    """The raw sums of a window of changed words, from the beginning."""
+    planes, blocks, lanes = layer[PLANES], layer[BLOCKS], layer[LANES]
+    words, offsets = layer[WORDS], chain.offsets[layer[OFFSETS_AT] : layer[OFFSETS_AT] + layer[WORDS]]
+    start = layer[INPUT_AT] + chain.corners[window] * planes * blocks
+    for block in range(lanes // 64):
+        to = at + block * 64
+        copy_lanes(found, to, chain.initial, layer[INITIAL_AT] + block * 64)  # type: ignore[call-arg]
+        for p in range(planes):
+            x = start + p * blocks
+            for q in range(max(1, layer[WEIGHT_PLANES])):
+                place = layer[WEIGHTS_AT] + (q * (lanes // 64) + block) * words * 512
+                for k in range(0, words, 3):
+                    end = min(k + 3, words)
+                    if layer[WEIGHT_PLANES] == 0:
+                        worth = -(1 << p)
+                        count_differing(found, to, worth, new, x, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
+                    else:
+                        worth = 1 << (p + q)
+                        if q == layer[WEIGHT_PLANES] - 1:
+                            worth = -worth
+                        count_common(found, to, worth, new, x, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
+
+
+@njit(cache=True)
+def _changed_sums(found, at, sums, i, new, chosen, entries, starts, chain, layer, q):  # type: ignore[no-untyped-def]
+    """The raw sums of window q of a layer; returns how many changed bits it sees."""
+    window = layer[WINDOWS_AT] + q
+    count = _select(chosen, entries, starts, chain, layer, window)
+    lanes, limit = layer[LANES], layer[LIMIT]
+    if count > layer[DENSE]:
+        _count_anew(found, at, new, chain, layer, window)
+        return count
+    source = i * sums.shape[1] + layer[SUMS_AT] + q * lanes
+    for block in range(0, lanes, 64):
+        to, row = at + block, layer[ROWS_AT] + block
+        first = min(count, limit)
+        add_rows(found, to, sums, source + block, chain.rows, row, chosen, 0, first)  # type: ignore[call-arg]
+        while first < count:
+            last = min(first + limit, count)
+            add_rows(found, to, found, to, chain.rows, row, chosen, first, last)  # type: ignore[call-arg]
+            first = last
+    return count
+
+
+@njit(cache=True)
+def _step(words, i, sums, new, found, chosen, entries, starts, after, after_starts, chain, m, f, forced):  # type: ignore[no-untyped-def]
+    """Carry the entries through layer m to its output, the input of layer m + 1; returns how many are left."""
+    layer, behind = chain.layers[m], chain.layers[m + 1]
+    lanes, pool = layer[LANES], layer[POOL]
+    at, width = behind[INPUT_AT], behind[PLANES] * behind[BLOCKS]
+    thresholds = chain.thresholds[
+        layer[THRESHOLDS_AT] : layer[THRESHOLDS_AT] + layer[THRESHOLDS] * lanes
+    ].reshape(layer[THRESHOLDS], lanes)
+    masks, count = forced.place[f, m], 0
+    for pixel in range(layer[OUTPUTS]):
+        after_starts[pixel] = count
+        seen = 0
+        for j in range(pool):
+            seen += _changed_sums(
+                found, j * lanes, sums, i, new, chosen, entries, starts, chain, layer, pixel * pool + j
+            )
+        place = at + pixel * width
+        if seen:
+            for j in range(1, pool):
+                for lane in range(0, lanes, 64):
+                    keep_larger(found, lane, found, j * lanes + lane)  # type: ignore[call-arg]
+            write_codes(new, place, found, 0, thresholds, layer[OUTPUT_PLANES])
+        else:
+            for word in range(width):
+                new[place + word] = words[i, place + word]
+        column = pixel % behind[WIDTH]
+        for word in range(width):
+            if masks >= 0:
+                new[place + word] = (new[place + word] & forced.keep[masks + word]) | forced.force[
+                    masks + word
+                ]
+            old = words[i, place + word]
+            if new[place + word] != old:
+                blocks = behind[BLOCKS]
+                first = (column * blocks + word % blocks) * 64 * behind[LANES]
+                first += word // blocks * 2 * behind[VARIANT]
+                count = _note(
+                    after, count, old, new[place + word], first, behind[LANES], behind[VARIANT]
+                )
+    after_starts[layer[OUTPUTS]] = count
+    return count
+
+
+@njit(cache=True)
+def _class_of(found, words, chain):  # type: ignore[no-untyped-def]
+    """The class of the last layer's raw sums, or of its activations' words."""
+    best = 0
+    if len(chain.head) == 0:
+        for place in range(chain.classes):
+            if (words[place // 64] >> (place % 64)) & 1:
+                best = place
+        return best
+    floor, gain, largest = chain.head[0], chain.head[1], np.int64(-(2**62))
+    for place in range(chain.classes):
+        score = gain * found[place] + chain.head[2 + place]
+        if score > largest:
+            best, largest = place, score
+    return best if largest > floor else 0
+
+
+@njit(cache=True)
+def _finish(words, i, sums, new, found, chosen, entries, starts, chain, m):  # type: ignore[no-untyped-def]
+    """Class after the last layer, and whether every class score is the fault-free one."""
+    layer = chain.layers[m]
+    lanes = layer[LANES]
+    _changed_sums(found, 0, sums, i, new, chosen, entries, starts, chain, layer, 0)
+    planes, blocks = max(1, layer[OUTPUT_PLANES]), lanes // 64
+    before, after = np.zeros(planes * blocks, np.int64), np.zeros(planes * blocks, np.int64)
+    at, same = layer[SUMS_AT], True
+    if len(chain.head):
+        for place in range(chain.classes):
+            same &= found[place] == sums[i, at + place]
+    else:
+        thresholds = chain.thresholds[
+            layer[THRESHOLDS_AT] : layer[THRESHOLDS_AT] + layer[THRESHOLDS] * lanes
+        ].reshape(layer[THRESHOLDS], lanes)
+        write_codes(after, 0, found, 0, thresholds, planes)
+        old = found.copy()
+        for lane in range(lanes):
+            old[lane] = sums[i, at + lane]
+        write_codes(before, 0, old, 0, thresholds, planes)
+        for place in range(chain.classes):
+            same &= ((before[place // 64] ^ after[place // 64]) >> (place % 64)) & 1 == 0
+    return _class_of(found, after, chain), same
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _propagate(words, sums, chain, first, forced, given, classes, same):  # type: ignore[no-untyped-def]
+    layers = chain.layers
+    last = len(layers) - 1
+    most = 0
+    widest = 0
+    pixels = 0
+    for m in range(1, last + 1):
+        layer = layers[m]
+        most = max(most, layer[PIXELS] * layer[PLANES] * layer[BLOCKS] * 64)
+        widest = max(widest, layer[POOL] * layer[LANES])
+        pixels = max(pixels, layer[PIXELS])
+    for i in prange(len(words)):
+        new = np.empty(words.shape[1], np.int64)
+        found = np.empty(widest, chain.initial.dtype)
+        chosen = np.empty(most, np.int32)
+        entries, after = np.empty(most, np.int32), np.empty(most, np.int32)
+        starts, after_starts = np.empty(pixels + 1, np.int32), np.empty(pixels + 1, np.int32)
+        for f in range(len(first)):
+            m = first[f] + 1
+            count = _begin(words, i, new, entries, starts, chain, m, f, forced, given)
+            while m < last:
+                busy = count > 0
+                for k in range(m, last):
+                    busy |= forced.place[f, k] >= 0
+                if not busy:
+                    break
+                count = _step(
+                    words, i, sums, new, found, chosen, entries, starts, after, after_starts, chain, m, f, forced
+                )
+                entries, after = after, entries
+                starts, after_starts = after_starts, starts
+                m += 1
+            if count:
+                classes[f, i], same[f, i] = _finish(
+                    words, i, sums, new, found, chosen, entries, starts, chain, last
+                )
+            else:
+                same[f, i] = True
