@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.layer import MOST_BITS, IntArray, Mvtu, Stream, weight_range
-from xbarsim.checks import InputError
+from xbarsim.checks import InputError, check_int
 
 Shape = tuple[int, int, int]
 WIDEST = 48
@@ -51,8 +51,8 @@ class LayerChain:
             remedy = "put a quantizer between the two products"
             raise InputError(where, "activations of 1..8 bits as input", "a product's accumulators", remedy)
         rows, *kernel, channels = kernels.shape
-        if channels != self.shape[2]:
-            raise InputError(where, f"weights for {self.shape[2]} channels", channels)
+        if not rows or channels != self.shape[2]:
+            raise InputError(where, f"weights for {self.shape[2]} channels", str(kernels.shape))
         weights = kernels.reshape(rows, -1)
         bits = _weight_bits(where, weights, weight_bits)
         layer = Mvtu(
@@ -106,6 +106,7 @@ class LayerChain:
         """Keep the largest activation of each side x side block."""
         self._activations(where, "max-pool")
         down, across = self.layers[-1].positions
+        check_int(f"{where}: side of the pool", side, 1, 1 << 16)
         if self.layers[-1].pool > 1 and side > 1:
             raise InputError(where, "one max-pool a layer", "a second one", "make it one of both sides")
         if down % side or across % side:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from accel_models.finn.affine import Quantizer
 from accel_models.finn.layer import BIPOLAR, MOST_BITS, Stream
-from accel_models.finn.onnx_file import Operator, quantizer_range, rounding
+from accel_models.finn.onnx_constants import quantizer_range, rounding
+from accel_models.finn.onnx_operator import Operator
 from xbarsim.checks import InputError, check_int
 
 QUANTIZERS = ("Quant", "IntQuant", "BipolarQuant", "MultiThreshold")
@@ -39,18 +40,18 @@ def _bipolar(scale: Fraction) -> Quantizer:
 
 
 def _quant(operator: Operator) -> Quantizer:
-    where, options = operator.where, operator.attributes
+    where = operator.where
     scale, zero, bits = _scale(operator), operator.number(2), operator.number(3)
     if bits != int(bits) or zero != int(zero):
         raise InputError(where, "whole bits and a whole zero point", f"{bits} and {zero}")
     remedy = f"quantize activations to 1..{MOST_BITS} bits"
     width = check_int(f"{where}: bits", int(bits), 1, MOST_BITS, remedy)
-    signed = bool(options.get("signed", 1))
+    signed = operator.integer("signed", 1) != 0
     if width == 1 and signed:
         return _bipolar(scale) if zero == 0 else _refuse_zero(where)
-    low, high = quantizer_range(width, signed, bool(options.get("narrow", 1)))
+    low, high = quantizer_range(operator, width)
     check_int(f"{where}: zero point", int(zero), -(1 << MOST_BITS), 1 << MOST_BITS)
-    points, inclusive = _decisions(rounding(where, options), range(low + 1, high + 1))
+    points, inclusive = _decisions(rounding(operator), range(low + 1, high + 1))
     if not points:
         raise InputError(where, "at least two levels", "one", remedy)
     stream = Stream(low=low - int(zero), step=1, top=high - low)
@@ -72,8 +73,8 @@ def _refuse_zero(where: str) -> Quantizer:
 
 
 def _multi_threshold(operator: Operator, axes: str, channels: int) -> Quantizer:
-    where, options = operator.where, operator.attributes
-    layout = options.get("data_layout") or {4: "NCHW", 2: "NC"}[len(axes)]
+    where = operator.where
+    layout = operator.text("data_layout", "") or {4: "NCHW", 2: "NC"}[len(axes)]
     if layout != axes:
         raise InputError(where, f"thresholds for {axes}", layout, "give data_layout")
     points = operator.constant(1).values
@@ -83,7 +84,7 @@ def _multi_threshold(operator: Operator, axes: str, channels: int) -> Quantizer:
     if not np.isfinite(points).all() or (np.diff(points, axis=1) < 0).any():
         raise InputError(where, "finite thresholds in ascending order", "others", "export it again")
     cuts = np.array([[Fraction(t) for t in row] for row in points.tolist()], object)
-    scale, low = Fraction(options.get("out_scale", 1.0)), Fraction(options.get("out_bias", 0.0))
+    scale, low = Fraction(operator.real("out_scale", 1.0)), Fraction(operator.real("out_bias", 0.0))
     stream, scale = _levels(where, scale, low, points.shape[1])
     return Quantizer(stream, scale, cuts, (True,) * points.shape[1])
 

@@ -21,6 +21,9 @@ from numba import njit, prange
 
 from xbarsim.kernels.lanes import (
     add_rows,
+    add_window,
+    add_window_2,
+    add_window_4,
     copy_lanes,
     count_common,
     count_differing,
@@ -120,14 +123,14 @@ def propagate(words, sums, chain, layer, forced, given, classes, same):  # type:
     layer : (faults,) int64, the first layer whose output a fault changes
     forced : how it changes it
     given : (m, n, words) int64, changed outputs of layers that no mask describes
-    classes : (faults, n) int32, filled
-    same : (faults, n) bool, filled: no class score differs from the fault-free one
+    classes : (faults, n) int32, fault-free; overwritten where a difference reaches the class scores
+    same : (faults, n) bool, true; overwritten there: no class score differs
     """
     with ONE_LAUNCH:
         _propagate(words, sums, chain, layer, forced, given, classes, same)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _note(entries, count, old, new, place, lanes, variant):  # type: ignore[no-untyped-def]
     """Append the changed bits of one word; returns the new count."""
     changed = old ^ new
@@ -172,21 +175,6 @@ def _begin(words, i, new, entries, starts, chain, m, f, forced, given):  # type:
     return count
 
 
-@njit(cache=True, inline="always")
-def _select(chosen, entries, starts, chain, layer, window):  # type: ignore[no-untyped-def]
-    """The rows that the entries of a window add; returns how many."""
-    corner, column = chain.corners[window], chain.columns[window]
-    step = layer[BLOCKS] * 64 * layer[LANES]
-    count = 0
-    for row in range(layer[KERNEL_ROWS]):
-        pixel = corner + row * layer[WIDTH]
-        shift = (row * layer[KERNEL_COLUMNS] - column) * step
-        for k in range(starts[pixel], starts[pixel + layer[KERNEL_COLUMNS]]):
-            chosen[count] = entries[k] + shift
-            count += 1
-    return count
-
-
 @njit(cache=True)
 def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untyped-def]
     """The raw sums of a window of changed words, from the beginning."""
@@ -213,66 +201,84 @@ def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def _changed_sums(found, at, sums, i, new, chosen, entries, starts, chain, layer, q):  # type: ignore[no-untyped-def]
-    """The raw sums of window q of a layer; returns how many changed bits it sees."""
-    window = layer[WINDOWS_AT] + q
-    count = _select(chosen, entries, starts, chain, layer, window)
-    lanes, limit = layer[LANES], layer[LIMIT]
-    if count > layer[DENSE]:
-        _count_anew(found, at, new, chain, layer, window)
-        return count
-    source = i * sums.shape[1] + layer[SUMS_AT] + q * lanes
+def _add_many(found, at, sums, source, rows, row, entries, starts, pixel, across, down, width, step, lanes, limit):  # type: ignore[no-untyped-def]
+    """The same for more entries than add up in the rows' type: so many at a time."""
     for block in range(0, lanes, 64):
-        to, row = at + block, layer[ROWS_AT] + block
-        first = min(count, limit)
-        add_rows(found, to, sums, source + block, chain.rows, row, chosen, 0, first)  # type: ignore[call-arg]
-        while first < count:
-            last = min(first + limit, count)
-            add_rows(found, to, found, to, chain.rows, row, chosen, first, last)  # type: ignore[call-arg]
-            first = last
-    return count
+        copy_lanes(found, at + block, sums, source + block)  # type: ignore[call-arg]
+        for y in range(down):
+            first, end = starts[pixel + y * width], starts[pixel + y * width + across]
+            for k in range(first, end, limit):
+                last, place = min(k + limit, end), row + y * step + block
+                add_rows(found, at + block, rows, place, entries, k, last)  # type: ignore[call-arg]
 
 
 @njit(cache=True)
-def _step(words, i, sums, new, found, chosen, entries, starts, after, after_starts, chain, m, f, forced):  # type: ignore[no-untyped-def]
-    """Carry the entries through layer m to its output, the input of layer m + 1; returns how many are left."""
-    layer, behind = chain.layers[m], chain.layers[m + 1]
-    lanes, pool = layer[LANES], layer[POOL]
-    at, width = behind[INPUT_AT], behind[PLANES] * behind[BLOCKS]
-    thresholds = chain.thresholds[
-        layer[THRESHOLDS_AT] : layer[THRESHOLDS_AT] + layer[THRESHOLDS] * lanes
-    ].reshape(layer[THRESHOLDS], lanes)
+def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_starts, chain, m, f, forced):  # type: ignore[no-untyped-def]
+    """Carry the entries through layer m: to the entries of layer m + 1, or to the last layer's sums in `found`.
+
+    Returns how many entries are left. One long loop, because a call would cost more than a window does.
+    """
+    layer, is_last = chain.layers[m], m + 1 == len(chain.layers)
+    behind = chain.layers[m if is_last else m + 1]
+    lanes, pool, planes, width = layer[LANES], layer[POOL], layer[OUTPUT_PLANES], layer[WIDTH]
+    across, down, limit, dense = layer[KERNEL_COLUMNS], layer[KERNEL_ROWS], layer[LIMIT], layer[DENSE]
+    pitch, source = layer[BLOCKS] * 64 * lanes, sums_at + layer[SUMS_AT]
+    step, window, first_row = across * pitch, layer[WINDOWS_AT], layer[ROWS_AT]
+    blocks, out_words = behind[BLOCKS], behind[PLANES] * behind[BLOCKS]
+    out_pitch, out_line, variant = 64 * behind[LANES], behind[WIDTH], behind[VARIANT]
+    corners, columns, rows, thresholds = chain.corners, chain.columns, chain.rows, chain.thresholds
     masks, count = forced.place[f, m], 0
     for pixel in range(layer[OUTPUTS]):
-        after_starts[pixel] = count
         seen = 0
         for j in range(pool):
-            seen += _changed_sums(
-                found, j * lanes, sums, i, new, chosen, entries, starts, chain, layer, pixel * pool + j
-            )
-        place = at + pixel * width
+            corner = corners[window]
+            row, at = first_row - columns[window] * pitch, j * lanes
+            own = 0
+            for y in range(down):
+                own += starts[corner + y * width + across] - starts[corner + y * width]
+            seen += own
+            if own > dense:
+                _count_anew(found, at, new, chain, layer, window)
+            elif own > limit:
+                _add_many(
+                    found, at, sums, source, rows, row, entries, starts, corner, across, down, width, step, lanes,
+                    limit,
+                )  # fmt: skip
+            else:
+                block = 0
+                while block < lanes:
+                    to, of, start = at + block, source + block, row + block
+                    if lanes - block >= 256:
+                        add_window_4(found, to, sums, of, rows, start, entries, starts, corner, across, down, width, step)  # type: ignore[call-arg]
+                        block += 256
+                    elif lanes - block >= 128:
+                        add_window_2(found, to, sums, of, rows, start, entries, starts, corner, across, down, width, step)  # type: ignore[call-arg]
+                        block += 128
+                    else:
+                        add_window(found, to, sums, of, rows, start, entries, starts, corner, across, down, width, step)  # type: ignore[call-arg]
+                        block += 64
+            window += 1
+            source += lanes
+        if is_last:
+            break
+        after_starts[pixel] = count
+        place = behind[INPUT_AT] + pixel * out_words
         if seen:
             for j in range(1, pool):
                 for lane in range(0, lanes, 64):
                     keep_larger(found, lane, found, j * lanes + lane)  # type: ignore[call-arg]
-            write_codes(new, place, found, 0, thresholds, layer[OUTPUT_PLANES])
+            write_codes(new, place, found, 0, thresholds, layer[THRESHOLDS_AT], layer[THRESHOLDS], lanes, planes)
         else:
-            for word in range(width):
+            for word in range(out_words):
                 new[place + word] = words[i, place + word]
-        column = pixel % behind[WIDTH]
-        for word in range(width):
+        for word in range(out_words):
+            now, old = new[place + word], words[i, place + word]
             if masks >= 0:
-                new[place + word] = (new[place + word] & forced.keep[masks + word]) | forced.force[
-                    masks + word
-                ]
-            old = words[i, place + word]
-            if new[place + word] != old:
-                blocks = behind[BLOCKS]
-                first = (column * blocks + word % blocks) * 64 * behind[LANES]
-                first += word // blocks * 2 * behind[VARIANT]
-                count = _note(
-                    after, count, old, new[place + word], first, behind[LANES], behind[VARIANT]
-                )
+                now = (now & forced.keep[masks + word]) | forced.force[masks + word]
+                new[place + word] = now
+            if now != old:
+                origin = (pixel % out_line * blocks + word % blocks) * out_pitch + word // blocks * 2 * variant
+                count = _note(after, count, old, now, origin, behind[LANES], variant)
     after_starts[layer[OUTPUTS]] = count
     return count
 
@@ -295,67 +301,66 @@ def _class_of(found, words, chain):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _finish(words, i, sums, new, found, chosen, entries, starts, chain, m):  # type: ignore[no-untyped-def]
-    """Class after the last layer, and whether every class score is the fault-free one."""
-    layer = chain.layers[m]
-    lanes = layer[LANES]
-    _changed_sums(found, 0, sums, i, new, chosen, entries, starts, chain, layer, 0)
-    planes, blocks = max(1, layer[OUTPUT_PLANES]), lanes // 64
-    before, after = np.zeros(planes * blocks, np.int64), np.zeros(planes * blocks, np.int64)
-    at, same = layer[SUMS_AT], True
+def _finish(sums, sums_at, found, chain):  # type: ignore[no-untyped-def]
+    """Class of the last layer's sums in `found`, and whether every class score is the fault-free one."""
+    layer = chain.layers[-1]
+    at, same = sums_at + layer[SUMS_AT], True
+    planes, lanes = max(1, layer[OUTPUT_PLANES]), layer[LANES]
+    before, after = np.zeros(planes * (lanes // 64), np.int64), np.zeros(planes * (lanes // 64), np.int64)
     if len(chain.head):
         for place in range(chain.classes):
-            same &= found[place] == sums[i, at + place]
+            same &= found[place] == sums[at + place]
     else:
-        thresholds = chain.thresholds[
-            layer[THRESHOLDS_AT] : layer[THRESHOLDS_AT] + layer[THRESHOLDS] * lanes
-        ].reshape(layer[THRESHOLDS], lanes)
-        write_codes(after, 0, found, 0, thresholds, planes)
-        old = found.copy()
-        for lane in range(lanes):
-            old[lane] = sums[i, at + lane]
-        write_codes(before, 0, old, 0, thresholds, planes)
+        first, count = layer[THRESHOLDS_AT], layer[THRESHOLDS]
+        write_codes(after, 0, found, 0, chain.thresholds, first, count, lanes, planes)
+        write_codes(before, 0, sums, at, chain.thresholds, first, count, lanes, planes)
         for place in range(chain.classes):
             same &= ((before[place // 64] ^ after[place // 64]) >> (place % 64)) & 1 == 0
     return _class_of(found, after, chain), same
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _propagate(words, sums, chain, first, forced, given, classes, same):  # type: ignore[no-untyped-def]
-    layers = chain.layers
-    last = len(layers) - 1
-    most = 0
-    widest = 0
-    pixels = 0
-    for m in range(1, last + 1):
-        layer = layers[m]
+@njit(cache=True)
+def _scratch(chain):  # type: ignore[no-untyped-def]
+    """Most entries, lanes and pixels of any layer."""
+    most = widest = pixels = 0
+    for m in range(1, len(chain.layers)):
+        layer = chain.layers[m]
         most = max(most, layer[PIXELS] * layer[PLANES] * layer[BLOCKS] * 64)
         widest = max(widest, layer[POOL] * layer[LANES])
         pixels = max(pixels, layer[PIXELS])
+    return most, widest, pixels
+
+
+@njit(cache=True)
+def _last_forced(forced, f, first):  # type: ignore[no-untyped-def]
+    """The last layer that a fault's masks change, at least `first`."""
+    found = first
+    for m in range(first, forced.place.shape[1]):
+        if forced.place[f, m] >= 0:
+            found = m
+    return found
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _propagate(words, sums, chain, first, forced, given, classes, same):  # type: ignore[no-untyped-def]
+    last = len(chain.layers) - 1
+    most, widest, pixels = _scratch(chain)
+    flat, size = sums.reshape(-1), sums.shape[1]
     for i in prange(len(words)):
-        new = np.empty(words.shape[1], np.int64)
-        found = np.empty(widest, chain.initial.dtype)
-        chosen = np.empty(most, np.int32)
+        new, found = np.empty(words.shape[1], np.int64), np.empty(widest, chain.initial.dtype)
         entries, after = np.empty(most, np.int32), np.empty(most, np.int32)
         starts, after_starts = np.empty(pixels + 1, np.int32), np.empty(pixels + 1, np.int32)
         for f in range(len(first)):
             m = first[f] + 1
             count = _begin(words, i, new, entries, starts, chain, m, f, forced, given)
-            while m < last:
-                busy = count > 0
-                for k in range(m, last):
-                    busy |= forced.place[f, k] >= 0
-                if not busy:
-                    break
+            until = _last_forced(forced, f, m - 1)
+            while m <= last and (count > 0 or m <= until):
+                count_in = count
                 count = _step(
-                    words, i, sums, new, found, chosen, entries, starts, after, after_starts, chain, m, f, forced
+                    words, i, flat, i * size, new, found, entries, starts, after, after_starts, chain, m, f, forced
                 )
+                if m == last and count_in > 0:
+                    classes[f, i], same[f, i] = _finish(flat, i * size, found, chain)
                 entries, after = after, entries
                 starts, after_starts = after_starts, starts
                 m += 1
-            if count:
-                classes[f, i], same[f, i] = _finish(
-                    words, i, sums, new, found, chosen, entries, starts, chain, last
-                )
-            else:
-                same[f, i] = True

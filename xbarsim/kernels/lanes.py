@@ -141,30 +141,71 @@ def multiply_add(typing, target, target_at, x, x_at, offsets, weights, weights_a
     return types.none(target, i, x, i, offsets, weights, i), codegen
 
 
-@intrinsic
-def add_rows(  # type: ignore[no-untyped-def]
-    typing, target, target_at, source, source_at, rows, rows_at, chosen, first, last
-):
-    """target[at + j] = source[at + j] + the sum of rows[rows_at + chosen[k] + j] over k in first .. last - 1.
+def _window_adder(blocks: int) -> Any:
+    @intrinsic
+    def add(  # type: ignore[no-untyped-def]
+        typing, target, target_at, source, source_at, rows, rows_at, entries, starts, pixel, across, down, width, step
+    ):
+        """target[at + j] = source[at + j] + the rows that the entries of a window's pixels name.
 
-    The rows add up in their own narrower type first.
-    """
+        The window is `down` lines of `across` pixels from `pixel` on, in lines of `width`; an entry e of its
+        line y is the row at rows[rows_at + y * step + e + j]. Rows add up in their own narrower type first.
+        """
+
+        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            emit = _Emitter(context, builder, signature, arguments)
+            wide, narrow = emit.vector(0, blocks * LANES), emit.vector(4, blocks * LANES)
+            _, target_at, _, source_at, _, rows_at, _, _, pixel, across, down, width, step = arguments
+            index = ir.IntType(signature.args[6].dtype.bitwidth)
+
+            def line(y: Any, sums: Any) -> Any:
+                first = builder.add(pixel, builder.mul(y, width))
+                begin = builder.sext(emit.load(7, first, index), _I64)
+                end = builder.sext(emit.load(7, builder.add(first, across), index), _I64)
+                origin = builder.add(rows_at, builder.mul(y, step))
+
+                def one(k: Any, sums: Any) -> Any:
+                    entry = builder.sext(emit.load(6, k, index), _I64)
+                    return builder.add(sums, emit.load(4, builder.add(origin, entry), narrow))
+
+                return emit.loop(begin, end, sums, one)
+
+            sums = emit.loop(_I64(0), down, ir.Constant(narrow, None), line)
+            if narrow.element.width < wide.element.width:
+                sums = builder.sext(sums, wide)
+            return emit.store(builder.add(emit.load(2, source_at, wide), sums), 0, target_at)
+
+        i = types.int64
+        return types.none(target, i, source, i, rows, i, entries, starts, i, i, i, i, i), codegen
+
+    return add
+
+
+@intrinsic
+def add_rows(typing, target, target_at, rows, rows_at, entries, first, last):  # type: ignore[no-untyped-def]
+    """target[at + j] += the rows at rows[rows_at + entries[k] + j], k in first .. last - 1, as `add_window`."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         emit = _Emitter(context, builder, signature, arguments)
-        wide, narrow = emit.vector(0, LANES), emit.vector(4, LANES)
+        wide, narrow = emit.vector(0, LANES), emit.vector(2, LANES)
+        index = ir.IntType(signature.args[4].dtype.bitwidth)
 
-        def step(k: Any, sums: Any) -> Any:
-            entry = builder.sext(emit.load(6, k, ir.IntType(signature.args[6].dtype.bitwidth)), _I64)
-            return builder.add(sums, emit.load(4, builder.add(arguments[5], entry), narrow))
+        def one(k: Any, sums: Any) -> Any:
+            entry = builder.sext(emit.load(4, k, index), _I64)
+            return builder.add(sums, emit.load(2, builder.add(arguments[3], entry), narrow))
 
-        sums = emit.loop(arguments[7], arguments[8], ir.Constant(narrow, None), step)
+        sums = emit.loop(arguments[5], arguments[6], ir.Constant(narrow, None), one)
         if narrow.element.width < wide.element.width:
             sums = builder.sext(sums, wide)
-        return emit.store(builder.add(emit.load(2, arguments[3], wide), sums), 0, arguments[1])
+        return emit.store(builder.add(emit.load(0, arguments[1], wide), sums), 0, arguments[1])
 
     i = types.int64
-    return types.none(target, i, source, i, rows, i, chosen, i, i), codegen
+    return types.none(target, i, rows, i, entries, i, i), codegen
+
+
+add_window = _window_adder(1)
+add_window_2 = _window_adder(2)
+add_window_4 = _window_adder(4)
 
 
 @intrinsic

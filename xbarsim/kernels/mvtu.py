@@ -76,16 +76,16 @@ def run_layer(x, layer, kind, sums, out):  # type: ignore[no-untyped-def]
         kernel(x, layer, sums, out)
 
 
-@njit(cache=True, inline="always")
-def write_codes(out, out_at, sums, sums_at, thresholds, planes):  # type: ignore[no-untyped-def]
-    """Count the thresholds that each lane exceeds, and write the counts as bit planes."""
-    count, lanes = thresholds.shape
+@njit(cache=True)
+def write_codes(out, out_at, sums, sums_at, thresholds, thresholds_at, count, lanes, planes):  # type: ignore[no-untyped-def]
+    """Count the thresholds that each lane exceeds, and write the counts as bit planes. All arrays are flat."""
     blocks = lanes // 64
     for word in range(planes * blocks):
         out[out_at + word] = 0
     for block in range(blocks):
         for j in range(count):
-            carry = lanes_above(sums, sums_at + block * 64, thresholds, j * lanes + block * 64)  # type: ignore[call-arg]
+            row = thresholds_at + j * lanes + block * 64
+            carry = lanes_above(sums, sums_at + block * 64, thresholds, row)  # type: ignore[call-arg]
             place = out_at + block
             while carry:
                 before = out[place]
@@ -122,6 +122,7 @@ def _kernel(kind: int) -> Callable[..., None]:
     def kernel(x, layer, sums, out):  # type: ignore[no-untyped-def]
         lanes, pool, starts = len(layer.initial), layer.pool, layer.starts
         width, flat = layer.planes * (lanes // 64), out.reshape(-1)
+        count, thresholds = len(layer.thresholds), layer.thresholds.reshape(-1)
         for i in prange(len(x)):
             found = np.empty(pool * lanes, layer.initial.dtype)
             for q in range(0, len(starts), pool):
@@ -132,10 +133,11 @@ def _kernel(kind: int) -> Callable[..., None]:
                         place = (i * len(starts) + q + j) * lanes
                         for at in range(0, lanes, 64):
                             copy_lanes(sums, place + at, found, j * lanes + at)  # type: ignore[call-arg]
-                if len(layer.thresholds):
+                if count:
                     for j in range(1, pool):
                         for at in range(0, lanes, 64):
                             keep_larger(found, at, found, j * lanes + at)  # type: ignore[call-arg]
-                    write_codes(flat, i * out.shape[1] + q // pool * width, found, 0, layer.thresholds, layer.planes)
+                    place = i * out.shape[1] + q // pool * width
+                    write_codes(flat, place, found, 0, thresholds, 0, count, lanes, layer.planes)
 
     return kernel

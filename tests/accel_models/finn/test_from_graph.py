@@ -29,6 +29,10 @@ def assert_same(graph, images, **options):
     scores = found[-1].reshape(len(images), -1)
     assert (np.ldexp(scores.astype(float), -graph.fractions[graph.nodes[-1].name]) == logits).all()
     assert classes == logits.argmax(axis=1).tolist()
+    for layer, sums in zip(network.layers, found, strict=True):
+        half = 1 << (layer.accumulator_bits - 1)
+        held = [sums] if layer.thresholds is None else [sums, layer.thresholds]
+        assert all((-half <= values).all() and (values < half).all() for values in held)
     return network
 
 
