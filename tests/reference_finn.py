@@ -1,10 +1,16 @@
-"""Slow, obvious twin of the FINN engine: one window, one row, one threshold at a time."""
+"""Slow, obvious twin of the FINN engine: one window, one row, one threshold at a time.
+
+`run_network` is a healthy network, straight from the matrices. `run_faulty` is an array of PEs with words in
+memories, lanes and accumulators, and faults that sit on their bits.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+
+from xbarsim.faults.pe import PeFaultKind
 
 
 def pixel_codes(network, images):
@@ -83,3 +89,163 @@ def read_class(head, scores):
     if head.floor is not None and max(shown) <= head.floor:
         return 0
     return shown.index(max(shown))
+
+
+def run_faulty(network, images, faults, shared=None):
+    """Scores and classes of every image on an accelerator with faults, all present together.
+
+    Of two faults that contradict each other the later one wins; a pixel wins over a channel or a PE.
+
+    Parameters
+    ----------
+    shared : the array of a loopback accelerator, with `pe` and `simd`; faults of layer -1 sit in it
+    """
+    scores = []
+    for number, codes in enumerate(pixel_codes(network, images)):
+        present = [f for f in faults if f.image in (-1, number)]
+        for place, layer in enumerate(network.layers):
+            own = [f for f in present if f.layer == place]
+            array = [f for f in present if f.layer == -1]
+            sums, codes = run_faulty_layer(layer, codes, own, array, shared)
+        found = sums if layer.thresholds is None else codes
+        scores.append([int(v) for v in found.reshape(-1)])
+    return scores, [read_class(network.head, row) for row in scores]
+
+
+def run_faulty_layer(layer, codes, own, array, shared):
+    """Sums (down, across, rows) and codes after pooling of one image, None without thresholds.
+
+    Parameters
+    ----------
+    own : faults of this layer, in its own folding
+    array : faults of the array that all layers share, in the folding of `shared`
+    """
+    weights, thresholds = weight_memory(layer), threshold_memory(layer)
+    for f in own:
+        if f.kind == PeFaultKind.weight:
+            weights[f.unit][f.word] = stuck_bit(weights[f.unit][f.word], f.bit, f.value)
+        if f.kind == PeFaultKind.threshold:
+            thresholds[f.unit][f.word] = stuck_bit(thresholds[f.unit][f.word], f.bit, f.value)
+    values = layer.input.low + layer.input.step * codes
+    (kh, kw), (sy, sx), (down, across) = layer.kernel, layer.stride, layer.positions
+    sums = np.zeros((down, across, layer.rows), np.int64)
+    for y, x in np.ndindex(down, across):
+        window = values[y * sy : y * sy + kh, x * sx : x * sx + kw].reshape(-1).tolist()
+        for pe in range(layer.pe):
+            for fold in range(layer.rows // layer.pe):
+                row = fold * layer.pe + pe
+                total = faulty_sum(layer, pe, fold, weights[pe], window, own, array, shared)
+                sums[y, x, row] = faulty_accumulator(layer, row, total, own, array, shared)
+    if layer.thresholds is None:
+        return sums, None
+    out = np.zeros_like(sums)
+    for (y, x, row), value in np.ndenumerate(sums):
+        out[y, x, row] = faulty_activation(layer, row, value, thresholds, own, array, shared)
+    p = layer.pool
+    out = out.reshape(down // p, p, across // p, p, layer.rows).max(axis=(1, 3))
+    for f in own:
+        if f.kind == PeFaultKind.pixel:
+            out[f.unit // (across // p), f.unit % (across // p), :] = code_of(layer.output, f.value)
+    return sums, out
+
+
+def faulty_sum(layer, pe, fold, words, window, own, array, shared):
+    """What a PE has added up after the last fold of columns, without the bias."""
+    total, row, folds = 0, fold * layer.pe + pe, layer.columns // layer.simd
+    lanes = [f for f in own if f.kind == PeFaultKind.lane and f.unit == pe]
+    lanes_of_all = [f for f in array if f.kind == PeFaultKind.lane and f.unit == row % shared.pe]
+    for step in range(folds):
+        word = words[fold * folds + step]
+        for lane in range(layer.simd):
+            column = step * layer.simd + lane
+            product = weight_in(word, lane, layer.weight_bits) * window[column]
+            for f in lanes:
+                if f.word == lane:
+                    product = f.value
+            for f in lanes_of_all:
+                if f.word == column % shared.simd:
+                    product = f.value
+            if layer.accumulates == "agreement":
+                total += 1 if product == 1 else 0
+            else:
+                total += product * 2**layer.accumulator_shift
+    return total
+
+
+def faulty_accumulator(layer, row, total, own, array, shared):
+    """The accumulator that the thresholds see, or the host where there are none."""
+    value, bits = total if layer.bias is None else total + int(layer.bias[row]), layer.accumulator_bits
+    for pe, faults in ((row % layer.pe, own), (row % shared.pe if shared else None, array)):
+        for f in faults:
+            if f.kind == PeFaultKind.accumulator and f.unit == pe:
+                value = from_word(stuck_bit(to_word(value, bits), f.bit, f.value), bits)
+    return value
+
+
+def faulty_activation(layer, row, value, thresholds, own, array, shared):
+    """The code of one row, from its PE's threshold memory."""
+    pe, fold, top = row % layer.pe, row // layer.pe, layer.output.top
+    words = thresholds[pe][fold * top : (fold + 1) * top]
+    limits = [from_word(word, layer.threshold_bits) for word in words]
+    code = sum(1 for t in limits if t < value or (layer.inclusive and t == value))
+    for f in own:
+        channel = f.kind == PeFaultKind.channel and f.unit == row
+        if channel or (f.kind == PeFaultKind.pe and f.unit == pe):
+            code = code_of(layer.output, f.value)
+    for f in array:
+        if f.kind == PeFaultKind.pe and f.unit == row % shared.pe:
+            code = code_of(layer.output, f.value)
+    return code
+
+
+def weight_memory(layer):
+    """Words of every PE: [PE][nf * SF + sf], lane i at bits i * wb .. (i + 1) * wb."""
+    bits, memory = layer.weight_bits, []
+    for pe in range(layer.pe):
+        memory.append([])
+        for fold in range(layer.rows // layer.pe):
+            for step in range(layer.columns // layer.simd):
+                word = 0
+                for lane in range(layer.simd):
+                    weight = int(layer.weights[fold * layer.pe + pe, step * layer.simd + lane])
+                    code = int(weight == 1) if bits == 1 else to_word(weight, bits)
+                    word |= code << (lane * bits)
+                memory[pe].append(word)
+    return memory
+
+
+def weight_in(word, lane, bits):
+    """The weight of one lane."""
+    code = (word >> (lane * bits)) % 2**bits
+    return 2 * code - 1 if bits == 1 else from_word(code, bits)
+
+
+def threshold_memory(layer):
+    """Words of every PE: [PE][nf * thresholds + threshold], in two's complement."""
+    if layer.thresholds is None:
+        return [[] for _ in range(layer.pe)]
+    bits, memory = layer.threshold_bits, []
+    for pe in range(layer.pe):
+        rows = range(pe, layer.rows, layer.pe)
+        memory.append([to_word(int(t), bits) for row in rows for t in layer.thresholds[row]])
+    return memory
+
+
+def stuck_bit(word, bit, value):
+    """A word with one bit at 0 or 1."""
+    return word | 1 << bit if value else word & ~(1 << bit)
+
+
+def to_word(value, bits):
+    """A number in two's complement."""
+    return value % 2**bits
+
+
+def from_word(word, bits):
+    """The number that a word in two's complement is."""
+    return word - 2**bits if word >= 2 ** (bits - 1) else word
+
+
+def code_of(stream, value):
+    """The code that means an activation."""
+    return [stream.low + stream.step * code for code in range(stream.top + 1)].index(value)

@@ -86,7 +86,7 @@ def fold_weights(layer: Mvtu) -> Words:
     """(PE, NF * SF) words of a PE's weight memory."""
     bits = layer.weight_bits
     _check_word(f"layer {layer.name}", layer.simd, bits)
-    codes = (layer.weights > 0) if bits == 1 else layer.weights & ((1 << bits) - 1)
+    codes = (layer.weights > 0) if bits == 1 else layer.weights.astype(np.int64) & ((1 << bits) - 1)
     lanes = codes.astype(np.uint64).reshape(layer.row_folds, layer.pe, layer.column_folds, layer.simd)
     shifts = np.arange(layer.simd, dtype=np.uint64) * np.uint64(bits)
     words = np.bitwise_or.reduce(lanes << shifts, axis=3)

@@ -15,8 +15,13 @@ WORTH_A_WORD = 24  # changed bits of a word from which on counting all its bits 
 
 
 def sums_type(design: FinnDesign) -> np.dtype:
-    """The type that holds the raw sums of every layer behind the first."""
-    return np.result_type(np.int16, *(plan.dtype for plan in design.plans[1:]))
+    """The type that holds the raw sums of every layer behind the first, and the rows that add up to them."""
+    return np.result_type(np.int16, _rows_type(design), *(plan.dtype for plan in design.plans[1:]))
+
+
+def _rows_type(design: FinnDesign) -> np.dtype:
+    worth = max((_row_worth(plan) for plan in design.plans[1:]), default=1)
+    return np.dtype(np.int8 if worth <= BYTE_ROWS else np.int32)
 
 
 def build_chain(design: FinnDesign) -> Chain:
@@ -27,8 +32,7 @@ def build_chain(design: FinnDesign) -> Chain:
 class _Builder:
     def __init__(self, design: FinnDesign) -> None:
         self.design, self.dtype = design, sums_type(design)
-        worth = [_row_worth(p) for p in design.plans[1:]]
-        self.row_type = np.dtype(np.int8 if max(worth, default=1) <= BYTE_ROWS else np.int32)
+        self.row_type = _rows_type(design)
         self.parts: dict[str, list[NDArray]] = {
             name: [] for name in ("corners", "columns", "thresholds", "rows", "weights", "offsets", "initial")
         }
