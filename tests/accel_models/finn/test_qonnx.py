@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from accel_models.finn.layer import BIPOLAR, TERNARY, Stream, unsigned
-from accel_models.finn.onnx_bias import last_bias
-from accel_models.finn.qonnx import read_qonnx
+from accel_models.finn.qonnx.bias import last_bias
+from accel_models.finn.qonnx.reader import read_qonnx
 from tests.reference_finn import run_network
 from xbarsim.checks import InputError
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from accel_models.finn.onnx_constants import computed, stored
-from accel_models.finn.onnx_operator import CLEAN, Constant, Operator
+from accel_models.finn.qonnx.constants import computed, stored
+from accel_models.finn.qonnx.operator import CLEAN, Constant, Operator
 from xbarsim.checks import InputError
 
 LARGEST_FILE = 1 << 28

@@ -10,10 +10,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.affine import Quantizer
 from accel_models.finn.layer import BIPOLAR, MOST_BITS, Stream
-from accel_models.finn.onnx_constants import quantizer_range, rounding
-from accel_models.finn.onnx_operator import Operator
+from accel_models.finn.qonnx.affine import Quantizer
+from accel_models.finn.qonnx.constants import quantizer_range, rounding
+from accel_models.finn.qonnx.operator import Operator
 from xbarsim.checks import InputError, check_int
 
 QUANTIZERS = ("Quant", "IntQuant", "BipolarQuant", "MultiThreshold")

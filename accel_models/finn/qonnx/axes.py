@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accel_models.finn.affine import Numbers, exact
-from accel_models.finn.onnx_operator import CLEAN, Operator
+from accel_models.finn.qonnx.affine import Numbers, exact
+from accel_models.finn.qonnx.operator import CLEAN, Operator
 from xbarsim.checks import InputError
 
 Shape = tuple[int, int, int]

@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.onnx_axes import Axes, Shape
-from accel_models.finn.onnx_operator import CLEAN, Constant, Operator
+from accel_models.finn.qonnx.axes import Axes, Shape
+from accel_models.finn.qonnx.operator import CLEAN, Constant, Operator
 from xbarsim.checks import InputError
 
 

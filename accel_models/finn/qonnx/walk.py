@@ -13,15 +13,15 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.affine import Affine, Numbers, Quantizer, exact
 from accel_models.finn.assembly import LayerChain
 from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import PixelInput
-from accel_models.finn.onnx_axes import first_axes
-from accel_models.finn.onnx_bias import last_bias
-from accel_models.finn.onnx_operator import CLEAN, Operator
-from accel_models.finn.onnx_quantizers import QUANTIZERS, quantizer_of
-from accel_models.finn.onnx_weights import check_plain_window, layer_weights
+from accel_models.finn.qonnx.affine import Affine, Numbers, Quantizer, exact
+from accel_models.finn.qonnx.axes import first_axes
+from accel_models.finn.qonnx.bias import last_bias
+from accel_models.finn.qonnx.operator import CLEAN, Operator
+from accel_models.finn.qonnx.quantizers import QUANTIZERS, quantizer_of
+from accel_models.finn.qonnx.weights import check_plain_window, layer_weights
 from xbarsim.checks import InputError
 
 LARGEST_SIDE = 1 << 16

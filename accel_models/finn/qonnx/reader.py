@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from accel_models.finn.network import FinnNetwork, Head
-from accel_models.finn.onnx_file import read_line
-from accel_models.finn.onnx_walk import Walk
+from accel_models.finn.qonnx.file import read_line
+from accel_models.finn.qonnx.walk import Walk
 from xbarsim.checks import check_int
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.onnx_operator import CLEAN, Constant, Operator
+from accel_models.finn.qonnx.operator import CLEAN, Constant, Operator
 from xbarsim.checks import InputError, check_int
 from xbarsim.mapping.nodes import integer_range
 

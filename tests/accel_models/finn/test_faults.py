@@ -1,0 +1,268 @@
+"""Faulty accelerators give what a slow array of PEs gives; fault simulation counts what plain runs give."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.design import FinnDesign, SharedArray
+from accel_models.finn.layer import BIPOLAR, TERNARY, Mvtu, Stream, signed, unsigned, weight_range
+from accel_models.finn.network import FinnNetwork, Head, PixelInput
+from tests.accel_models.finn.networks import random_weights
+from tests.reference_finn import run_faulty, run_network
+from xbarsim.faults.pe import PeFaultKind, join
+
+FEW = max(1, settings.default.max_examples // 20)
+SEEDS = st.integers(0, 2**32 - 1)
+FIXED, BITS, IMAGES = PixelInput(kind="fixed-point"), PixelInput(kind="bipolar"), (5, 6, 2)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A precision and a shape; `random_network_of` draws the rest.
+
+    Parameters
+    ----------
+    chain : (rows, kernel, stride, pool) of every layer
+    weight_bits : of every layer
+    streams : after every layer; None for accumulators
+    """
+
+    weight_bits: tuple[int, ...]
+    streams: tuple[Stream | None, ...]
+    chain: tuple[tuple[int, tuple[int, int], tuple[int, int], int], ...]
+    pixels: PixelInput = FIXED
+    image: tuple[int, int, int] = IMAGES
+    padding: int = 0
+    product: bool = False
+    inclusive: bool = False
+    bias: bool = False
+    shift: int = 0
+    floor: int | None = None
+
+
+def convolutions(bits, stream, last=None, **options):
+    """5 x 6 x 2 images; a convolution and a pool, another convolution, two fully connected layers."""
+    bits = (bits,) * 4 if isinstance(bits, int) else bits
+    chain = (
+        (4, (2, 3), (1, 1), 2),
+        (6, (2, 1), (1, 1), 1),
+        (8, (1, 2), (1, 1), 1),
+        (6, (1, 1), (1, 1), 1),
+    )
+    return Case(bits, (stream, stream, stream, last), chain, **options)
+
+
+def lines(bits, streams, rows, **options):
+    """9 x 7 x 1 images of one bit a pixel; fully connected layers, wider than a word of 64."""
+    chain = tuple((count, (1, 1), (1, 1), 1) for count in rows)
+    return Case((bits,) * len(rows), streams, chain, BITS, (9, 7, 1), 5, **options)
+
+
+U2, U3, U4, ODD = unsigned(2), unsigned(3), unsigned(4), Stream(low=-3, step=2, top=3)
+CASES = {
+    "w1a1": convolutions(1, BIPOLAR, shift=1),
+    "w1a1 product": convolutions(1, BIPOLAR, product=True, inclusive=True, shift=1),
+    "w1a1 agreement in layer 0": convolutions(1, BIPOLAR, pixels=BITS, bias=True),
+    "w1a1 inclusive": convolutions(1, BIPOLAR, inclusive=True, floor=5),
+    "w1a1 lines": lines(1, (BIPOLAR, BIPOLAR, None), (66, 70, 12)),
+    "w1a1 highest bit": lines(1, (BIPOLAR, BIPOLAR, BIPOLAR), (66, 10, 8)),
+    "w1a2 ternary": convolutions(1, TERNARY, shift=1),
+    "w1a2 unsigned": convolutions(1, U2, inclusive=True),
+    "w1a2 lines": lines(1, (TERNARY, TERNARY, TERNARY), (68, 10, 8)),
+    "w1a3": convolutions(1, U3, pixels=PixelInput(kind="unsigned", bits=3)),
+    "w1a2 odd": convolutions(1, ODD, bias=True),
+    "w2a1": convolutions(2, BIPOLAR, shift=1, bias=True),
+    "w2a2": convolutions(2, TERNARY, inclusive=True, pixels=PixelInput(kind="fixed-point", bits=4)),
+    "w2a2 highest bit": convolutions(2, TERNARY, TERNARY, pixels=BITS),
+    "w2a3 lines": lines(2, (U3, U3, None), (66, 9, 7), inclusive=True),
+    "w3a2": convolutions(3, U2, floor=0, pixels=PixelInput(kind="unsigned", bits=8)),
+    "w3a3": convolutions(3, U3, BIPOLAR, inclusive=True),
+    "w3a2 odd": convolutions(3, ODD, U2, shift=2),
+    "w4a4": convolutions(4, U4, bias=True),
+    "w4a4 signed": convolutions(4, signed(4), inclusive=True, shift=1),
+    "w8a1": convolutions(8, BIPOLAR),
+    "w8a4": convolutions(8, U4, U4, bias=True, inclusive=True),
+    "mixed": convolutions((8, 1, 3, 2), BIPOLAR, shift=1),
+}
+
+
+def random_network_of(case, rng):
+    """Random weights, foldings and widths; thresholds that random inputs reach exactly."""
+    height, width, channels = case.image
+    shape = (1, 1, prod(case.image) + case.padding) if case.padding else (height, width, channels)
+    stream, layers = case.pixels.stream, []
+    for place, (bits, out, plan) in enumerate(zip(case.weight_bits, case.streams, case.chain, strict=True)):
+        layers.append(_layer(rng, case, place, shape, bits, stream, out, plan))
+        shape, stream = layers[-1].output_shape, out
+    kind = "first-maximum" if stream is None else "highest-bit"
+    head = Head(kind=kind, classes=shape[2] - int(rng.integers(3)), floor=case.floor)
+    return FinnNetwork(name="random", layers=tuple(layers), image=case.image, pixels=case.pixels, head=head)
+
+
+def _layer(rng, case, place, shape, bits, stream, out, plan):
+    rows, kernel, stride, pool = plan
+    columns = prod(kernel) * shape[2]
+    weights = random_weights(rng, (rows, columns), bits)
+    agreement = bits == 1 and stream == BIPOLAR and not case.product
+    last = place == len(case.chain) - 1
+    windows = stream.values[rng.integers(0, stream.top + 1, (50, columns))]
+    sums = (windows @ weights.T.astype(np.int64)) << case.shift  # (50, rows)
+    if agreement:
+        sums = (columns + windows @ weights.T.astype(np.int64)) // 2
+    thresholds = None
+    if out is not None:
+        picked = rng.integers(0, 50, (rows, out.top))
+        thresholds = np.sort(
+            sums[picked, np.arange(rows)[:, None]] + rng.integers(-1, 2, picked.shape), axis=1
+        )
+    most = max(abs(v) for v in weight_range(bits)) * int(np.abs(stream.values).max()) * columns
+    wide = ((most << case.shift) + 10).bit_length() + 1
+    return Mvtu(
+        name=str(place),
+        weights=weights,
+        weight_bits=bits,
+        thresholds=thresholds,
+        input=stream,
+        output=out,
+        shape=shape,
+        kernel=kernel,
+        stride=stride,
+        pool=pool,
+        accumulates="agreement" if agreement else "product",
+        accumulator_shift=0 if agreement else case.shift,
+        accumulator_bits=wide + int(rng.integers(3)),
+        threshold_bits=wide + int(rng.integers(3)),
+        bias=rng.integers(-9, 10, rows) if case.bias and last and out is None else None,
+        inclusive=case.inclusive,
+        pe=_divisor(rng, rows),
+        simd=_divisor(rng, columns),
+    )
+
+
+def _divisor(rng, number):
+    return int(rng.choice([d for d in range(1, number + 1) if number % d == 0]))
+
+
+def random_design(case, rng, loopback):
+    """A dataflow accelerator, or the shared array of a loopback one, of any size."""
+    network = random_network_of(case, rng)
+    shared = SharedArray(pe=int(rng.integers(1, 10)), simd=int(rng.integers(1, 14))) if loopback else None
+    return FinnDesign(network=network, shared=shared)
+
+
+def random_images(network, count, rng):
+    return rng.integers(0, 256, (count, *network.image), np.uint8)
+
+
+def some_faults(design, kind, count, images, rng):
+    """Faults of one kind, half of them transient."""
+    every = design.fault_list([kind])
+    if not len(every):
+        return every
+    found = every.sample(min(count, len(every)), rng)
+    return found.struck(np.where(rng.random(len(found)) < 0.5, -1, rng.integers(0, images, len(found))))
+
+
+def without_contradictions(faults):
+    """Faults of which no two say different things of one place; a PE and its channels are one place."""
+    kept = {}
+    for f in faults:
+        same = f.kind in (PeFaultKind.channel, PeFaultKind.pe)
+        kept.setdefault("outputs" if same else (f.kind, f.layer, f.unit, f.word, f.bit), f)
+    return list(kept.values())
+
+
+def check_against_twin(design, faults, images):
+    faulty = design.inject(faults)
+    scores, classes = run_faulty(design.network, images, faults, design.shared)
+    assert faulty.scores(images).tolist() == scores, [str(f) for f in faults]
+    assert faulty.classify(images).tolist() == classes, [str(f) for f in faults]
+
+
+parametrize_cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+parametrize_designs = pytest.mark.parametrize("loopback", [False, True], ids=["dataflow", "loopback"])
+
+
+@parametrize_cases
+@settings(max_examples=FEW)
+@given(seed=SEEDS)
+def test_twin_without_faults_is_the_healthy_network(case, seed):
+    rng = np.random.default_rng(seed)
+    network = random_network_of(case, rng)
+    images = random_images(network, 2, rng)
+    sums, classes = run_network(network, images)
+    scores, found = run_faulty(network, images, [])
+    assert found == classes
+    if network.layers[-1].thresholds is None:
+        assert scores == sums[-1].reshape(2, -1).tolist()
+
+
+@parametrize_designs
+@parametrize_cases
+@settings(max_examples=FEW)
+@given(seed=SEEDS)
+def test_every_single_fault_is_the_twins(case, loopback, seed):
+    rng = np.random.default_rng(seed)
+    design = random_design(case, rng, loopback)
+    images = random_images(design.network, 2, rng)
+    for kind in PeFaultKind:
+        for fault in some_faults(design, kind, 2, len(images), rng):
+            check_against_twin(design, [fault], images)
+
+
+@parametrize_designs
+@parametrize_cases
+@settings(max_examples=FEW)
+@given(seed=SEEDS)
+def test_faults_together_are_the_twins(case, loopback, seed):
+    rng = np.random.default_rng(seed)
+    design = random_design(case, rng, loopback)
+    images = random_images(design.network, 3, rng)
+    several = [f for kind in PeFaultKind for f in some_faults(design, kind, 5, len(images), rng)]
+    for count in (2, 5, 20):
+        chosen = rng.permutation(len(several))[:count]
+        check_against_twin(design, without_contradictions([several[i] for i in chosen]), images)
+
+
+def rerun(design, faults, images, labels):
+    """Hits, flips and masked images of every fault, by a plain run of the design that has it."""
+    shown = design.network.head.classes
+    healthy, classes = design.scores(images)[:, :shown], design.classify(images)
+    found = []
+    for fault in faults:
+        faulty = design.inject([fault])
+        own = faulty.classify(images)
+        same = (faulty.scores(images)[:, :shown] == healthy).all(axis=1)
+        found.append([int((own == labels).sum()), int((own != classes).sum()), int(same.sum())])
+    return found
+
+
+def check_simulation(design, faults, images, labels, **options):
+    results = simulate_faults(design, faults, images, labels, **options)
+    counts = np.stack([results.hits, results.flips, results.masked], axis=1)
+    assert counts.tolist() == rerun(design, faults, images, labels)
+    assert results.shots == len(images)
+    assert results.baseline_hits == int((design.classify(images) == labels).sum())
+
+
+def faults_of_all_kinds(design, count, images, rng):
+    """In a shuffled order, some of them twice."""
+    found = join([some_faults(design, kind, count, images, rng) for kind in PeFaultKind])
+    return found.take(rng.integers(0, len(found), len(found) + 5))
+
+
+@parametrize_designs
+@parametrize_cases
+@settings(max_examples=FEW)
+@given(seed=SEEDS)
+def test_simulation_counts_what_plain_runs_count(case, loopback, seed):
+    rng = np.random.default_rng(seed)
+    design = random_design(case, rng, loopback)
+    images = random_images(design.network, 4, rng)
+    labels = rng.integers(0, design.network.head.classes, len(images))
+    check_simulation(design, faults_of_all_kinds(design, 12, len(images), rng), images, labels)
