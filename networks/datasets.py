@@ -76,6 +76,13 @@ def load_dataset(name: str, split: str = "train", *, limit: int | None = None) -
     return data
 
 
+def pixels_of(data: Dataset) -> NDArray[np.uint8]:
+    """(N, H, W, C) bytes 0..255, as cameras and boards have them, of images scaled from bytes."""
+    low, high = data.value_range
+    scaled = np.rint((data.images.transpose(0, 2, 3, 1) - low) * (255 / (high - low)))
+    return np.clip(scaled, 0, 255).astype(np.uint8)
+
+
 def _digits(split: str) -> Dataset:
     from sklearn.datasets import load_digits
 

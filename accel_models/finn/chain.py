@@ -95,7 +95,7 @@ class _Builder:
             "weight_planes": 0 if layer.weight_bits == 1 else layer.weight_bits,
             "offsets_at": self._add("offsets", arrays.offsets),
             "words": len(arrays.offsets),
-            "initial_at": self._add("initial", arrays.initial),
+            "initial_at": self._add("initial", plan.initial),
         }
         self._add("columns", column)
         self.sizes["input"] += plan.input_words

@@ -164,9 +164,7 @@ def batch_size(design: FinnDesign, faults: int, memory_MB: int) -> int:
     return max(1, min(256, memory_MB * 2**20 // (4 * an_image)))
 
 
-def _check(
-    design: FinnDesign, faults: PeFaultList, images: NDArray, labels: IntArray
-) -> NDArray[np.uint8]:
+def _check(design: FinnDesign, faults: PeFaultList, images: NDArray, labels: IntArray) -> NDArray[np.uint8]:
     if design.faults:
         raise InputError("design", "no faults of its own", str(design.faults[0]), "list it with the others")
     pixels = design.network.check_pixels(images)
@@ -252,9 +250,7 @@ class _Batch:
         )
         return self._propagate(places, faults.column("layer")[places], forced, words)
 
-    def _propagate(
-        self, places: IntArray, first: IntArray, forced: Forced, given: IntArray
-    ) -> Answer:
+    def _propagate(self, places: IntArray, first: IntArray, forced: Forced, given: IntArray) -> Answer:
         healthy = self.healthy
         classes = np.repeat(healthy.classes[None].astype(np.int32), len(places), axis=0)
         same = np.ones(classes.shape, np.bool_)

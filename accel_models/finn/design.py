@@ -99,9 +99,7 @@ class FinnDesign:
             pixels=0,
         )
 
-    def fault_list(
-        self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None
-    ) -> PeFaultList:
+    def fault_list(self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None) -> PeFaultList:
         """Every single permanent fault of some kinds, in some layers or in all.
 
         In a loopback accelerator the faults of PEs, lanes and accumulators are those of the shared array.
@@ -134,7 +132,9 @@ class FinnDesign:
 
     def effect(self, layer: int, faults: Iterable[PeFault]) -> LayerEffect | None:
         """What these faults do to one layer; None if they leave it alone."""
-        hits = [f for f in faults if f.layer == layer or (f.layer == SHARED_LAYER and self._reaches(f, layer))]
+        hits = [
+            f for f in faults if f.layer == layer or (f.layer == SHARED_LAYER and self._reaches(f, layer))
+        ]
         if not hits:
             return None
         pe, simd = (self.shared.pe, self.shared.simd) if self.shared else (None, None)

@@ -214,9 +214,7 @@ def input_codes(plan: LayerPlan, x: NDArray, column: int) -> IntArray:
     blocks, planes = -(-channels // LANES), layer.input.bits
     word, bit = divmod(channel, LANES)
     first = places * planes * blocks + word
-    return sum(
-        (((x[:, first + p * blocks] >> bit) & 1) << p for p in range(planes)), np.zeros((), np.int64)
-    )
+    return sum((((x[:, first + p * blocks] >> bit) & 1) << p for p in range(planes)), np.zeros((), np.int64))
 
 
 def _rows_of(plan: LayerPlan, fault: PeFault, pe: int, simd: int) -> list[int]:

@@ -51,6 +51,7 @@ class FaultClasses:
 
     def expand(self, results: FaultResults) -> FaultResults:
         """The results of the representatives as results of the whole list."""
+
         def of(values: IntArray, without: int) -> IntArray:
             return np.append(values, without)[self.class_of]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from accel_models.finn.layer import IntArray, Mvtu
 from xbarsim.kernels.lanes import LANES
-from xbarsim.kernels.mvtu import BINARY, INTEGERS, PLANES, LayerArrays, run_layer
+from xbarsim.kernels.mvtu import BINARY, INTEGERS, PLANES, TERNARY, LayerArrays, run_layer
 
 Codes = NDArray[np.uint8]
 
@@ -146,27 +146,45 @@ class LayerPlan:
     @property
     def kind(self) -> int:
         """Of the product, for the kernel."""
-        return INTEGERS if self.integers else BINARY if self.layer.weight_bits == 1 else PLANES
+        if self.integers:
+            return INTEGERS
+        if self.layer.weight_bits > 1:
+            return PLANES
+        return TERNARY if self.layer.input.top == 2 else BINARY
+
+    @property
+    def initial(self) -> NDArray:
+        """(lanes,) raw sum before the popcounts of every pair of planes.
+
+        For weights of -1 and +1 the sum of +-c is the number of +1 less the number of bits that differ from the
+        weight's, for each plane.
+        """
+        found = np.zeros(self.lanes, self.dtype)
+        if self.layer.weight_bits == 1 and not self.integers:
+            worth = (1 << self.layer.input.bits) - 1
+            found[: self.layer.rows] = (self.layer.weights > 0).sum(axis=1) * worth
+        return found
 
     def _products(self) -> tuple[IntArray, NDArray, NDArray]:
         """Factors, weights and initial sums of the kernel's product."""
         layer = self.layer
-        initial = np.zeros(self.lanes, self.dtype)
         weights = np.zeros((self.lanes, layer.columns), np.int64)
         weights[: layer.rows] = layer.weights
+        nothing = np.zeros((0, 0), np.int64)
         if self.integers:
             blocked = weights.reshape(-1, LANES, layer.columns).transpose(0, 2, 1)
-            return np.zeros((0, 0), np.int64), np.ascontiguousarray(blocked, self.dtype), initial
+            return nothing, np.ascontiguousarray(blocked, self.dtype), self.initial
         worth = 1 << np.arange(layer.input.bits, dtype=np.int64)
         if layer.weight_bits == 1:
-            # the sum of +-c is the number of +1 less the number of bits that differ from the weight's
-            positive = weights > 0
-            initial[:] = positive.sum(axis=1) * worth.sum()
-            return -worth[:, None], self._plane(positive)[None], initial
+            plane = self._plane(weights > 0)[None]
+            if self.kind == BINARY:
+                return -worth[:, None], plane, self.initial
+            # w . (a + 1) = w . 1 + inputs - zeros - 2 signs that differ
+            return nothing, plane, (weights.sum(axis=1) + layer.columns).astype(self.dtype)
         bits = np.arange(layer.weight_bits)
         value = np.where(bits == layer.weight_bits - 1, -(1 << bits), 1 << bits)
         planes = np.stack([self._plane((weights >> b) & 1) for b in bits])
-        return worth[:, None] * value, planes, initial
+        return worth[:, None] * value, planes, self.initial
 
     def _plane(self, bits: NDArray) -> NDArray[np.uint8]:
         """(lanes, MW) bits as (lanes / 64, K, 8, 64) bytes in the order of the offsets."""

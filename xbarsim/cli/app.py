@@ -13,7 +13,21 @@ import typer
 
 from xbarsim import __version__
 from xbarsim.checks import InputError
-from xbarsim.cli import accelerators, demo, detect, faults, march, networks, retrain, simulate, train
+from xbarsim.cli import (
+    accelerators,
+    board,
+    campaign,
+    demo,
+    detect,
+    faults,
+    march,
+    networks,
+    protect,
+    retrain,
+    simulate,
+    study,
+    train,
+)
 
 app = typer.Typer(
     name="xbarsim",
@@ -21,10 +35,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, simulate, detect, retrain, train, networks, accelerators):
+for module in (demo, simulate, detect, retrain, train, board, campaign, protect, networks, accelerators):
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")
+app.add_typer(study.app, name="study")
 
 
 @app.callback(invoke_without_command=True)

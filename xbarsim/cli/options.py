@@ -51,3 +51,11 @@ Maps = Annotated[
 Seed = Annotated[int, typer.Option("--seed", "-s", help="Decides everything that is drawn.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for figures and files.")]
+Board = Annotated[Path, typer.Argument(help="Folder of a FINN board's parameter files, or a QONNX file.")]
+BoardName = Annotated[
+    str | None,
+    typer.Option("--network", "-n", help="Which shipped network it is, if the folder is called otherwise."),
+]
+BoardData = Annotated[
+    str | None, typer.Option("--dataset", "-d", help="cifar10, mnist, ...; the shipped network's by default.")
+]

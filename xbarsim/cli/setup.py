@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from accel_models.finn.design import FinnDesign, SharedArray
 from accel_models.reram.config import accelerator as accelerator_named
 from xbarsim.cells.device import device as device_named
 from xbarsim.checks import InputError, check_choice
@@ -13,7 +14,9 @@ from xbarsim.cli import output
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.pe import PeFaultKind, PeFaultList
 from xbarsim.faults.sampling import mix_presets
+from xbarsim.rng import stream
 from xbarsim.studies.physics import Physics
 from xbarsim.studies.repair import Repair, RetrainSettings, repair_chip
 from xbarsim.studies.workbench import Workbench, build_workbench
@@ -75,6 +78,49 @@ def physics(
         wires=Wires(word_ohm=ohm, bit_ohm=ohm),
         seconds=1.0 if age_seconds is None else age_seconds,
     )
+
+
+def shared_array(words: str | None) -> SharedArray | None:
+    """The array of a loopback accelerator from 'PE,SIMD'."""
+    if words is None:
+        return None
+    sizes = _numbers("--loopback", words)
+    if len(sizes) != 2:
+        raise InputError("--loopback", "two numbers, PE,SIMD", repr(words), "as in --loopback 16,32")
+    return SharedArray(pe=sizes[0], simd=sizes[1])
+
+
+def chosen_faults(
+    design: FinnDesign,
+    *,
+    file: Path | None,
+    kinds: str,
+    layers: str | None,
+    sample: int | None,
+    seed: int,
+    images: int | None,
+) -> PeFaultList:
+    """Faults from a file, else all of some kinds; a sample of them; each on one of `images` if that is given."""
+    if file is not None:
+        found = PeFaultList.load(file)
+    else:
+        names = [name.strip() for name in kinds.split(",")]
+        for name in names:
+            check_choice("--kinds", name, PeFaultKind.__members__)
+        places = None if layers is None else _numbers("--layers", layers)
+        found = design.fault_list([PeFaultKind[name] for name in names], places)
+    if sample is not None:
+        found = found.sample(sample, stream(seed, "pe faults"))
+    if images is not None:
+        found = found.struck(stream(seed, "struck images").integers(0, images, len(found)))
+    return found
+
+
+def _numbers(where: str, words: str) -> list[int]:
+    try:
+        return [int(word) for word in words.split(",")]
+    except ValueError as error:
+        raise InputError(where, "integers with commas", repr(words)) from error
 
 
 def repair_chips(

@@ -252,7 +252,9 @@ def join(lists: Sequence[PeFaultList]) -> PeFaultList:
     return PeFaultList(np.concatenate([empty, *(faults.table for faults in lists)]))
 
 
-def check_faults(faults: PeFaultList, geometries: Sequence[UnitGeometry], shared: UnitGeometry | None) -> None:
+def check_faults(
+    faults: PeFaultList, geometries: Sequence[UnitGeometry], shared: UnitGeometry | None
+) -> None:
     """Refuse a fault outside a design: the first one, by its words.
 
     Parameters

@@ -192,16 +192,18 @@ def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untype
                     end = min(k + 3, words)
                     if layer[WEIGHT_PLANES] == 0:
                         worth = -(1 << p)
-                        count_differing(found, to, worth, new, x, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
+                        count_differing(found, to, worth, new, x, 0, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
                     else:
                         worth = 1 << (p + q)
                         if q == layer[WEIGHT_PLANES] - 1:
                             worth = -worth
-                        count_common(found, to, worth, new, x, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
+                        count_common(found, to, worth, new, x, 0, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
 
 
 @njit(cache=True)
-def _add_many(found, at, sums, source, rows, row, entries, starts, pixel, across, down, width, step, lanes, limit):  # type: ignore[no-untyped-def]
+def _add_many(
+    found, at, sums, source, rows, row, entries, starts, pixel, across, down, width, step, lanes, limit
+):  # type: ignore[no-untyped-def]
     """The same for more entries than add up in the rows' type: so many at a time."""
     for block in range(0, lanes, 64):
         copy_lanes(found, at + block, sums, source + block)  # type: ignore[call-arg]
@@ -249,13 +251,55 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
                 while block < lanes:
                     to, of, start = at + block, source + block, row + block
                     if lanes - block >= 256:
-                        add_window_4(found, to, sums, of, rows, start, entries, starts, corner, across, down, width, step)  # type: ignore[call-arg]
+                        add_window_4(
+                            found,
+                            to,
+                            sums,
+                            of,
+                            rows,
+                            start,
+                            entries,
+                            starts,
+                            corner,
+                            across,
+                            down,
+                            width,
+                            step,
+                        )  # type: ignore[call-arg]
                         block += 256
                     elif lanes - block >= 128:
-                        add_window_2(found, to, sums, of, rows, start, entries, starts, corner, across, down, width, step)  # type: ignore[call-arg]
+                        add_window_2(
+                            found,
+                            to,
+                            sums,
+                            of,
+                            rows,
+                            start,
+                            entries,
+                            starts,
+                            corner,
+                            across,
+                            down,
+                            width,
+                            step,
+                        )  # type: ignore[call-arg]
                         block += 128
                     else:
-                        add_window(found, to, sums, of, rows, start, entries, starts, corner, across, down, width, step)  # type: ignore[call-arg]
+                        add_window(
+                            found,
+                            to,
+                            sums,
+                            of,
+                            rows,
+                            start,
+                            entries,
+                            starts,
+                            corner,
+                            across,
+                            down,
+                            width,
+                            step,
+                        )  # type: ignore[call-arg]
                         block += 64
             window += 1
             source += lanes
@@ -267,7 +311,9 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
             for j in range(1, pool):
                 for lane in range(0, lanes, 64):
                     keep_larger(found, lane, found, j * lanes + lane)  # type: ignore[call-arg]
-            write_codes(new, place, found, 0, thresholds, layer[THRESHOLDS_AT], layer[THRESHOLDS], lanes, planes)
+            write_codes(
+                new, place, found, 0, thresholds, layer[THRESHOLDS_AT], layer[THRESHOLDS], lanes, planes
+            )
         else:
             for word in range(out_words):
                 new[place + word] = words[i, place + word]
@@ -277,7 +323,9 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
                 now = (now & forced.keep[masks + word]) | forced.force[masks + word]
                 new[place + word] = now
             if now != old:
-                origin = (pixel % out_line * blocks + word % blocks) * out_pitch + word // blocks * 2 * variant
+                origin = (
+                    pixel % out_line * blocks + word % blocks
+                ) * out_pitch + word // blocks * 2 * variant
                 count = _note(after, count, old, now, origin, behind[LANES], variant)
     after_starts[layer[OUTPUTS]] = count
     return count
@@ -357,7 +405,20 @@ def _propagate(words, sums, chain, first, forced, given, classes, same):  # type
             while m <= last and (count > 0 or m <= until):
                 count_in = count
                 count = _step(
-                    words, i, flat, i * size, new, found, entries, starts, after, after_starts, chain, m, f, forced
+                    words,
+                    i,
+                    flat,
+                    i * size,
+                    new,
+                    found,
+                    entries,
+                    starts,
+                    after,
+                    after_starts,
+                    chain,
+                    m,
+                    f,
+                    forced,
                 )
                 if m == last and count_in > 0:
                     classes[f, i], same[f, i] = _finish(flat, i * size, found, chain)

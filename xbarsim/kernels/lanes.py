@@ -53,6 +53,11 @@ class _Emitter:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
         return self.builder.shuffle_vector(first, undefined, mask)
 
+    def byte(self, word: Any, b: int, kind: ir.VectorType) -> Any:
+        """Byte b of the word at a place, in every lane."""
+        place = self.builder.gep(word, [_I64(b)], inbounds=True)
+        return self.splat(self.builder.load(place, align=1), kind)
+
     def loop(self, first: Any, last: Any, start: Any, step: Callable[[Any, Any], Any]) -> Any:
         """The value that `step(index, value)` leaves after first .. last - 1; `start` if there are none."""
         builder = self.builder
@@ -75,15 +80,15 @@ class _Emitter:
         return result
 
 
-def _counter(combine: str) -> Any:
+def _counter(combine: str, *, masked: bool = False) -> Any:
     @intrinsic
     def count(  # type: ignore[no-untyped-def]
-        typing, target, target_at, factor, x, x_at, offsets, first, last, weights, weights_at
+        typing, target, target_at, factor, x, x_at, mask_at, offsets, first, last, weights, weights_at
     ):
         """target[at + j] += factor * popcount of x[x_at + offsets[k]] (op) the weights of lane j.
 
         For k in first .. last - 1, at most MOST_WORDS of them. A word of x is 8 bytes; byte b of word k meets
-        weights[at + (8 k + b) * LANES + j].
+        weights[at + (8 k + b) * LANES + j]. Where it is masked, bits set in x[mask_at + offsets[k]] do not count.
         """
 
         def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -94,29 +99,33 @@ def _counter(combine: str) -> Any:
             )
 
             def step(k: Any, counts: Any) -> Any:
-                word = emit.place(3, builder.add(arguments[4], emit.load(5, k, _I64)), byte)
-                row = builder.add(arguments[9], builder.mul(k, _I64(8 * LANES)))
+                offset = emit.load(6, k, _I64)
+                word = emit.place(3, builder.add(arguments[4], offset), byte)
+                mask = emit.place(3, builder.add(arguments[5], offset), byte)
+                row = builder.add(arguments[10], builder.mul(k, _I64(8 * LANES)))
                 for b in range(8):
-                    driven = builder.load(builder.gep(word, [_I64(b)]), align=1)
-                    held = emit.load(8, builder.add(row, _I64(b * LANES)), bytes_)
-                    met = getattr(builder, combine)(emit.splat(driven, bytes_), held)
+                    held = emit.load(9, builder.add(row, _I64(b * LANES)), bytes_)
+                    met = getattr(builder, combine)(emit.byte(word, b, bytes_), held)
+                    if masked:
+                        met = builder.and_(met, builder.not_(emit.byte(mask, b, bytes_)))
                     counts = builder.add(counts, builder.call(popcount, [met]))
                 return counts
 
-            counts = emit.loop(arguments[6], arguments[7], ir.Constant(bytes_, None), step)
+            counts = emit.loop(arguments[7], arguments[8], ir.Constant(bytes_, None), step)
             sums = emit.vector(0, LANES)
             scale = emit.splat(builder.trunc(arguments[2], sums.element), sums)
             found = builder.mul(builder.zext(counts, sums), scale)
             return emit.store(builder.add(emit.load(0, arguments[1], sums), found), 0, arguments[1])
 
         i = types.int64
-        return types.none(target, i, i, x, i, offsets, i, i, weights, i), codegen
+        return types.none(target, i, i, x, i, i, offsets, i, i, weights, i), codegen
 
     return count
 
 
 count_differing = _counter("xor")
 count_common = _counter("and_")
+count_differing_unmasked = _counter("xor", masked=True)
 
 
 @intrinsic
@@ -243,6 +252,29 @@ def lanes_above(typing, sums, sums_at, thresholds, thresholds_at):  # type: igno
         return builder.bitcast(builder.icmp_signed(">", a, b), _I64)
 
     return types.int64(sums, types.int64, thresholds, types.int64), codegen
+
+
+@intrinsic
+def bits_of(typing, word):  # type: ignore[no-untyped-def]
+    """How many bits of a word are set."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def add_to_lanes(typing, target, target_at, value):  # type: ignore[no-untyped-def]
+    """target[at + j] += value."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        emit = _Emitter(context, builder, signature, arguments)
+        lanes = emit.vector(0, LANES)
+        more = emit.splat(builder.trunc(arguments[2], lanes.element), lanes)
+        return emit.store(builder.add(emit.load(0, arguments[1], lanes), more), 0, arguments[1])
+
+    return types.none(target, types.int64, types.int64), codegen
 
 
 @intrinsic

@@ -3,8 +3,9 @@
 A pixel's activations are bit planes: word p * blocks + b of a pixel holds bit p of the codes of channels
 64 b .. 64 b + 63. A window is a list of word offsets from its first pixel, so that convolutions and fully
 connected layers are the same code and no window is ever copied. Products are popcounts: of the words that
-differ for weights of -1 and +1, of the common bits of every pair of planes for wider weights. The first
-layer of a network may take integers instead.
+differ for weights of -1 and +1, of the common bits of every pair of planes for wider weights. With three
+activations (-1, 0, +1) one popcount does for both planes: of the signs that differ where it is not 0. The
+first layer of a network may take integers instead.
 
 Slow, obvious twin: ``tests/reference_finn.py``, `run_layer`.
 """
@@ -19,16 +20,19 @@ import numpy as np
 from numba import njit, prange
 
 from xbarsim.kernels.lanes import (
+    add_to_lanes,
+    bits_of,
     copy_lanes,
     count_common,
     count_differing,
+    count_differing_unmasked,
     keep_larger,
     lanes_above,
     multiply_add,
 )
 from xbarsim.kernels.launch import ONE_LAUNCH
 
-INTEGERS, BINARY, PLANES = 0, 1, 2
+INTEGERS, BINARY, TERNARY, PLANES = 0, 1, 2, 3
 
 
 class LayerArrays(NamedTuple):
@@ -67,7 +71,7 @@ def run_layer(x, layer, kind, sums, out):  # type: ignore[no-untyped-def]
     ----------
     x : (n, words) int64, or (n, values) T for INTEGERS
     layer : its `LayerArrays`
-    kind : INTEGERS, BINARY (one weight plane: -1 or +1) or PLANES
+    kind : INTEGERS; BINARY weights of -1 and +1; TERNARY inputs, codes 0..2, with such weights; or PLANES
     sums : (n, P, lanes) T, filled; or (0, P, lanes) if nobody wants them
     out : (n, P / pool * planes * lanes / 64) int64, filled; (n, 0) in a layer without thresholds
     """
@@ -108,27 +112,37 @@ def _kernel(kind: int) -> Callable[..., None]:
             copy_lanes(sums, to, initial, block * 64)  # type: ignore[call-arg]
             if kind == INTEGERS:
                 multiply_add(sums, to, x, x_at, offsets, weights, block * words * 64)  # type: ignore[call-arg]
+            if kind == TERNARY:
+                zeros, plane = x_at, x_at + layer.plane_words
+                still = 0
+                for k in range(words):
+                    still += bits_of(x[zeros + offsets[k]])  # type: ignore[call-arg]
+                add_to_lanes(sums, to, -still)  # type: ignore[call-arg]
+                place = block * words * 512
+                for k in range(0, words, 3):
+                    end = min(k + 3, words)
+                    count_differing_unmasked(sums, to, -2, x, plane, zeros, offsets, k, end, weights, place)  # type: ignore[call-arg]
             for p in range(planes):
                 for q in range(weight_planes):
                     place, plane = (q * blocks + block) * words * 512, x_at + p * layer.plane_words
                     for k in range(0, words, 3):
                         end, factor = min(k + 3, words), layer.factors[p, q]
                         if kind == BINARY:
-                            count_differing(sums, to, factor, x, plane, offsets, k, end, weights, place)  # type: ignore[call-arg]
+                            count_differing(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)  # type: ignore[call-arg]
                         elif kind == PLANES:
-                            count_common(sums, to, factor, x, plane, offsets, k, end, weights, place)  # type: ignore[call-arg]
+                            count_common(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)  # type: ignore[call-arg]
 
     @njit(cache=True, parallel=True, error_model="numpy")
     def kernel(x, layer, sums, out):  # type: ignore[no-untyped-def]
         lanes, pool, starts = len(layer.initial), layer.pool, layer.starts
-        width, flat = layer.planes * (lanes // 64), out.reshape(-1)
+        width, inputs, flat = layer.planes * (lanes // 64), x.reshape(-1), out.reshape(-1)
         count, thresholds = len(layer.thresholds), layer.thresholds.reshape(-1)
         for i in prange(len(x)):
             found = np.empty(pool * lanes, layer.initial.dtype)
             for q in range(0, len(starts), pool):
                 for j in range(pool):
-                    # x as a whole: a slice of it would cost more than a small product
-                    add_products(found, j * lanes, x, i * x.shape[1] + starts[q + j], layer)
+                    # the inputs as a whole: a slice would cost more than a small product
+                    add_products(found, j * lanes, inputs, i * x.shape[1] + starts[q + j], layer)
                     if len(sums):
                         place = (i * len(starts) + q + j) * lanes
                         for at in range(0, lanes, 64):

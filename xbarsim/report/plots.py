@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim.checks import write_atomically
 
@@ -81,6 +82,49 @@ def size_bars(sizes: Mapping[str, float], *, title: str) -> Figure:
     axes.barh(list(sizes), [size / 1e3 for size in sizes.values()], color=PALETTE[0])
     axes.invert_yaxis()
     axes.set_xlabel("size [kB], mean over chips")
+    return figure
+
+
+def fault_accuracies(
+    groups: Mapping[str, tuple[NDArray, NDArray]], *, error_free: float, title: str
+) -> Figure:
+    """One dot a fault, layers down and accuracy across, least and largest ringed, as in FAT's Fig. 3.
+
+    Parameters
+    ----------
+    groups : {name: (layers, accuracies in %)}, side by side within a layer
+    error_free : accuracy in % without a fault
+    """
+    figure, axes = _figure(title)
+    layers = np.unique(np.concatenate([layer for layer, _ in groups.values()]))
+    figure.set_size_inches(6.4, 1.4 + 0.36 * len(layers))
+    for place, (name, (layer, accuracy)) in enumerate(groups.items()):
+        shift = (place - (len(groups) - 1) / 2) * 0.5 / len(groups)
+        colour = PALETTE[place % len(PALETTE)]
+        axes.scatter(accuracy, layer + shift, s=7, alpha=0.35, linewidths=0, color=colour)
+        for m in np.unique(layer):
+            ends = [accuracy[layer == m].min(), accuracy[layer == m].max()]
+            axes.scatter(ends, [m + shift] * 2, s=26, facecolors="none", edgecolors=colour)
+        axes.scatter([], [], s=26, color=colour, label=name)
+    axes.axvline(error_free, color="#555555", lw=1, ls="--", label=f"error-free {error_free:.2f} %")
+    axes.set_yticks(layers, ["all" if m < 0 else f"{m}" for m in layers])
+    axes.invert_yaxis()
+    axes.set_ylabel("layer")
+    axes.set_xlabel("accuracy under one fault [%]")
+    axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4)
+    return figure
+
+
+def cost_fronts(fronts: Mapping[str, tuple[NDArray, NDArray]], *, xlabel: str, title: str) -> Figure:
+    """Worst-case error over hardware cost, a step line a front: {name: (costs, errors in %)}."""
+    figure, axes = _figure(title)
+    for place, (name, (costs, errors)) in enumerate(fronts.items()):
+        colour = PALETTE[place % len(PALETTE)]
+        axes.step(costs, errors, where="post", color=colour, lw=1.4, label=name)
+        axes.scatter(costs, errors, s=9, color=colour)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel("worst-case error under one fault [%]")
+    axes.legend(fontsize=8, frameon=False)
     return figure
 
 

@@ -1,22 +1,26 @@
 """Faulty accelerators give what a slow array of PEs gives; fault simulation counts what plain runs give."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.design import FinnDesign, SharedArray
 from accel_models.finn.layer import BIPOLAR, TERNARY, Mvtu, Stream, signed, unsigned, weight_range
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
-from tests.accel_models.finn.networks import random_weights
+from tests.accel_models.finn.networks import random_weights, small_network
 from tests.reference_finn import run_faulty, run_network
-from xbarsim.faults.pe import PeFaultKind, join
+from xbarsim.checks import InputError
+from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList, join
 
-FEW = max(1, settings.default.max_examples // 20)
+# a seed says nothing more when it is smaller
+FEW = settings(
+    max_examples=max(1, settings.default.max_examples // 30), phases=[Phase.explicit, Phase.generate]
+)
 SEEDS = st.integers(0, 2**32 - 1)
 FIXED, BITS, IMAGES = PixelInput(kind="fixed-point"), PixelInput(kind="bipolar"), (5, 6, 2)
 
@@ -57,6 +61,16 @@ def convolutions(bits, stream, last=None, **options):
     return Case(bits, (stream, stream, stream, last), chain, **options)
 
 
+def strides(bits, stream, last=None, **options):
+    """6 x 7 x 3 images; strides, a pool behind a convolution with a stride, a fully connected layer."""
+    chain = (
+        (5, (2, 1), (2, 2), 1),
+        (6, (2, 2), (1, 2), 2),
+        (9, (1, 1), (1, 1), 1),
+    )
+    return Case((bits,) * 3, (stream, stream, last), chain, image=(6, 7, 3), **options)
+
+
 def lines(bits, streams, rows, **options):
     """9 x 7 x 1 images of one bit a pixel; fully connected layers, wider than a word of 64."""
     chain = tuple((count, (1, 1), (1, 1), 1) for count in rows)
@@ -87,6 +101,11 @@ CASES = {
     "w4a4 signed": convolutions(4, signed(4), inclusive=True, shift=1),
     "w8a1": convolutions(8, BIPOLAR),
     "w8a4": convolutions(8, U4, U4, bias=True, inclusive=True),
+    "w1a1 strides": strides(1, BIPOLAR),
+    "w2a2 strides": strides(2, TERNARY, U2, pixels=BITS),
+    "w8a3 strides": strides(8, U3, inclusive=True),
+    "w1a1 two layers": lines(1, (BIPOLAR, None), (20, 130)),
+    "w2a1 wide": lines(2, (BIPOLAR, BIPOLAR, None), (140, 70, 6)),
     "mixed": convolutions((8, 1, 3, 2), BIPOLAR, shift=1),
 }
 
@@ -189,7 +208,7 @@ parametrize_designs = pytest.mark.parametrize("loopback", [False, True], ids=["d
 
 
 @parametrize_cases
-@settings(max_examples=FEW)
+@FEW
 @given(seed=SEEDS)
 def test_twin_without_faults_is_the_healthy_network(case, seed):
     rng = np.random.default_rng(seed)
@@ -204,7 +223,7 @@ def test_twin_without_faults_is_the_healthy_network(case, seed):
 
 @parametrize_designs
 @parametrize_cases
-@settings(max_examples=FEW)
+@FEW
 @given(seed=SEEDS)
 def test_every_single_fault_is_the_twins(case, loopback, seed):
     rng = np.random.default_rng(seed)
@@ -217,7 +236,7 @@ def test_every_single_fault_is_the_twins(case, loopback, seed):
 
 @parametrize_designs
 @parametrize_cases
-@settings(max_examples=FEW)
+@FEW
 @given(seed=SEEDS)
 def test_faults_together_are_the_twins(case, loopback, seed):
     rng = np.random.default_rng(seed)
@@ -258,11 +277,160 @@ def faults_of_all_kinds(design, count, images, rng):
 
 @parametrize_designs
 @parametrize_cases
-@settings(max_examples=FEW)
+@FEW
 @given(seed=SEEDS)
 def test_simulation_counts_what_plain_runs_count(case, loopback, seed):
     rng = np.random.default_rng(seed)
     design = random_design(case, rng, loopback)
     images = random_images(design.network, 4, rng)
     labels = rng.integers(0, design.network.head.classes, len(images))
-    check_simulation(design, faults_of_all_kinds(design, 12, len(images), rng), images, labels)
+    check_simulation(design, faults_of_all_kinds(design, 10, len(images), rng), images, labels)
+
+
+@pytest.mark.parametrize("memory_MB", [16, 1024])
+@pytest.mark.parametrize("name", ["w1a1", "w2a3 lines", "w1a1 highest bit", "w8a3 strides"])
+def test_simulation_is_the_same_in_batches(name, memory_MB):
+    """More images than a batch has at most, and transient faults in every batch."""
+    rng = np.random.default_rng(3)
+    design = random_design(CASES[name], rng, False)
+    images = random_images(design.network, 300, rng)
+    labels = rng.integers(0, design.network.head.classes, len(images))
+    faults = faults_of_all_kinds(design, 8, len(images), rng)
+    ends = faults.take(np.arange(4)).struck(np.array([0, 255, 256, 299]))
+    check_simulation(design, join([faults, ends]), images, labels, memory_MB=memory_MB)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8])
+def test_simulation_of_wide_layers_counts_what_plain_runs_count(bits):
+    """Blocks of 64, 128 and 256 rows; so many changed bits that a window is counted anew."""
+    rng = np.random.default_rng(bits)
+    chain = (
+        (70, (2, 2), (1, 1), 2),
+        (450, (1, 1), (1, 1), 1),
+        (200, (2, 2), (1, 1), 1),
+        (330, (1, 1), (1, 1), 1),
+    )
+    case = Case((bits,) * 4, (BIPOLAR, TERNARY, BIPOLAR, None), chain, image=(5, 5, 3))
+    design = random_design(case, rng, False)
+    images = random_images(design.network, 3, rng)
+    labels = rng.integers(0, design.network.head.classes, len(images))
+    check_simulation(design, faults_of_all_kinds(design, 40, len(images), rng), images, labels)
+
+
+def test_simulation_of_small_networks_of_the_boards():
+    rng = np.random.default_rng(8)
+    for bits, activations in ((1, 1), (1, 2), (2, 2)):
+        design = FinnDesign(network=small_network(rng, bits, activations))
+        images = random_images(design.network, 5, rng)
+        check_simulation(design, faults_of_all_kinds(design, 15, 5, rng), images, np.arange(5))
+
+
+def test_network_of_one_layer_is_simulated():
+    rng = np.random.default_rng(1)
+    design = random_design(lines(1, (None,), (6,)), rng, False)
+    images = random_images(design.network, 3, rng)
+    every = faults_of_all_kinds(design, 10, 3, rng)
+    for fault in every:
+        check_against_twin(design, [fault], images)
+    check_simulation(design, every, images, np.zeros(3, np.int64))
+
+
+def test_simulation_of_no_faults_gives_the_baseline():
+    rng = np.random.default_rng(2)
+    design = random_design(CASES["w1a1"], rng, False)
+    images = random_images(design.network, 3, rng)
+    check_simulation(design, PeFaultList.of([]), images, np.zeros(3, np.int64))
+
+
+def test_shared_pe_that_no_layer_uses_changes_nothing():
+    """Row n is on PE n mod pe: PE 8 has no work in layers of up to 8 rows."""
+    rng = np.random.default_rng(4)
+    network = random_network_of(CASES["w1a1"], rng)
+    design = FinnDesign(network=network, shared=SharedArray(pe=9, simd=2))
+    idle = PeFault(kind=PeFaultKind.pe, layer=-1, unit=8, value=1)
+    images = random_images(network, 3, rng)
+    check_against_twin(design, [idle], images)
+    check_simulation(design, PeFaultList.of([idle]), images, np.zeros(3, np.int64))
+
+
+def test_fault_in_a_row_with_a_bias_keeps_the_bias():
+    """Agreement is counted from the bias on: a weight bit that is stuck at what it holds changes no score."""
+    rng = np.random.default_rng(5)
+    network = random_network_of(CASES["w1a1 agreement in layer 0"], rng)
+    images, last = random_images(network, 2, rng), network.layers[-1]
+    network = replace(network, layers=(*network.layers[:-1], replace(last, bias=np.full(last.rows, 7))))
+    held = PeFault(
+        kind=PeFaultKind.weight,
+        layer=3,
+        unit=0,
+        word=0,
+        bit=0,
+        value=int(network.layers[-1].weights[0, 0] > 0),
+    )
+    check_against_twin(FinnDesign(network=network), [held], images)
+
+
+def test_accumulator_bit_beyond_the_width_of_the_sum_is_its_sign():
+    """All lower bits at 0, the highest at 1: the smallest number of that width."""
+    network = small_network(np.random.default_rng(6))
+    bits = network.layers[-1].accumulator_bits
+    faults = [
+        PeFault(kind=PeFaultKind.accumulator, layer=3, unit=1, bit=i, value=int(i == bits - 1))
+        for i in range(bits)
+    ]
+    images = random_images(network, 2, np.random.default_rng(7))
+    design = FinnDesign(network=network).inject(faults)
+    assert (design.scores(images)[:, 1::4] == -(1 << (bits - 1))).all()
+    check_against_twin(FinnDesign(network=network), faults, images)
+
+
+def test_transient_faults_find_their_image_in_any_batch_and_come_one_after_the_other():
+    rng = np.random.default_rng(9)
+    design = random_design(CASES["w1a2 ternary"], rng, False)
+    images = random_images(design.network, 5, rng)
+    faults = without_contradictions(list(some_faults(design, PeFaultKind.lane, 30, 5, rng)))
+    expected, _ = run_faulty(design.network, images, faults)
+    split = design.inject(faults[:9]).inject(faults[9:])
+    for batch_size in (1, 2, 5):
+        assert split.scores(images, batch_size=batch_size).tolist() == expected
+
+
+def test_simulation_reports_every_inference():
+    rng = np.random.default_rng(10)
+    design = random_design(CASES["w1a1"], rng, False)
+    images, steps = random_images(design.network, 4, rng), []
+    faults = faults_of_all_kinds(design, 5, 4, rng)
+    simulate_faults(design, faults, images, np.zeros(4, np.int64), on_step=lambda *step: steps.append(step))
+    assert steps == sorted(steps)
+    assert steps[-1] == (4 * len(faults), 4 * len(faults))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"image": 3}, "transient fault: expected an image in 0..2, got 3"),
+        ({"unit": 99}, "unit in 0.."),
+        ({"layer": 4}, "expected a layer in 0..3, got 4"),
+        ({"layer": -1}, "expected a layer in 0..3, got -1"),
+        ({"value": 5}, "expected value -1 or 1, got 5"),
+    ],
+)
+def test_simulation_refuses_faults_outside_the_design(change, text):
+    rng = np.random.default_rng(11)
+    design = random_design(CASES["w1a1"], rng, False)
+    fault = PeFault(**{"kind": PeFaultKind.pe, "layer": 0, "unit": 0, "value": 1} | change)
+    images = random_images(design.network, 3, rng)
+    with pytest.raises(InputError) as caught:
+        simulate_faults(design, PeFaultList.of([fault]), images, np.zeros(3, np.int64))
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_simulation_refuses_faulty_designs_and_labels_of_other_images():
+    rng = np.random.default_rng(12)
+    design = random_design(CASES["w1a1"], rng, False)
+    images, faults = random_images(design.network, 3, rng), some_faults(design, PeFaultKind.pe, 2, 3, rng)
+    with pytest.raises(InputError, match="no faults of its own"):
+        simulate_faults(design.inject(faults), faults, images, np.zeros(3, np.int64))
+    with pytest.raises(InputError, match=r"labels: expected \(3,\), got \(2,\)"):
+        simulate_faults(design, faults, images, np.zeros(2, np.int64))

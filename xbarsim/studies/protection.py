@@ -1,0 +1,118 @@
+"""How a board's network is best protected: channels or PEs triplicated, rows scheduled, and what stays dangerous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.criticality import channel_criticality
+from accel_models.finn.protection import ProtectionCurve
+from accel_models.finn.replication import ReplicationPlan, replication_front
+from accel_models.finn.safety import SafetyTable, safety_table
+from accel_models.finn.scheduling import SchedulePoint, compare_schedules, joint_front
+from xbarsim.checks import check_int
+from xbarsim.faults.pe import PeFaultKind
+from xbarsim.report.plots import cost_fronts
+from xbarsim.report.tables import Table
+from xbarsim.studies.boards import BoardBench
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Protection:
+    """Attributes
+    ----------
+    channels : triplicated channels on the network's folding, single channels stuck
+    schedules : {policy: triplicated PEs of the network so scheduled, single PEs stuck}
+    joint : the Pareto front of all schedules
+    safety : effects of channel faults with `protected` channels triplicated
+    """
+
+    network: str
+    shots: int
+    protected: int
+    channels: ProtectionCurve
+    schedules: dict[str, ProtectionCurve]
+    joint: list[SchedulePoint]
+    safety: SafetyTable
+
+
+def study_protection(
+    bench: BoardBench, *, protected: int, on_step: Callable[[int, int], None] | None = None
+) -> Protection:
+    """Simulate channel and PE faults, and cost what protects against them."""
+    design = bench.design
+    check_int("--protected", protected, 0, sum(len(g.values) > 0 and g.rows for g in design.geometries))
+    faults = design.fault_list([PeFaultKind.channel])
+    results = simulate_faults(design, faults, bench.images, bench.labels, on_step=on_step)
+    schedules = compare_schedules(design, results, bench.images, bench.labels)
+    plan = ReplicationPlan.most_critical(channel_criticality(results), protected)
+    return Protection(
+        network=design.network.name,
+        shots=results.shots,
+        protected=protected,
+        channels=replication_front(design, results, cost="folded"),
+        schedules=schedules,
+        joint=joint_front(schedules),
+        safety=safety_table(results, detected=partial(plan.covers, design)),
+    )
+
+
+def schedule_table(study: Protection) -> Table:
+    """Worst cases under a stuck PE for each schedule, without copies and along the joint front."""
+    rows = []
+    for policy, curve in study.schedules.items():
+        halved = np.flatnonzero(
+            curve.error_percent <= (curve.error_percent[0] + curve.error_percent[-1]) / 2
+        )[0]
+        ends = f"{curve.error_percent[0]:.2f}", f"{curve.error_percent[-1]:.2f}"
+        rows.append((policy, *ends, str(halved), f"{curve.cost[halved]:.3f}", str(len(curve.price) - 1)))
+    front = "; ".join(
+        f"{p.luts:,} LUT {p.error_percent:.2f} % ({p.policy}, {p.protected})" for p in study.joint[:6]
+    )
+    return Table(
+        title=f"{study.network}: one PE stuck, the most critical PEs triplicated, {study.shots} images",
+        columns=(
+            "schedule",
+            "worst error [%]",
+            "all triplicated [%]",
+            "PEs to halve the gap",
+            "their cost",
+            "PEs",
+        ),
+        rows=tuple(rows),
+        note=f"Rows of a layer are permuted over its PEs, critical ones gathered or spread. Front: {front}"
+        + (" ..." if len(study.joint) > 6 else "."),
+    )
+
+
+def safety_summary(study: Protection) -> Table:
+    """Safe, detected and dangerous shares, layer by layer."""
+    rows = []
+    for row in (*study.safety.rows, study.safety.total):
+        name = "all" if row.layer is None else str(row.layer)
+        shares = row.safe_share, row.detected_share, row.shares["dangerous"], row.spfm
+        rows.append((name, str(row.faults), *(f"{s:.2%}" for s in shares), str(row.dangerous_faults)))
+    return Table(
+        title=f"{study.network}: effects of stuck channels, the {study.protected} most critical ones triplicated",
+        columns=("layer", "faults", "safe", "detected", "dangerous", "SPFM", "faults over 1 point"),
+        rows=tuple(rows),
+        note="Safe: the class stays. Detected: voters disagree. Dangerous: the class changes unseen. An effect is one "
+        "fault during one image; all faults are equally likely here.",
+    )
+
+
+def protection_figure(study: Protection) -> Figure:
+    """Fronts of the schedules over LUTs."""
+    fronts = {
+        f"PEs, {policy}": (curve.price[curve.front], curve.error_percent[curve.front])
+        for policy, curve in study.schedules.items()
+    }
+    return cost_fronts(fronts, xlabel="LUTs of the matrix units", title=f"{study.network}: one PE stuck")
