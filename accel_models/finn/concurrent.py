@@ -192,7 +192,8 @@ class _Batch:
         behind = (layer < last) & (layer != SHARED_LAYER)
         masked = behind & np.isin(kind, MASKED_KINDS)
         if self.design.geometries[-1].values == ():
-            masked |= (layer == SHARED_LAYER) & (kind == PeFaultKind.pe)
+            used = faults.column("unit") < max((g.rows for g in self.design.geometries if g.values), default=0)
+            masked |= (layer == SHARED_LAYER) & (kind == PeFaultKind.pe) & used
         for places in _chunks(np.flatnonzero(masked), AT_ONCE):
             yield self._masked(faults, places)
         outputs = behind & ~masked

@@ -78,7 +78,15 @@ class FinnDesign:
     def geometries(self) -> tuple[UnitGeometry, ...]:
         """What each layer offers to faults."""
         last = len(self.network.layers) - 1
-        return tuple(_geometry(m, i == last) for i, m in enumerate(self.network.layers))
+        return tuple(
+            _geometry(m, *self.folding(i), last=i == last) for i, m in enumerate(self.network.layers)
+        )
+
+    def folding(self, layer: int) -> tuple[int, int]:
+        """PE and SIMD of a layer: its own, or the shared array's."""
+        if self.shared is not None:
+            return self.shared.pe, self.shared.simd
+        return self.network.layers[layer].pe, self.network.layers[layer].simd
 
     @cached_property
     def shared_geometry(self) -> UnitGeometry | None:
@@ -132,18 +140,14 @@ class FinnDesign:
 
     def effect(self, layer: int, faults: Iterable[PeFault]) -> LayerEffect | None:
         """What these faults do to one layer; None if they leave it alone."""
-        hits = [
-            f for f in faults if f.layer == layer or (f.layer == SHARED_LAYER and self._reaches(f, layer))
-        ]
-        if not hits:
-            return None
-        pe, simd = (self.shared.pe, self.shared.simd) if self.shared else (None, None)
-        return layer_effect(self.plans[layer], hits, pe=pe, simd=simd)
+        hits = [f for f in faults if f.layer == layer or self._reaches(f, layer)]
+        return layer_effect(self.plans[layer], hits, *self.folding(layer)) if hits else None
 
     def _reaches(self, fault: PeFault, layer: int) -> bool:
-        """A shared fault hits a layer that uses its PE and has what it is stuck at."""
+        """True for a fault of the shared array in a layer that uses its PE and has what it is stuck at."""
         own = self.geometries[layer]
-        return fault.unit < own.rows and (fault.kind != PeFaultKind.pe or bool(own.values))
+        usable = fault.kind != PeFaultKind.pe or bool(own.values)
+        return fault.layer == SHARED_LAYER and fault.unit < own.rows and usable
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray:
         """(N, *image) pixels as the first layer's inputs: integers, or packed bits."""
@@ -186,10 +190,10 @@ class FinnDesign:
             out, sums = plan.run(x, sums=effect is not None and not effect.only_stuck)
             if effect is not None and plan.layer.output is not None:
                 out = effect.patch(x, sums, out)
-            scores = self.scores_of(out, sums) if plan is self.plans[-1] else None
-            if effect is not None and plan.layer.output is None:
-                scores[:, effect.rows] = effect.scores(x, sums)[:, 0]
-            x = out
+            before, x = x, out
+        scores = self.scores_of(out, sums)
+        if effect is not None and plan.layer.output is None:
+            scores[:, effect.rows] = effect.scores(before, sums)[:, 0]
         return scores
 
     def scores_of(self, words: IntArray, sums: NDArray) -> IntArray:
@@ -206,7 +210,7 @@ class FinnDesign:
         return self.network.head.classify(self.scores(images, batch_size=batch_size, on_batch=on_batch))
 
 
-def _geometry(layer: Mvtu, last: bool) -> UnitGeometry:
+def _geometry(layer: Mvtu, pe: int, simd: int, *, last: bool) -> UnitGeometry:
     height, width, _ = layer.output_shape
     weights, inputs = weight_range(layer.weight_bits), layer.input.values
     ends = sorted(int(w) * int(a) for w in weights for a in (inputs[0], inputs[-1]))
@@ -214,8 +218,8 @@ def _geometry(layer: Mvtu, last: bool) -> UnitGeometry:
     return UnitGeometry(
         rows=layer.rows,
         columns=layer.columns,
-        pe=layer.pe,
-        simd=layer.simd,
+        pe=pe,
+        simd=simd,
         weight_bits=layer.weight_bits,
         threshold_bits=layer.threshold_bits,
         accumulator_bits=layer.accumulator_bits,

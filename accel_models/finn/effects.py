@@ -8,7 +8,8 @@ so that any faults together have one meaning:
 
 A weight bit changes a weight; a lane takes its columns' weights away and adds what it is stuck at for each; a
 threshold bit changes a threshold; an accumulator bit is stuck in the sum that the thresholds see, not in the
-partial sums of the folds before it (an assumption). A pixel of the output stream is overwritten after pooling.
+partial sums of the folds before it (an assumption). A pixel of the output stream is overwritten after
+pooling.
 """
 
 from __future__ import annotations
@@ -78,24 +79,23 @@ class LayerEffect:
             assert layer.output is not None
             self.stuck[self._served(fault, pe)] = layer.output.code_of(where, fault.value)
         elif fault.kind == PeFaultKind.lane:
-            served = np.ix_(self._served(fault, pe), np.arange(word, layer.columns, simd))
+            rows, columns = self._served(fault, pe), np.arange(word, layer.columns, simd)
+            grid = np.ix_(rows, columns)
             # a lane that is stuck already counts once
-            self.constant[served[0].ravel()] += fault.value * (~self.taken[served]).sum(axis=1)
-            self.weights[served], self.taken[served] = 0, True
+            self.constant[rows] += fault.value * (~self.taken[grid]).sum(axis=1)
+            self.weights[grid], self.taken[grid] = 0, True
         elif fault.kind == PeFaultKind.weight:
-            row = int(np.searchsorted(self.rows, word // folds * pe + fault.unit))
-            column = word % folds * simd + fault.bit // layer.weight_bits
-            bit = fault.bit % layer.weight_bits
-            self.weights[row, column] = _with_bit(
-                int(self.weights[row, column]), bit, fault.value, layer.weight_bits
-            )
+            place = self.rows == word // folds * pe + fault.unit
+            column, bit = word % folds * simd + fault.bit // layer.weight_bits, fault.bit % layer.weight_bits
+            if column < layer.columns:  # what a folding adds to fill its last word is never read
+                self.weights[place, column] = _with_bit(
+                    self.weights[place, column], bit, fault.value, layer.weight_bits
+                )
         elif fault.kind == PeFaultKind.threshold:
             top = self.thresholds.shape[1]
-            row = int(np.searchsorted(self.rows, word // top * pe + fault.unit))
-            held = int(self.thresholds[row, word % top])
-            bits = layer.threshold_bits
-            self.thresholds[row, word % top] = _signed(
-                (held & ~(1 << fault.bit)) | (fault.value << fault.bit), bits
+            place = self.rows == word // top * pe + fault.unit
+            self.thresholds[place, word % top] = _with_bit(
+                self.thresholds[place, word % top], fault.bit, fault.value, layer.threshold_bits
             )
         else:
             served = self._served(fault, pe)
@@ -115,8 +115,8 @@ class LayerEffect:
         for column in np.flatnonzero(moved.any(axis=0)):
             raw += input_codes(plan, x, int(column))[:, :, None] * moved[:, column]
         found = self._scaled(raw)
-        width = layer.accumulator_bits
-        return _signed((found & self.keep) | self.force, width) if (self.keep != -1).any() else found
+        held = _signed((found & self.keep) | self.force, layer.accumulator_bits)
+        return np.where(self.keep == -1, found, held)
 
     def _scaled(self, raw: IntArray) -> IntArray:
         layer = self.plan.layer
@@ -180,25 +180,13 @@ class LayerEffect:
         return np.stack([word * ((code >> p) & 1) for p in range(planes)])
 
 
-def layer_effect(
-    plan: LayerPlan, faults: Sequence[PeFault], *, pe: int | None = None, simd: int | None = None
-) -> LayerEffect:
-    """What faults that are present together do to a layer.
-
-    Parameters
-    ----------
-    pe, simd : of the shared array that faults without a layer live in
-    """
-    layer = plan.layer
-    folding = {
-        id(f): (layer.pe, layer.simd) if f.layer >= 0 else (pe or layer.pe, simd or layer.simd)
-        for f in faults
-    }
-    rows = {r for f in faults for r in _rows_of(plan, f, *folding[id(f)])}
+def layer_effect(plan: LayerPlan, faults: Sequence[PeFault], pe: int, simd: int) -> LayerEffect:
+    """What faults that are present together do to a layer folded over `pe` PEs of `simd` lanes."""
+    rows = {r for f in faults for r in _rows_of(plan, f, pe, simd) if r < plan.layer.rows}
     effect = LayerEffect(plan, np.array(sorted(rows), np.int64))
     # bits of memories first, lanes that ignore their weights later
     for fault in sorted(faults, key=lambda f: f.kind != PeFaultKind.weight):
-        effect.apply(fault, *folding[id(fault)])
+        effect.apply(fault, pe, simd)
     return effect
 
 
@@ -231,13 +219,14 @@ def _rows_of(plan: LayerPlan, fault: PeFault, pe: int, simd: int) -> list[int]:
     return list(range(fault.unit, layer.rows, pe))
 
 
-def _with_bit(weight: int, bit: int, value: int, bits: int) -> int:
+def _with_bit(word: IntArray, bit: int, value: int, bits: int) -> IntArray:
+    """Words with one bit set to a value; a word of one bit means -1 or +1."""
     if bits == 1:
-        return 2 * value - 1
-    return _signed((weight & ~(1 << bit)) | (value << bit), bits)
+        return np.full_like(word, 2 * value - 1)
+    return _signed((word & ~(1 << bit)) | (value << bit), bits)
 
 
-def _signed(value, bits: int):  # type: ignore[no-untyped-def]
-    """The low bits of an integer, or of an array of them, as two's complement."""
+def _signed(value: IntArray, bits: int) -> IntArray:
+    """The low bits of integers as two's complement."""
     top = 1 << (bits - 1)
     return ((value & ((1 << bits) - 1)) ^ top) - top

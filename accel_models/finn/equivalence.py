@@ -71,7 +71,7 @@ def collapse(design: FinnDesign, faults: PeFaultList) -> FaultClasses:
         here = np.flatnonzero(faults.column("layer") == layer)
         if len(here):
             read = design.network.head.classes if layer == len(design.plans) - 1 else plan.layer.rows
-            keys[here] = _Layer(plan, read).keys(faults.take(here))
+            keys[here] = _Layer(plan, read, *design.folding(layer)).keys(faults.take(here))
     effective = keys[:, 0] != NO_EFFECT
     unique, first, inverse = np.unique(keys[effective], axis=0, return_index=True, return_inverse=True)
     class_of = np.full(len(faults), -1, np.int64)
@@ -86,8 +86,8 @@ def collapse(design: FinnDesign, faults: PeFaultList) -> FaultClasses:
 class _Layer:
     """What is known of a layer without running it: the range of every row's accumulator."""
 
-    def __init__(self, plan: LayerPlan, read: int) -> None:
-        self.plan, self.layer, self.read = plan, plan.layer, read
+    def __init__(self, plan: LayerPlan, read: int, pe: int, simd: int) -> None:
+        self.plan, self.layer, self.read, self.pe, self.simd = plan, plan.layer, read, pe, simd
         values = plan.layer.input.values if plan.integers else np.arange(plan.layer.input.top + 1)
         weights = plan.layer.weights.astype(np.int64)
         ends = np.stack([weights * values[0], weights * values[-1]])
@@ -97,7 +97,7 @@ class _Layer:
             self.constant = self._constant(self._clipped(self.layer.thresholds))
 
     def _clipped(self, thresholds: IntArray) -> IntArray:
-        """(rows, top) thresholds on raw sums, within each row's range: low - 1 always, high never exceeded."""
+        """(rows, top) thresholds on raw sums, within each row's range: low - 1 always, high never met."""
         raw = (thresholds - int(self.layer.inclusive) - self.plan.offset[:, None]) // self.plan.gain
         return np.clip(raw, self.low[:, None] - 1, self.high[:, None])
 
@@ -137,29 +137,34 @@ class _Layer:
         return keys
 
     def _pe(self, keys: IntArray) -> IntArray:
-        if self.layer.row_folds == 1:
-            keys[keys[:, 0] == PeFaultKind.pe, 0] = PeFaultKind.channel
+        mine, rows = keys[:, 0] == PeFaultKind.pe, self.layer.rows
+        keys[mine & (keys[:, 2] >= rows), 0] = NO_EFFECT
+        keys[mine & (keys[:, 2] < rows) & (keys[:, 2] + self.pe >= rows), 0] = PeFaultKind.channel
         return keys
 
     def _pixel(self, keys: IntArray) -> IntArray:
-        if self.layer.output_shape[:2] == (1, 1) and self.layer.pe == 1:
+        if self.layer.output_shape[:2] == (1, 1) and self.pe == 1:
             keys[:, 0] = PeFaultKind.pe
         return keys
 
     def _weight(self, keys: IntArray) -> IntArray:
         layer, bits = self.layer, self.layer.weight_bits
-        row = keys[:, 3] // layer.column_folds * layer.pe + keys[:, 2]
-        column = keys[:, 3] % layer.column_folds * layer.simd + keys[:, 4] // bits
-        held = layer.weights[row, column].astype(np.int64)
+        folds = -(-layer.columns // self.simd)
+        row = keys[:, 3] // folds * self.pe + keys[:, 2]
+        column = keys[:, 3] % folds * self.simd + keys[:, 4] // bits
+        unread = (row >= self.read) | (column >= layer.columns)
+        held = layer.weights[np.where(unread, 0, row), np.where(unread, 0, column)].astype(np.int64)
         bit = (held > 0) if bits == 1 else (held >> (keys[:, 4] % bits)) & 1
-        keys[(bit == keys[:, 5]) | (row >= self.read), 0] = NO_EFFECT
+        keys[(bit == keys[:, 5]) | unread, 0] = NO_EFFECT
         return keys
 
     def _threshold(self, keys: IntArray) -> IntArray:
         layer = self.layer
         assert layer.thresholds is not None and layer.output is not None
         top = layer.output.top
-        row, j = keys[:, 3] // top * layer.pe + keys[:, 2], keys[:, 3] % top
+        row, j = keys[:, 3] // top * self.pe + keys[:, 2], keys[:, 3] % top
+        unread = row >= self.read
+        row = np.where(unread, 0, row)
         held, width = layer.thresholds[row, j], np.int64(1) << layer.threshold_bits
         bit = np.int64(1) << keys[:, 4]
         word = (held & ~bit) | (keys[:, 5] * bit)
@@ -173,7 +178,7 @@ class _Layer:
         place = np.arange(len(row))
         # the row's other thresholds stay: the one that goes and the one that comes say it all
         keys[:, 2], keys[:, 3], keys[:, 4], keys[:, 5] = row, before[place, j], 0, after[place, j]
-        same = (before[place, j] == after[place, j]) | (row >= self.read)
+        same = (before[place, j] == after[place, j]) | unread
         stuck = (constant >= 0) & ~same
         keys[stuck, 0] = PeFaultKind.channel
         keys[stuck, 3:5] = -1
@@ -183,7 +188,7 @@ class _Layer:
 
     def _accumulator(self, keys: IntArray) -> IntArray:
         for place, (_, _, pe, _, bit, value, _) in enumerate(keys.tolist()):
-            rows = np.arange(pe, self.layer.rows, self.layer.pe)
+            rows = np.arange(pe, self.layer.rows, self.pe)
             rows = rows[rows < self.read]
             low, high = (self.plan.gain * v[rows] + self.plan.offset[rows] for v in (self.low, self.high))
             fixed = (low >> bit) == (high >> bit)

@@ -38,7 +38,8 @@ def unpack(words: IntArray, bits: int, channels: int) -> Codes:
     """(N, pixels * bits * blocks) words as (N, pixels, channels) codes: the inverse of `pack`."""
     planes = words.reshape(len(words), -1, bits, blocks_of(channels))
     loose = np.unpackbits(planes.astype("<i8").view(np.uint8), axis=-1, bitorder="little")
-    return sum((loose[:, :, p, :channels] << p for p in range(bits)), np.zeros((), np.uint8))
+    worth = (1 << np.arange(bits)).astype(np.uint8)
+    return (loose[..., :channels] * worth[:, None]).sum(axis=2, dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +157,8 @@ class LayerPlan:
     def initial(self) -> NDArray:
         """(lanes,) raw sum before the popcounts of every pair of planes.
 
-        For weights of -1 and +1 the sum of +-c is the number of +1 less the number of bits that differ from the
-        weight's, for each plane.
+        For weights of -1 and +1 the sum of +-c is the number of +1 less the number of bits that differ from
+        the weight's, for each plane.
         """
         found = np.zeros(self.lanes, self.dtype)
         if self.layer.weight_bits == 1 and not self.integers:

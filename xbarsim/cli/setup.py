@@ -112,7 +112,8 @@ def chosen_faults(
     if sample is not None:
         found = found.sample(sample, stream(seed, "pe faults"))
     if images is not None:
-        found = found.struck(stream(seed, "struck images").integers(0, images, len(found)))
+        rng, calls = stream(seed, "struck images"), [i for i, g in enumerate(design.geometries) if g.values]
+        found = found.struck(rng.integers(0, images, len(found)), rng.choice(calls, len(found)))
     return found
 
 

@@ -63,7 +63,8 @@ def fat_fig9(
     from xbarsim.studies import fat
 
     found = []
-    for folder in board or [None]:
+    folders: list[Path | None] = [*board] if board else [None]
+    for folder in folders:
         with output.progress("sticking channels") as advance:
             found.append(fat.run_figure9(folder, budget, on_step=advance))
     output.finish(

@@ -48,6 +48,7 @@ class PeFaultKind(IntEnum):
 SHARED = (PeFaultKind.pe, PeFaultKind.lane, PeFaultKind.accumulator)
 NONE = -1
 SHARED_LAYER = -1
+MOST_LISTED = 2**25  # some gigabytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,12 +177,20 @@ class PeFaultList:
 
     def sample(self, count: int, rng: np.random.Generator) -> PeFaultList:
         """So many different faults, every one as likely, in the order of the list."""
-        check_int("sample of faults", count, 1, len(self), "ask for fewer")
+        check_int("sample of faults", count, 1, len(self))
         return self.take(np.sort(rng.choice(len(self), count, replace=False)))
 
-    def struck(self, images: IntArray) -> PeFaultList:
-        """The same places, each struck during one image only."""
+    def struck(self, images: IntArray, layers: IntArray | None = None) -> PeFaultList:
+        """The same places, each struck during one image only, in one call of one layer.
+
+        Parameters
+        ----------
+        images : (faults,)
+        layers : (faults,) whose call is struck, for faults of a shared array; all its layers' if not given
+        """
         table = self.table.copy()
+        if layers is not None:
+            table[:, 1] = np.where(table[:, 1] == SHARED_LAYER, layers, table[:, 1])
         table[:, -1] = images
         return PeFaultList(table)
 
@@ -203,13 +212,13 @@ class PeFaultList:
     def load(cls, path: str | Path) -> PeFaultList:
         """Read a CSV file that `save` wrote; refuses what is not one, by its line."""
         try:
-            lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8"))))
+            lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8-sig"))))
         except (OSError, ValueError, csv.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(f"fault list {path}", "a CSV file that can be read", reason) from error
         names = [f.name for f in fields(PeFault)]
         if not lines or lines[0] != names:
-            got = "nothing" if not lines else ",".join(lines[0])[:80]
+            got = "nothing" if not lines else _shown(lines[0])
             raise InputError(f"fault list {path}", "the columns " + ",".join(names), got)
         rows = [_parse(path, number, line) for number, line in enumerate(lines[1:], 2) if line]
         return cls(np.array(rows, np.int64).reshape(-1, len(names)))
@@ -222,12 +231,21 @@ def _parse(path: str | Path, number: int, line: list[str]) -> list[int]:
         found = []
     if len(found) != len(fields(PeFault)) or any(abs(v) >= 2**31 for v in found):
         expected = "a kind of " + ", ".join(k.name for k in PeFaultKind) + ", then six integers"
-        raise InputError(f"fault list {path}, line {number}", expected, ",".join(line)[:80])
+        raise InputError(f"fault list {path}, line {number}", expected, _shown(line))
     return found
+
+
+def _shown(line: list[str]) -> str:
+    """A line for a message: short, and without characters that steer a terminal."""
+    return repr(",".join(line))[1:-1][:80]
 
 
 def enumerate_faults(layer: int, geometry: UnitGeometry, kind: PeFaultKind) -> PeFaultList:
     """Every permanent fault of one kind in one layer, in the order unit, word, bit, value."""
+    count = count_faults(geometry, kind)
+    if count > MOST_LISTED:
+        where = f"list of {kind.name} faults in a layer"
+        raise InputError(where, f"at most {MOST_LISTED:,}", f"{count:,}", "choose a smaller array or other kinds")
     units, words, bits, values = geometry.places(kind)
     grid = np.indices((units, max(words, 1), max(bits, 1), len(values))).reshape(4, -1)
     table = np.full((grid.shape[1], len(fields(PeFault))), NONE, np.int64)
@@ -271,8 +289,10 @@ def check_faults(
             here = faults.take((layers == layer) & (faults.column("kind") == kind))
             if len(here):
                 _check_places(here, known.places(kind), kind, layer == SHARED_LAYER)
-    if len(faults) and faults.column("image").min() < NONE:
-        raise InputError("fault", "image -1 (permanent) or the number of an image", "a smaller one")
+    early = faults.take(faults.column("image") < NONE)
+    if len(early):
+        expected = "image -1 (permanent) or the number of an image"
+        raise InputError(f"fault: {early[0]}", expected, early[0].image)
 
 
 def _layer(geometries: Sequence[UnitGeometry], layer: int) -> UnitGeometry | None:

@@ -135,7 +135,7 @@ def _note(entries, count, old, new, place, lanes, variant):  # type: ignore[no-u
     """Append the changed bits of one word; returns the new count."""
     changed = old ^ new
     while changed:
-        bit = lowest_bit(changed)  # type: ignore[call-arg]
+        bit = lowest_bit(changed)
         falling = (old >> bit) & 1
         entries[count] = place + bit * lanes + falling * variant
         count += 1
@@ -183,7 +183,7 @@ def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untype
     start = layer[INPUT_AT] + chain.corners[window] * planes * blocks
     for block in range(lanes // 64):
         to = at + block * 64
-        copy_lanes(found, to, chain.initial, layer[INITIAL_AT] + block * 64)  # type: ignore[call-arg]
+        copy_lanes(found, to, chain.initial, layer[INITIAL_AT] + block * 64)
         for p in range(planes):
             x = start + p * blocks
             for q in range(max(1, layer[WEIGHT_PLANES])):
@@ -192,12 +192,12 @@ def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untype
                     end = min(k + 3, words)
                     if layer[WEIGHT_PLANES] == 0:
                         worth = -(1 << p)
-                        count_differing(found, to, worth, new, x, 0, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
+                        count_differing(found, to, worth, new, x, 0, offsets, k, end, chain.weights, place)
                     else:
                         worth = 1 << (p + q)
                         if q == layer[WEIGHT_PLANES] - 1:
                             worth = -worth
-                        count_common(found, to, worth, new, x, 0, offsets, k, end, chain.weights, place)  # type: ignore[call-arg]
+                        count_common(found, to, worth, new, x, 0, offsets, k, end, chain.weights, place)
 
 
 @njit(cache=True)
@@ -206,12 +206,12 @@ def _add_many(
 ):  # type: ignore[no-untyped-def]
     """The same for more entries than add up in the rows' type: so many at a time."""
     for block in range(0, lanes, 64):
-        copy_lanes(found, at + block, sums, source + block)  # type: ignore[call-arg]
+        copy_lanes(found, at + block, sums, source + block)
         for y in range(down):
             first, end = starts[pixel + y * width], starts[pixel + y * width + across]
             for k in range(first, end, limit):
                 last, place = min(k + limit, end), row + y * step + block
-                add_rows(found, at + block, rows, place, entries, k, last)  # type: ignore[call-arg]
+                add_rows(found, at + block, rows, place, entries, k, last)
 
 
 @njit(cache=True)
@@ -265,7 +265,7 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
                             down,
                             width,
                             step,
-                        )  # type: ignore[call-arg]
+                        )
                         block += 256
                     elif lanes - block >= 128:
                         add_window_2(
@@ -282,7 +282,7 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
                             down,
                             width,
                             step,
-                        )  # type: ignore[call-arg]
+                        )
                         block += 128
                     else:
                         add_window(
@@ -299,7 +299,7 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
                             down,
                             width,
                             step,
-                        )  # type: ignore[call-arg]
+                        )
                         block += 64
             window += 1
             source += lanes
@@ -310,7 +310,7 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
         if seen:
             for j in range(1, pool):
                 for lane in range(0, lanes, 64):
-                    keep_larger(found, lane, found, j * lanes + lane)  # type: ignore[call-arg]
+                    keep_larger(found, lane, found, j * lanes + lane)
             write_codes(
                 new, place, found, 0, thresholds, layer[THRESHOLDS_AT], layer[THRESHOLDS], lanes, planes
             )

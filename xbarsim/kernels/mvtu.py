@@ -89,7 +89,7 @@ def write_codes(out, out_at, sums, sums_at, thresholds, thresholds_at, count, la
     for block in range(blocks):
         for j in range(count):
             row = thresholds_at + j * lanes + block * 64
-            carry = lanes_above(sums, sums_at + block * 64, thresholds, row)  # type: ignore[call-arg]
+            carry = lanes_above(sums, sums_at + block * 64, thresholds, row)
             place = out_at + block
             while carry:
                 before = out[place]
@@ -109,28 +109,28 @@ def _kernel(kind: int) -> Callable[..., None]:
         planes, weight_planes = layer.factors.shape
         for block in range(blocks):
             to = at + block * 64
-            copy_lanes(sums, to, initial, block * 64)  # type: ignore[call-arg]
+            copy_lanes(sums, to, initial, block * 64)
             if kind == INTEGERS:
-                multiply_add(sums, to, x, x_at, offsets, weights, block * words * 64)  # type: ignore[call-arg]
+                multiply_add(sums, to, x, x_at, offsets, weights, block * words * 64)
             if kind == TERNARY:
                 zeros, plane = x_at, x_at + layer.plane_words
                 still = 0
                 for k in range(words):
-                    still += bits_of(x[zeros + offsets[k]])  # type: ignore[call-arg]
-                add_to_lanes(sums, to, -still)  # type: ignore[call-arg]
+                    still += bits_of(x[zeros + offsets[k]])
+                add_to_lanes(sums, to, -still)
                 place = block * words * 512
                 for k in range(0, words, 3):
                     end = min(k + 3, words)
-                    count_differing_unmasked(sums, to, -2, x, plane, zeros, offsets, k, end, weights, place)  # type: ignore[call-arg]
+                    count_differing_unmasked(sums, to, -2, x, plane, zeros, offsets, k, end, weights, place)
             for p in range(planes):
                 for q in range(weight_planes):
                     place, plane = (q * blocks + block) * words * 512, x_at + p * layer.plane_words
                     for k in range(0, words, 3):
                         end, factor = min(k + 3, words), layer.factors[p, q]
                         if kind == BINARY:
-                            count_differing(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)  # type: ignore[call-arg]
+                            count_differing(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)
                         elif kind == PLANES:
-                            count_common(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)  # type: ignore[call-arg]
+                            count_common(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)
 
     @njit(cache=True, parallel=True, error_model="numpy")
     def kernel(x, layer, sums, out):  # type: ignore[no-untyped-def]
@@ -146,11 +146,11 @@ def _kernel(kind: int) -> Callable[..., None]:
                     if len(sums):
                         place = (i * len(starts) + q + j) * lanes
                         for at in range(0, lanes, 64):
-                            copy_lanes(sums, place + at, found, j * lanes + at)  # type: ignore[call-arg]
+                            copy_lanes(sums, place + at, found, j * lanes + at)
                 if count:
                     for j in range(1, pool):
                         for at in range(0, lanes, 64):
-                            keep_larger(found, at, found, j * lanes + at)  # type: ignore[call-arg]
+                            keep_larger(found, at, found, j * lanes + at)
                     place = i * out.shape[1] + q // pool * width
                     write_codes(flat, place, found, 0, thresholds, 0, count, lanes, layer.planes)
 

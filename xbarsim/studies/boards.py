@@ -22,7 +22,7 @@ from accel_models.finn.qonnx.reader import read_qonnx
 from accel_models.finn.resources import Resources, design_resources
 from networks.datasets import load_dataset, pixels_of
 from xbarsim.checks import InputError
-from xbarsim.faults.pe import PeFaultList
+from xbarsim.faults.pe import NONE, PeFaultList, check_faults
 
 Pixels = NDArray[np.uint8]
 
@@ -47,6 +47,8 @@ class BoardBench:
 def read_network(path: Path, name: str | None = None) -> FinnNetwork:
     """A network from a board's folder, or from a QONNX file."""
     if path.suffix == ".onnx":
+        if name is not None:
+            raise InputError("--network", "a folder of parameter files", str(path), "leave it out")
         return read_qonnx(path)
     return read_board(path, name)
 
@@ -155,9 +157,11 @@ def run_campaign(
 ) -> Campaign:
     """Collapse the list, simulate a fault of each class, and give the results of all."""
     if len(faults) == 0:
-        raise InputError("faults", "at least one", "none", "choose other kinds or layers")
+        raise InputError("faults", "at least one", "none", "choose other kinds, layers or another list")
+    check_faults(faults, bench.design.geometries, bench.design.shared_geometry)
     classes = collapse(bench.design, faults)
     one = classes.representatives.take(np.arange(min(1, len(classes.representatives))))
+    one = one.struck(np.full(len(one), NONE))
     simulate_faults(bench.design, one, bench.images[:1], bench.labels[:1])  # compiles before the clock starts
     start = time.perf_counter()
     found = simulate_faults(

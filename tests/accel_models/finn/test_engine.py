@@ -1,0 +1,145 @@
+"""The engine against slow twins: every accumulator and class, of every precision, and the boards' own figures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accel_models.finn.board import read_board
+from accel_models.finn.design import FinnDesign
+from accel_models.finn.layer import Stream, unsigned
+from accel_models.finn.plan import pack, unpack
+from accel_models.finn.presets import presets
+from networks.datasets import load_dataset, pixels_of
+from tests.accel_models.finn.networks import random_network, small_network
+from tests.reference_finn import pixel_codes, run_network
+
+RIGHT = {"cnvW1A1": 7922, "cnvW1A2": 8266, "lfcW1A1": 9840}
+
+
+def accumulators_of(design, images):
+    """Every layer's accumulators, and the classes."""
+    x, found = design.encode(images), []
+    for plan in design.plans:
+        x, raw = plan.run(x, sums=True)
+        found.append(plan.accumulators(raw))
+    return found, design.classify(images)
+
+
+def accumulators_by_products(network, images):
+    """The same by one plain product a window: the definitions on whole matrices, in exact float64."""
+    codes, found = pixel_codes(network, images), []
+    for layer in network.layers:
+        values = (layer.input.low + layer.input.step * codes).astype(np.float64)
+        (kh, kw), (down, across) = layer.kernel, layer.positions
+        sums, matrix = np.empty((len(images), down, across, layer.rows)), layer.weights.T.astype(np.float64)
+        for y, x in np.ndindex(down, across):
+            window = values[:, y : y + kh, x : x + kw].reshape(len(images), -1)
+            sums[:, y, x] = window @ matrix
+        agrees = layer.accumulates == "agreement"
+        sums = (sums + layer.columns) / 2 if agrees else sums * 2**layer.accumulator_shift
+        found.append(sums.astype(np.int64))
+        if layer.thresholds is not None:
+            above = (layer.thresholds < found[-1][..., None]).sum(axis=-1)
+            p = layer.pool
+            blocks = above.reshape(len(images), down // p, p, across // p, p, layer.rows)
+            codes = blocks.max(axis=(2, 4))
+    return found
+
+
+def images_for(network, count, rng):
+    return rng.integers(0, 256, (count, *network.image), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_accumulator_equals_plain_products_on_50_images(name):
+    rng = np.random.default_rng(7)
+    network = random_network(name, rng)
+    images = images_for(network, 50, rng)
+    for ours, slow in zip(
+        accumulators_of(FinnDesign(network=network), images)[0],
+        accumulators_by_products(network, images),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, slow)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_shipped_boards_reach_their_published_counts(name, data_folder):
+    preset = presets()[name]
+    design = FinnDesign(network=read_board(data_folder / "bnn-pynq" / preset.dataset / name))
+    data = load_dataset(preset.dataset, "test")
+    images = pixels_of(data)
+    assert (design.classify(images) == data.labels).sum() == RIGHT[name]
+    some = images[:50]
+    slow = accumulators_by_products(design.network, some)
+    for ours, expected in zip(accumulators_of(design, some)[0], slow, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 8), st.booleans())
+def test_small_networks_of_any_precision_equal_the_slow_twin(seed, weight_bits, activation_bits, inclusive):
+    rng = np.random.default_rng(seed)
+    network = small_network(rng, weight_bits, activation_bits, inclusive=inclusive)
+    images = images_for(network, 2, rng)
+    slow, classes = run_network(network, images)
+    ours, found = accumulators_of(FinnDesign(network=network), images)
+    for a, b in zip(ours, slow, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert found.tolist() == classes
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 130), st.integers(1, 8))
+def test_packing_is_undone_by_unpacking(seed, channels, bits):
+    codes = np.random.default_rng(seed).integers(0, 2**bits, (3, 4, channels)).astype(np.uint8)
+    words = pack(codes, bits)
+    assert words.shape == (3, 4 * bits * -(-channels // 64))
+    np.testing.assert_array_equal(unpack(words, bits, channels), codes)
+
+
+def test_batches_change_nothing():
+    rng = np.random.default_rng(3)
+    network = small_network(rng, 2, 3)
+    design, images = FinnDesign(network=network), images_for(network, 23, rng)
+    steps = []
+    whole = design.scores(images)
+    np.testing.assert_array_equal(design.scores(images, batch_size=4, on_batch=lambda *s: steps.append(s)), whole)
+    assert steps[-1] == (23, 23)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((2, 8, 8, 3)), "uint8"),
+        (np.zeros((2, 9, 8, 3), np.uint8), "shape"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "at least one"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, words):
+    design = FinnDesign(network=small_network(np.random.default_rng(0)))
+    with pytest.raises(ValueError, match=words):
+        design.classify(images)
+
+
+def test_layer_refuses_what_it_cannot_mean():
+    layer = small_network(np.random.default_rng(0)).layers[0]
+    for change, words in (
+        ({"pe": 5}, "divisor"),
+        ({"simd": 4}, "divisor"),
+        ({"weights": layer.weights * 0}, "-1 and \\+1"),
+        ({"weights": layer.weights[:, 1:]}, "weights"),
+        ({"thresholds": layer.thresholds[:, ::-1][:-1]}, "thresholds"),
+        ({"output": None}, "thresholds and an output"),
+        ({"pool": 7}, "divisor"),
+        ({"kernel": (99, 1)}, "window"),
+        ({"weight_bits": 9}, "1..8"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            dataclasses.replace(layer, **change)
+    with pytest.raises(ValueError, match="1..255"):
+        Stream(low=0, step=1, top=256)
+    assert unsigned(3).code_of("here", 7) == 7
+    with pytest.raises(ValueError, match="here: expected one of 0, 1"):
+        unsigned(1).code_of("here", 2)
