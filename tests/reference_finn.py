@@ -98,30 +98,29 @@ def run_faulty(network, images, faults, shared=None):
 
     Parameters
     ----------
-    shared : the array of a loopback accelerator, with `pe` and `simd`; faults of layer -1 sit in it
+    shared : the array of a loopback accelerator, with `pe` and `simd`, that all layers are folded over
     """
     scores = []
     for number, codes in enumerate(pixel_codes(network, images)):
         present = [f for f in faults if f.image in (-1, number)]
         for place, layer in enumerate(network.layers):
-            own = [f for f in present if f.layer == place]
-            array = [f for f in present if f.layer == -1]
-            sums, codes = run_faulty_layer(layer, codes, own, array, shared)
+            own = [f for f in present if f.layer in (place, -1)]
+            array = layer if shared is None else shared
+            sums, codes = run_faulty_layer(layer, codes, own, array.pe, array.simd)
         found = sums if layer.thresholds is None else codes
         scores.append([int(v) for v in found.reshape(-1)])
     return scores, [read_class(network.head, row) for row in scores]
 
 
-def run_faulty_layer(layer, codes, own, array, shared):
+def run_faulty_layer(layer, codes, faults, pes, simd):
     """Sums (down, across, rows) and codes after pooling of one image, None without thresholds.
 
     Parameters
     ----------
-    own : faults of this layer, in its own folding
-    array : faults of the array that all layers share, in the folding of `shared`
+    pes, simd : the folding; where it does not divide the layer, the last fold has idle PEs or lanes
     """
-    weights, thresholds = weight_memory(layer), threshold_memory(layer)
-    for f in own:
+    weights, thresholds = weight_memory(layer, pes, simd), threshold_memory(layer, pes)
+    for f in faults:
         if f.kind == PeFaultKind.weight:
             weights[f.unit][f.word] = stuck_bit(weights[f.unit][f.word], f.bit, f.value)
         if f.kind == PeFaultKind.threshold:
@@ -129,41 +128,45 @@ def run_faulty_layer(layer, codes, own, array, shared):
     values = layer.input.low + layer.input.step * codes
     (kh, kw), (sy, sx), (down, across) = layer.kernel, layer.stride, layer.positions
     sums = np.zeros((down, across, layer.rows), np.int64)
+    out = np.zeros_like(sums)
     for y, x in np.ndindex(down, across):
         window = values[y * sy : y * sy + kh, x * sx : x * sx + kw].reshape(-1).tolist()
-        for pe in range(layer.pe):
-            for fold in range(layer.rows // layer.pe):
-                row = fold * layer.pe + pe
-                total = faulty_sum(layer, pe, fold, weights[pe], window, own, array, shared)
-                sums[y, x, row] = faulty_accumulator(layer, row, total, own, array, shared)
+        for pe in range(pes):
+            own = [f for f in faults if f.unit == pe]
+            for fold in range(folds_of(layer.rows, pes)):
+                row = fold * pes + pe
+                if row < layer.rows:
+                    total = faulty_sum(layer, fold, weights[pe], window, own, simd)
+                    sums[y, x, row] = faulty_accumulator(layer, row, total, own)
+                    if layer.thresholds is not None:
+                        out[y, x, row] = faulty_code(layer, fold, sums[y, x, row], thresholds[pe], own)
     if layer.thresholds is None:
         return sums, None
-    out = np.zeros_like(sums)
-    for (y, x, row), value in np.ndenumerate(sums):
-        out[y, x, row] = faulty_activation(layer, row, value, thresholds, own, array, shared)
+    for f in faults:
+        if f.kind == PeFaultKind.channel:
+            out[:, :, f.unit] = code_of(layer.output, f.value)
+        if f.kind == PeFaultKind.pe:
+            out[:, :, f.unit :: pes] = code_of(layer.output, f.value)
     p = layer.pool
     out = out.reshape(down // p, p, across // p, p, layer.rows).max(axis=(1, 3))
-    for f in own:
+    for f in faults:
         if f.kind == PeFaultKind.pixel:
             out[f.unit // (across // p), f.unit % (across // p), :] = code_of(layer.output, f.value)
     return sums, out
 
 
-def faulty_sum(layer, pe, fold, words, window, own, array, shared):
+def faulty_sum(layer, fold, words, window, faults, simd):
     """What a PE has added up after the last fold of columns, without the bias."""
-    total, row, folds = 0, fold * layer.pe + pe, layer.columns // layer.simd
-    lanes = [f for f in own if f.kind == PeFaultKind.lane and f.unit == pe]
-    lanes_of_all = [f for f in array if f.kind == PeFaultKind.lane and f.unit == row % shared.pe]
-    for step in range(folds):
-        word = words[fold * folds + step]
-        for lane in range(layer.simd):
-            column = step * layer.simd + lane
+    total, steps = 0, folds_of(layer.columns, simd)
+    for step in range(steps):
+        word = words[fold * steps + step]
+        for lane in range(simd):
+            column = step * simd + lane
+            if column >= layer.columns:
+                break
             product = weight_in(word, lane, layer.weight_bits) * window[column]
-            for f in lanes:
-                if f.word == lane:
-                    product = f.value
-            for f in lanes_of_all:
-                if f.word == column % shared.simd:
+            for f in faults:
+                if f.kind == PeFaultKind.lane and f.word == lane:
                     product = f.value
             if layer.accumulates == "agreement":
                 total += 1 if product == 1 else 0
@@ -172,45 +175,53 @@ def faulty_sum(layer, pe, fold, words, window, own, array, shared):
     return total
 
 
-def faulty_accumulator(layer, row, total, own, array, shared):
+def faulty_accumulator(layer, row, total, faults):
     """The accumulator that the thresholds see, or the host where there are none."""
     value, bits = total if layer.bias is None else total + int(layer.bias[row]), layer.accumulator_bits
-    for pe, faults in ((row % layer.pe, own), (row % shared.pe if shared else None, array)):
-        for f in faults:
-            if f.kind == PeFaultKind.accumulator and f.unit == pe:
-                value = from_word(stuck_bit(to_word(value, bits), f.bit, f.value), bits)
+    for f in faults:
+        if f.kind == PeFaultKind.accumulator:
+            value = from_word(stuck_bit(to_word(value, bits), f.bit, f.value), bits)
     return value
 
 
-def faulty_activation(layer, row, value, thresholds, own, array, shared):
-    """The code of one row, from its PE's threshold memory."""
-    pe, fold, top = row % layer.pe, row // layer.pe, layer.output.top
-    words = thresholds[pe][fold * top : (fold + 1) * top]
-    limits = [from_word(word, layer.threshold_bits) for word in words]
-    code = sum(1 for t in limits if t < value or (layer.inclusive and t == value))
-    for f in own:
-        channel = f.kind == PeFaultKind.channel and f.unit == row
-        if channel or (f.kind == PeFaultKind.pe and f.unit == pe):
-            code = code_of(layer.output, f.value)
-    for f in array:
-        if f.kind == PeFaultKind.pe and f.unit == row % shared.pe:
-            code = code_of(layer.output, f.value)
-    return code
+def faulty_code(layer, fold, value, words, faults):
+    """How many thresholds of a PE's memory an accumulator exceeds."""
+    top, bits = layer.output.top, layer.threshold_bits
+    limits = [from_word(word, bits) for word in words[fold * top : (fold + 1) * top]]
+    return sum(1 for t in limits if t < value or (layer.inclusive and t == value))
 
 
-def weight_memory(layer):
-    """Words of every PE: [PE][nf * SF + sf], lane i at bits i * wb .. (i + 1) * wb."""
-    bits, memory = layer.weight_bits, []
-    for pe in range(layer.pe):
-        memory.append([])
-        for fold in range(layer.rows // layer.pe):
-            for step in range(layer.columns // layer.simd):
-                word = 0
-                for lane in range(layer.simd):
-                    weight = int(layer.weights[fold * layer.pe + pe, step * layer.simd + lane])
-                    code = int(weight == 1) if bits == 1 else to_word(weight, bits)
-                    word |= code << (lane * bits)
+def folds_of(size, count):
+    """How often so many units are used for a size."""
+    return math.ceil(size / count)
+
+
+def weight_memory(layer, pes, simd):
+    """Words of every PE: [PE][nf * SF + sf], lane i at bits i * wb .. (i + 1) * wb; 0 where there is nothing."""
+    bits, memory = layer.weight_bits, [[] for _ in range(pes)]
+    for pe in range(pes):
+        for fold in range(folds_of(layer.rows, pes)):
+            for step in range(folds_of(layer.columns, simd)):
+                row, word = fold * pes + pe, 0
+                for lane in range(simd):
+                    column = step * simd + lane
+                    if row < layer.rows and column < layer.columns:
+                        weight = int(layer.weights[row, column])
+                        code = int(weight == 1) if bits == 1 else to_word(weight, bits)
+                        word |= code << (lane * bits)
                 memory[pe].append(word)
+    return memory
+
+
+def threshold_memory(layer, pes):
+    """Words of every PE: [PE][nf * thresholds + threshold], in two's complement; 0 where there is nothing."""
+    memory = [[] for _ in range(pes)]
+    if layer.thresholds is not None:
+        for pe in range(pes):
+            for fold in range(folds_of(layer.rows, pes)):
+                row = fold * pes + pe
+                limits = layer.thresholds[row].tolist() if row < layer.rows else [0] * layer.output.top
+                memory[pe] += [to_word(t, layer.threshold_bits) for t in limits]
     return memory
 
 
@@ -218,17 +229,6 @@ def weight_in(word, lane, bits):
     """The weight of one lane."""
     code = (word >> (lane * bits)) % 2**bits
     return 2 * code - 1 if bits == 1 else from_word(code, bits)
-
-
-def threshold_memory(layer):
-    """Words of every PE: [PE][nf * thresholds + threshold], in two's complement."""
-    if layer.thresholds is None:
-        return [[] for _ in range(layer.pe)]
-    bits, memory = layer.threshold_bits, []
-    for pe in range(layer.pe):
-        rows = range(pe, layer.rows, layer.pe)
-        memory.append([to_word(int(t), bits) for row in rows for t in layer.thresholds[row]])
-    return memory
 
 
 def stuck_bit(word, bit, value):

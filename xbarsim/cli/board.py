@@ -22,7 +22,7 @@ def run(
     target_rate: Annotated[
         float | None, typer.Option(help="Search a folding for so many images a second.")
     ] = None,
-    clock_mhz: Annotated[float, typer.Option(help="Clock for --target-rate.")] = 100.0,
+    clock_mhz: Annotated[float | None, typer.Option(help="Clock for --target-rate.  [default: 100]")] = None,
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
@@ -34,19 +34,23 @@ def run(
     from functools import partial
 
     from accel_models.finn.folding import fold_for_rate, read_folding, write_folding
-    from xbarsim.checks import InputError
+    from xbarsim.checks import InputError, check_positive
     from xbarsim.studies import board_summaries as summaries
     from xbarsim.studies.boards import board_bench, board_cost, measure_accuracy, with_network
 
     if folding is not None and target_rate is not None:
         raise InputError("--target-rate", "no --folding beside it", str(folding), "leave one of them out")
+    if clock_mhz is not None and target_rate is None:
+        raise InputError("--clock-mhz", "--target-rate beside it", "none", "add it or leave --clock-mhz out")
+    clock = check_positive("--clock-mhz", 100.0 if clock_mhz is None else clock_mhz)
     bench = board_bench(board, name=name, dataset=dataset, images=images)
     network = bench.design.network
     if folding is not None:
         bench = with_network(bench, read_folding(folding, network))
     elif target_rate is not None:
         interval = bench.first_layer_interval
-        found = fold_for_rate(network, target_rate, clock_mhz, word_bits=64, first_layer_interval=interval)
+        check_positive("--target-rate", target_rate)
+        found = fold_for_rate(network, target_rate, clock, word_bits=64, first_layer_interval=interval)
         bench = with_network(bench, found)
     with output.progress("classifying", len(bench.images)) as advance:
         accuracy = measure_accuracy(bench, on_batch=advance)
@@ -64,7 +68,7 @@ def run(
         [
             summaries.accuracy_table(bench, accuracy),
             summaries.layers_table(bench, cost),
-            summaries.board_table(bench, cost),
+            summaries.board_table(bench, cost, clock_mhz),
         ],
         as_json=as_json,
         out=out,

@@ -100,14 +100,16 @@ def chosen_faults(
     seed: int,
     images: int | None,
 ) -> PeFaultList:
-    """Faults from a file, else all of some kinds; a sample of them; each on one of `images` if that is given."""
+    """Faults from a file, else all of some kinds; a sample of them; each on one of `images`, if given."""
     if file is not None:
+        if layers is not None:
+            raise InputError("--layers", "no --faults beside it", str(file), "leave one of them out")
         found = PeFaultList.load(file)
     else:
-        names = [name.strip() for name in kinds.split(",")]
+        names = list(dict.fromkeys(name.strip() for name in kinds.split(",")))
         for name in names:
             check_choice("--kinds", name, PeFaultKind.__members__)
-        places = None if layers is None else _numbers("--layers", layers)
+        places = None if layers is None else list(dict.fromkeys(_numbers("--layers", layers)))
         found = design.fault_list([PeFaultKind[name] for name in names], places)
     if sample is not None:
         found = found.sample(sample, stream(seed, "pe faults"))

@@ -245,7 +245,9 @@ def enumerate_faults(layer: int, geometry: UnitGeometry, kind: PeFaultKind) -> P
     count = count_faults(geometry, kind)
     if count > MOST_LISTED:
         where = f"list of {kind.name} faults in a layer"
-        raise InputError(where, f"at most {MOST_LISTED:,}", f"{count:,}", "choose a smaller array or other kinds")
+        raise InputError(
+            where, f"at most {MOST_LISTED:,}", f"{count:,}", "choose a smaller array or other kinds"
+        )
     units, words, bits, values = geometry.places(kind)
     grid = np.indices((units, max(words, 1), max(bits, 1), len(values))).reshape(4, -1)
     table = np.full((grid.shape[1], len(fields(PeFault))), NONE, np.int64)

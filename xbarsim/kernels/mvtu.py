@@ -100,58 +100,60 @@ def write_codes(out, out_at, sums, sums_at, thresholds, thresholds_at, count, la
 
 @cache
 def _kernel(kind: int) -> Callable[..., None]:
-    """The kernel for inputs and weights of this kind; it closes over a number, so that numba can cache it."""
+    """The kernel for inputs and weights of this kind; it closes over a number, so that numba can cache it.
 
-    @njit(cache=True, inline="always")
-    def add_products(sums, at, x, x_at, layer):  # type: ignore[no-untyped-def]
-        offsets, weights, initial = layer.offsets, layer.weights, layer.initial
-        words, blocks = len(offsets), len(initial) // 64
-        planes, weight_planes = layer.factors.shape
-        for block in range(blocks):
-            to = at + block * 64
-            copy_lanes(sums, to, initial, block * 64)
-            if kind == INTEGERS:
-                multiply_add(sums, to, x, x_at, offsets, weights, block * words * 64)
-            if kind == TERNARY:
-                zeros, plane = x_at, x_at + layer.plane_words
-                still = 0
-                for k in range(words):
-                    still += bits_of(x[zeros + offsets[k]])
-                add_to_lanes(sums, to, -still)
-                place = block * words * 512
-                for k in range(0, words, 3):
-                    end = min(k + 3, words)
-                    count_differing_unmasked(sums, to, -2, x, plane, zeros, offsets, k, end, weights, place)
-            for p in range(planes):
-                for q in range(weight_planes):
-                    place, plane = (q * blocks + block) * words * 512, x_at + p * layer.plane_words
-                    for k in range(0, words, 3):
-                        end, factor = min(k + 3, words), layer.factors[p, q]
-                        if kind == BINARY:
-                            count_differing(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)
-                        elif kind == PLANES:
-                            count_common(sums, to, factor, x, plane, 0, offsets, k, end, weights, place)
+    The product stands in the loop itself: to call it would cost more than a small window does.
+    """
 
     @njit(cache=True, parallel=True, error_model="numpy")
     def kernel(x, layer, sums, out):  # type: ignore[no-untyped-def]
-        lanes, pool, starts = len(layer.initial), layer.pool, layer.starts
-        width, inputs, flat = layer.planes * (lanes // 64), x.reshape(-1), out.reshape(-1)
-        count, thresholds = len(layer.thresholds), layer.thresholds.reshape(-1)
+        offsets, weights, initial = layer.offsets, layer.weights, layer.initial
+        words, lanes, blocks, pool = len(offsets), len(initial), len(initial) // 64, layer.pool
+        planes, weight_planes = layer.factors.shape
+        width, inputs, flat, kept = layer.planes * blocks, x.reshape(-1), out.reshape(-1), sums.reshape(-1)
+        count, thresholds, windows = len(layer.thresholds), layer.thresholds.reshape(-1), len(layer.starts)
         for i in prange(len(x)):
-            found = np.empty(pool * lanes, layer.initial.dtype)
-            for q in range(0, len(starts), pool):
-                for j in range(pool):
-                    # the inputs as a whole: a slice would cost more than a small product
-                    add_products(found, j * lanes, inputs, i * x.shape[1] + starts[q + j], layer)
-                    if len(sums):
-                        place = (i * len(starts) + q + j) * lanes
-                        for at in range(0, lanes, 64):
-                            copy_lanes(sums, place + at, found, j * lanes + at)
-                if count:
+            found = np.empty(pool * lanes, initial.dtype)
+            for window in range(windows):
+                at, start = window % pool * lanes, i * x.shape[1] + layer.starts[window]
+                still = 0
+                if kind == TERNARY:
+                    for k in range(words):
+                        still += bits_of(inputs[start + offsets[k]])
+                for block in range(blocks):
+                    to = at + block * 64
+                    copy_lanes(found, to, initial, block * 64)
+                    if kind == INTEGERS:
+                        multiply_add(found, to, inputs, start, offsets, weights, block * words * 64)
+                    if kind == TERNARY:
+                        add_to_lanes(found, to, -still)
+                        signs, place = start + layer.plane_words, block * words * 512
+                        for k in range(0, words, 3):
+                            end = min(k + 3, words)
+                            count_differing_unmasked(
+                                found, to, -2, inputs, signs, start, offsets, k, end, weights, place
+                            )
+                    for p in range(planes):
+                        for q in range(weight_planes):
+                            plane, place = start + p * layer.plane_words, (q * blocks + block) * words * 512
+                            factor = layer.factors[p, q]
+                            for k in range(0, words, 3):
+                                end = min(k + 3, words)
+                                if kind == BINARY:
+                                    count_differing(
+                                        found, to, factor, inputs, plane, 0, offsets, k, end, weights, place
+                                    )
+                                elif kind == PLANES:
+                                    count_common(
+                                        found, to, factor, inputs, plane, 0, offsets, k, end, weights, place
+                                    )
+                    if len(kept):
+                        copy_lanes(kept, (i * windows + window) * lanes + block * 64, found, to)
+                if count and (window + 1) % pool == 0:
                     for j in range(1, pool):
-                        for at in range(0, lanes, 64):
-                            keep_larger(found, at, found, j * lanes + at)
-                    place = i * out.shape[1] + q // pool * width
+                        for lane in range(0, lanes, 64):
+                            keep_larger(found, lane, found, j * lanes + lane)
+                    place = i * out.shape[1] + window // pool * width
                     write_codes(flat, place, found, 0, thresholds, 0, count, lanes, layer.planes)
 
     return kernel

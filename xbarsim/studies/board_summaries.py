@@ -70,9 +70,12 @@ def layers_table(bench: BoardBench, cost: BoardCost) -> Table:
     )
 
 
-def board_table(bench: BoardBench, cost: BoardCost) -> Table:
-    """Rates and latencies at the boards' clocks, and resources beside published ones."""
+def board_table(bench: BoardBench, cost: BoardCost, target_MHz: float | None = None) -> Table:
+    """Rates and latencies at the boards' clocks and at a wanted one, and resources beside published ones."""
     cycles, resources = cost.cycles, cost.resources
+    clocks = dict(BOARDS_MHz)
+    if target_MHz is not None and target_MHz not in clocks.values():
+        clocks["target"] = target_MHz
     rows = [
         (
             f"{board}, {clock:g} MHz",
@@ -80,20 +83,22 @@ def board_table(bench: BoardBench, cost: BoardCost) -> Table:
             f"{cycles.latency_us(clock) / 1000:.3g} ms",
             f"{cycles.sum_cycles / clock / 1000:.3g} ms",
         )
-        for board, clock in BOARDS_MHz.items()
+        for board, clock in clocks.items()
     ]
     known = PYNQ_Z1.get(bench.design.network.name)
     beside = (
         ""
         if known is None
-        else f" Published for the shipped folding on a Pynq-Z1: {known.luts:,} LUT, {known.bram36:g} BRAM36, {known.dsp} DSP, whole design."
+        else f" Published for the shipped folding on a Pynq-Z1: {known.luts:,} LUT, "
+        f"{known.bram36:g} BRAM36, {known.dsp} DSP, whole design."
     )
     return Table(
         title="On a board, by the cycle model",
         columns=("board", "images/s", "latency", "FINN's sum of layers"),
         rows=tuple(rows),
-        note=f"Interval {cycles.interval_cycles:,} cycles, latency {cycles.latency_cycles:,}. Matrix units: about "
-        f"{resources.luts:,} LUT and {resources.bram18 / 2:g} BRAM36 for weights, estimated.{beside}",
+        note=f"Interval {cycles.interval_cycles:,} cycles, latency {cycles.latency_cycles:,}. "
+        f"Matrix units: about {resources.luts:,} LUT and {resources.bram18 / 2:g} BRAM36 for weights, "
+        f"estimated.{beside}",
     )
 
 
@@ -126,8 +131,9 @@ def campaign_table(campaign: Campaign) -> Table:
         f"fault-free {results.baseline_hits / results.shots:.2%}",
         columns=("kind", "layer", "faults", "worst", "mean", "best", "mean flips", "most flips", "masked"),
         rows=tuple(rows),
-        note=f"Accuracy under one fault at a time; flips: predictions that change; masked: images whose class scores "
-        f"do not. {', '.join(parts)}; {campaign.classes.saved:,} need no simulation of their own.",
+        note="Accuracy under one fault at a time; flips: predictions that change; masked: images "
+        f"whose class scores do not. {', '.join(parts)}; {campaign.classes.saved:,} need no simulation "
+        "of their own.",
     )
 
 

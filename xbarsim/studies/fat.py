@@ -1,4 +1,4 @@
-"""FAT's Table I with Fig. 3, and Fig. 9: single stuck channels, and what triplicating the worst of them buys."""
+"""FAT's Table I with Fig. 3, and Fig. 9: single stuck channels, and what triplicating the worst buys."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def table1(study: ChannelStudy) -> Table:
             ):
                 cells.append(f"{100 * ours:.2f}" + (f" ({theirs:.2f})" if theirs is not None else ""))
         rows.append(tuple(cells))
-    heads = [f"{value:+d} {end}" for value in values for end in ("min", "max")]
+    heads = [f"{_signed(value)} {end}" for value in values for end in ("min", "max")]
     free = f"error-free {study.results.baseline_hits / shots:.2%}"
     paper_words = f" (FAT's network {ERROR_FREE} %)" if _in_paper(study) else ""
     return Table(
@@ -105,12 +105,16 @@ def _verdict(study: ChannelStudy) -> str:
     layer, value = int(extremes.layer[worst]), int(extremes.value[worst])
     told = f"{count:,} faults x {study.results.shots:,} images in {study.seconds:.0f} s."
     if not _in_paper(study):
-        return f"Worst: layer {layer} stuck at {value:+d}. {told}"
+        return f"Worst: layer {layer} stuck at {_signed(value)}. {told}"
     holds = "as in" if (layer, value) == (1, 1) else "unlike"
     return (
-        f"In brackets FAT's Table I, whose network has other weights. The worst place is layer {layer} stuck at "
-        f"{value:+d}, {holds} the paper (layer 1 stuck at +1). {told}"
+        f"In brackets FAT's Table I, whose network has other weights. The worst place is layer {layer} "
+        f"stuck at {_signed(value)}, {holds} the paper (layer 1 stuck at +1). {told}"
     )
+
+
+def _signed(value: int) -> str:
+    return f"{value:+d}" if value else "0"
 
 
 def figure3(study: ChannelStudy) -> Figure:
@@ -137,8 +141,8 @@ def figure9_table(study: ReplicationStudy) -> Table:
         f"{study.shots} images; error-free {study.baseline_hits / study.shots:.2%}",
         columns=("k", "worst accuracy [%]", "worst error [%]", "cost unrolled", "cost folded"),
         rows=tuple(rows),
-        note=f"Cost 1 is the accelerator without copies: MACs where each has hardware of its own (FAT, Fig. 9), LUTs "
-        f"of the network's folding. The Pareto fronts have {fronts}.",
+        note="Cost 1 is the accelerator without copies: MACs where each has hardware of its own "
+        f"(FAT, Fig. 9), LUTs of the network's folding. The Pareto fronts have {fronts}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""How a board's network is best protected: channels or PEs triplicated, rows scheduled, and what stays dangerous."""
+"""How to protect a board's network: channels or PEs triplicated, rows scheduled, and what stays dangerous."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def schedule_table(study: Protection) -> Table:
         ends = f"{curve.error_percent[0]:.2f}", f"{curve.error_percent[-1]:.2f}"
         rows.append((policy, *ends, str(halved), f"{curve.cost[halved]:.3f}", str(len(curve.price) - 1)))
     front = "; ".join(
-        f"{p.luts:,} LUT {p.error_percent:.2f} % ({p.policy}, {p.protected})" for p in study.joint[:6]
+        f"{p.luts:,} LUT: {p.error_percent:.2f} % ({p.policy}, {p.protected})" for p in study.joint[:6]
     )
     return Table(
         title=f"{study.network}: one PE stuck, the most critical PEs triplicated, {study.shots} images",
@@ -88,7 +88,8 @@ def schedule_table(study: Protection) -> Table:
             "PEs",
         ),
         rows=tuple(rows),
-        note=f"Rows of a layer are permuted over its PEs, critical ones gathered or spread. Front: {front}"
+        note=f"Rows of a layer are permuted over its PEs, critical ones gathered or spread. The best of all, "
+        f"as cost: worst error (schedule, triplicated PEs): {front}"
         + (" ..." if len(study.joint) > 6 else "."),
     )
 
@@ -98,14 +99,16 @@ def safety_summary(study: Protection) -> Table:
     rows = []
     for row in (*study.safety.rows, study.safety.total):
         name = "all" if row.layer is None else str(row.layer)
-        shares = row.safe_share, row.detected_share, row.shares["dangerous"], row.spfm
+        shares = row.safe_share, row.shares["caught_changed"], row.shares["dangerous"], row.spfm
         rows.append((name, str(row.faults), *(f"{s:.2%}" for s in shares), str(row.dangerous_faults)))
     return Table(
-        title=f"{study.network}: effects of stuck channels, the {study.protected} most critical ones triplicated",
-        columns=("layer", "faults", "safe", "detected", "dangerous", "SPFM", "faults over 1 point"),
+        title=f"{study.network}: one channel stuck, the {study.protected} most critical ones triplicated, "
+        f"{study.shots} images",
+        columns=("layer", "faults", "safe", "caught", "dangerous", "SPFM", "costly faults"),
         rows=tuple(rows),
-        note="Safe: the class stays. Detected: voters disagree. Dangerous: the class changes unseen. An effect is one "
-        "fault during one image; all faults are equally likely here.",
+        note="Shares of effects, one fault during one image each, all equally likely. Safe: the class stays. "
+        "Caught: it would change, but the voters see it. Dangerous: it changes unseen. Costly: unseen faults "
+        "that cost over 1 point of accuracy.",
     )
 
 

@@ -179,19 +179,23 @@ def random_images(network, count, rng):
 
 
 def some_faults(design, kind, count, images, rng):
-    """Faults of one kind, half of them transient."""
+    """Faults of one kind, half of them transient; half of those of a shared array sit in one layer."""
     every = design.fault_list([kind])
     if not len(every):
         return every
     found = every.sample(min(count, len(every)), rng)
-    return found.struck(np.where(rng.random(len(found)) < 0.5, -1, rng.integers(0, images, len(found))))
+    usable = [i for i, own in enumerate(design.geometries) if own.values or kind != PeFaultKind.pe]
+    layers = np.where(rng.random(len(found)) < 0.5, -1, rng.choice(usable, len(found)))
+    images = np.where(rng.random(len(found)) < 0.5, -1, rng.integers(0, images, len(found)))
+    return found.struck(images, layers)
 
 
 def without_contradictions(design, faults):
     """Faults of which no two say different things of one place."""
     kept, taken = [], set()
     for f in faults:
-        places = {(f.kind, f.layer, f.unit, f.word, f.bit)}
+        layers = range(len(design.plans)) if f.layer == -1 else [f.layer]
+        places = {(f.kind, layer, f.unit, f.word, f.bit) for layer in layers}
         if f.kind in (PeFaultKind.channel, PeFaultKind.pe):
             places = stuck_rows(design, f)
         if taken.isdisjoint(places):
@@ -205,7 +209,7 @@ def stuck_rows(design, fault):
     found = set()
     for place, layer in enumerate(design.network.layers):
         if fault.layer in (place, -1):
-            pe = layer.pe if fault.layer == place else design.shared.pe
+            pe = (design.shared or layer).pe
             own = [fault.unit] if fault.kind == PeFaultKind.channel else range(fault.unit, layer.rows, pe)
             found |= {(place, row) for row in own}
     return found
