@@ -197,7 +197,7 @@ def folds_of(size, count):
 
 
 def weight_memory(layer, pes, simd):
-    """Words of every PE: [PE][nf * SF + sf], lane i at bits i * wb .. (i + 1) * wb; 0 where there is nothing."""
+    """Words of every PE: [PE][nf * SF + sf], lane i at bits i * wb ..; 0 where there is nothing."""
     bits, memory = layer.weight_bits, [[] for _ in range(pes)]
     for pe in range(pes):
         for fold in range(folds_of(layer.rows, pes)):

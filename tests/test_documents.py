@@ -26,6 +26,10 @@ SHORT = {
     "simulate": ["--chips", "1", "--images", "50"],
     "detect": ["--chips", "1", "--images", "50"],
     "retrain": ["--chips", "1", "--images", "50", "--train-images", "64"],
+    "board": ["--images", "50"],
+    "campaign": ["--images", "8"],
+    "protect": ["--images", "4"],
+    "study": ["--budget", "smoke"],
 }
 
 
@@ -80,7 +84,7 @@ def test_long_commands_run_with_a_smaller_budget(language, script, output, reque
         command = line.partition("#")[0].strip()
         if command not in SHELL:
             request.getfixturevalue("data_folder")
-            program, *arguments = shlex.split(command)
+            program, *arguments = shlex.split(os.path.expandvars(command))
             assert program == "xbarsim"
             run_program([*arguments, *SHORT[arguments[0]]])
 

@@ -32,6 +32,9 @@ NETWORKS = {
     "lenet_in_conductances[{t}-analog]": ("analog, read noise", 100),
     "lenet_in_conductances[{t}-parasitic]": ("parasitic, read noise, wires solved before", 100),
 }
+BOARD_IMAGES = 1024
+BOARDS = ("cnvW1A1", "cnvW1A2", "cnvW2A2", "lfcW1A1", "lfcW1A2")
+CAMPAIGN = 384 * 256
 
 
 def quick(seconds):
@@ -69,6 +72,7 @@ def main(path):
         print(
             f"| {words} | {quick(one)} | {images / one:,.0f} | {ratio:.3g} | {quick(two)} | {one / two:.2f} |"
         )
+    boards(at)
     one, two = at("wires_of_one_array[{t}]", 1) / 8, at("wires_of_one_array[{t}]", 2) / 8
     print(
         f"\nWires of one 128 x 128 array: {quick(one)} on one thread, {quick(two)} on two; "
@@ -81,6 +85,25 @@ def normal(name):
     head, _, rest = name.partition("[")
     parts = rest.rstrip("]").replace("by-cell", "bycell").replace("1-thread", "1t").replace("2-threads", "2t")
     return head, tuple(sorted(p for p in re.split("-", parts.replace("1ts", "1t")) if p))
+
+
+def boards(at):
+    """The table of FINN boards, in images a second; ratios on the same number of threads."""
+    print("\n| what | 1 thread, images/s | beside torch float32 | 2 threads, images/s | beside torch float32 |")
+    print("|---|---|---|---|---|")
+    torch_rates = {}
+    for name in ("cnvW1A1", "lfcW1A1"):
+        torch_rates[name[:3]] = [BOARD_IMAGES / at(f"torch_board[{{t}}-{name}]", t) for t in (1, 2)]
+        one, two = torch_rates[name[:3]]
+        print(f"| torch float32, layers of {name} | {one:,.0f} | 1 | {two:,.0f} | 1 |")
+    for name in BOARDS:
+        one, two = (BOARD_IMAGES / at(f"board[{{t}}-{name}]", t) for t in (1, 2))
+        beside = [rate / base for rate, base in zip((one, two), torch_rates[name[:3]], strict=True)]
+        print(f"| {name} | {one:,.0f} | {beside[0]:.1f} | {two:,.0f} | {beside[1]:.1f} |")
+    one, two = (CAMPAIGN / at("campaign_of_channels[{t}]", t) for t in (1, 2))
+    healthy = [BOARD_IMAGES / at("board[{t}-cnvW1A1]", t) for t in (1, 2)]
+    print(f"| cnvW1A1, one channel stuck at a time | {one:,.0f} | - | {two:,.0f} | - |")
+    print(f"\nThe campaign beside fault-free cnvW1A1: {one / healthy[0]:.1f} and {two / healthy[1]:.1f} times.")
 
 
 if __name__ == "__main__":

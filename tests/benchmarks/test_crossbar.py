@@ -4,13 +4,9 @@
 different machines.
 """
 
-import os
-
-import numba
 import numpy as np
 import pytest
 import torch
-from threadpoolctl import threadpool_limits
 
 from accel_models.reram.analog import NO_WIRES, write_analog
 from accel_models.reram.config import accelerator
@@ -37,23 +33,6 @@ NOISY = Device(
     name="noisy", source="", g_off_uS=1, g_on_uS=40, effects=(Additive(0.01),), read=UniformRead(0.01)
 )
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-
-
-@pytest.fixture(params=[1, 2], ids=["1-thread", "2-threads"])
-def threads(request):
-    """So many processors for everything."""
-    cpus = os.sched_getaffinity(0)
-    if len(cpus) < request.param:
-        pytest.skip(f"{len(cpus)} processor")
-    before = torch.get_num_threads(), numba.get_num_threads()
-    os.sched_setaffinity(0, sorted(cpus)[: request.param])
-    torch.set_num_threads(request.param)
-    numba.set_num_threads(request.param)
-    with threadpool_limits(request.param):
-        yield request.param
-    os.sched_setaffinity(0, cpus)
-    torch.set_num_threads(before[0])
-    numba.set_num_threads(before[1])
 
 
 def operands(bits):
