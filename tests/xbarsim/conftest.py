@@ -12,7 +12,7 @@ IMAGES = 20
 
 @pytest.fixture(scope="session")
 def finn_data(tmp_path_factory):
-    """A folder for XBARSIM_DATA: a random `cnvW1A1`, 20 CIFAR-10 images of which it gets 15 right, and MNIST."""
+    """A folder for XBARSIM_DATA: a random `cnvW1A1`, 20 CIFAR-10 images (it gets 15 right), and MNIST."""
     folder, rng = tmp_path_factory.mktemp("finn"), np.random.default_rng(5)
     network = random_network("cnvW1A1", rng)
     write_board(network, folder / "cnvW1A1")

@@ -69,7 +69,7 @@ def fat_fig9(
             found.append(fat.run_figure9(folder, budget, on_step=advance))
     output.finish(
         context,
-        {"networks": found},
+        {"networks": found, "fronts": [fat.figure9_fronts(study) for study in found]},
         [fat.figure9_table(study) for study in found],
         as_json=as_json,
         out=out,

@@ -145,7 +145,7 @@ def _note(entries, count, old, new, place, lanes, variant):  # type: ignore[no-u
 
 @njit(cache=True)
 def _begin(words, i, new, entries, starts, chain, m, f, forced, given):  # type: ignore[no-untyped-def]
-    """The changed input of layer m, and its entries."""
+    """The changed input of layer m; returns how many entries it has, and the most of one pixel."""
     layer = chain.layers[m]
     at, blocks, planes, lanes, variant = (
         layer[INPUT_AT],
@@ -155,7 +155,7 @@ def _begin(words, i, new, entries, starts, chain, m, f, forced, given):  # type:
         layer[VARIANT],
     )
     masks, only, listed = forced.place[f, m - 1], forced.pixel[f], forced.given[f]
-    count = 0
+    count = most = 0
     for pixel in range(layer[PIXELS]):
         starts[pixel] = count
         column = pixel % layer[WIDTH]
@@ -171,8 +171,9 @@ def _begin(words, i, new, entries, starts, chain, m, f, forced, given):  # type:
             if changed != old:
                 first = (column * blocks + word % blocks) * 64 * lanes + word // blocks * 2 * variant
                 count = _note(entries, count, old, changed, first, lanes, variant)
+        most = max(most, count - starts[pixel])
     starts[layer[PIXELS]] = count
-    return count
+    return count, most
 
 
 @njit(cache=True)
@@ -214,11 +215,13 @@ def _add_many(
                 add_rows(found, at + block, rows, place, entries, k, last)
 
 
+# fmt: off
 @njit(cache=True)
-def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_starts, chain, m, f, forced):  # type: ignore[no-untyped-def]
+def _step(words, i, sums, sums_at, new, found, entries, starts, most, after, after_starts, chain, m, f, forced):  # type: ignore[no-untyped-def]
     """Carry the entries through layer m: to the entries of layer m + 1, or to the last layer's sums in `found`.
 
-    Returns how many entries are left. One long loop, because a call would cost more than a window does.
+    Returns how many entries are left, and the most of one pixel. One long loop, because a call would cost more
+    than a window does.
     """
     layer, is_last = chain.layers[m], m + 1 == len(chain.layers)
     behind = chain.layers[m if is_last else m + 1]
@@ -229,80 +232,37 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
     blocks, out_words = behind[BLOCKS], behind[PLANES] * behind[BLOCKS]
     out_pitch, out_line, variant = 64 * behind[LANES], behind[WIDTH], behind[VARIANT]
     corners, columns, rows, thresholds = chain.corners, chain.columns, chain.rows, chain.thresholds
-    masks, count = forced.place[f, m], 0
+    masks, count, most_after = forced.place[f, m], 0, 0
+    few, reach = most * across * down <= min(limit, dense), (down - 1) * width + across
     for pixel in range(layer[OUTPUTS]):
         seen = 0
         for j in range(pool):
-            corner = corners[window]
-            row, at = first_row - columns[window] * pitch, j * lanes
-            own = 0
-            for y in range(down):
+            # the lines in between belong to it: this may see too much, never too little
+            seen += starts[corners[window + j] + reach] - starts[corners[window + j]]
+        for j in range(pool if seen else 0):
+            corner, of, at, own = corners[window + j], source + j * lanes, j * lanes, 0
+            row = first_row - columns[window + j] * pitch
+            for y in range(0 if few else down):
                 own += starts[corner + y * width + across] - starts[corner + y * width]
-            seen += own
             if own > dense:
-                _count_anew(found, at, new, chain, layer, window)
+                _count_anew(found, at, new, chain, layer, window + j)
             elif own > limit:
-                _add_many(
-                    found, at, sums, source, rows, row, entries, starts, corner, across, down, width, step, lanes,
-                    limit,
-                )  # fmt: skip
+                _add_many(found, at, sums, of, rows, row, entries, starts, corner, across, down, width, step, lanes, limit)
             else:
                 block = 0
                 while block < lanes:
-                    to, of, start = at + block, source + block, row + block
+                    to, base, start = at + block, of + block, row + block
                     if lanes - block >= 256:
-                        add_window_4(
-                            found,
-                            to,
-                            sums,
-                            of,
-                            rows,
-                            start,
-                            entries,
-                            starts,
-                            corner,
-                            across,
-                            down,
-                            width,
-                            step,
-                        )
+                        add_window_4(found, to, sums, base, rows, start, entries, starts, corner, across, down, width, step)
                         block += 256
                     elif lanes - block >= 128:
-                        add_window_2(
-                            found,
-                            to,
-                            sums,
-                            of,
-                            rows,
-                            start,
-                            entries,
-                            starts,
-                            corner,
-                            across,
-                            down,
-                            width,
-                            step,
-                        )
+                        add_window_2(found, to, sums, base, rows, start, entries, starts, corner, across, down, width, step)
                         block += 128
                     else:
-                        add_window(
-                            found,
-                            to,
-                            sums,
-                            of,
-                            rows,
-                            start,
-                            entries,
-                            starts,
-                            corner,
-                            across,
-                            down,
-                            width,
-                            step,
-                        )
+                        add_window(found, to, sums, base, rows, start, entries, starts, corner, across, down, width, step)
                         block += 64
-            window += 1
-            source += lanes
+        window += pool
+        source += pool * lanes
         if is_last:
             break
         after_starts[pixel] = count
@@ -311,9 +271,7 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
             for j in range(1, pool):
                 for lane in range(0, lanes, 64):
                     keep_larger(found, lane, found, j * lanes + lane)
-            write_codes(
-                new, place, found, 0, thresholds, layer[THRESHOLDS_AT], layer[THRESHOLDS], lanes, planes
-            )
+            write_codes(new, place, found, 0, thresholds, layer[THRESHOLDS_AT], layer[THRESHOLDS], lanes, planes)
         else:
             for word in range(out_words):
                 new[place + word] = words[i, place + word]
@@ -323,24 +281,17 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, after, after_sta
                 now = (now & forced.keep[masks + word]) | forced.force[masks + word]
                 new[place + word] = now
             if now != old:
-                origin = (
-                    pixel % out_line * blocks + word % blocks
-                ) * out_pitch + word // blocks * 2 * variant
+                origin = (pixel % out_line * blocks + word % blocks) * out_pitch + word // blocks * 2 * variant
                 count = _note(after, count, old, now, origin, behind[LANES], variant)
+        most_after = max(most_after, count - after_starts[pixel])
     after_starts[layer[OUTPUTS]] = count
-    return count
+    return count, most_after
 
 
 @njit(cache=True)
-def _class_of(found, words, chain):  # type: ignore[no-untyped-def]
-    """The class of the last layer's raw sums, or of its activations' words."""
-    best = 0
-    if len(chain.head) == 0:
-        for place in range(chain.classes):
-            if (words[place // 64] >> (place % 64)) & 1:
-                best = place
-        return best
-    floor, gain, largest = chain.head[0], chain.head[1], np.int64(-(2**62))
+def _largest(found, chain):  # type: ignore[no-untyped-def]
+    """The class of the last layer's raw sums: the first largest score above the floor, else 0."""
+    floor, gain, largest, best = chain.head[0], chain.head[1], np.int64(-(2**62)), 0
     for place in range(chain.classes):
         score = gain * found[place] + chain.head[2 + place]
         if score > largest:
@@ -351,20 +302,23 @@ def _class_of(found, words, chain):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _finish(sums, sums_at, found, chain):  # type: ignore[no-untyped-def]
     """Class of the last layer's sums in `found`, and whether every class score is the fault-free one."""
-    layer = chain.layers[-1]
-    at, same = sums_at + layer[SUMS_AT], True
-    planes, lanes = max(1, layer[OUTPUT_PLANES]), layer[LANES]
-    before, after = np.zeros(planes * (lanes // 64), np.int64), np.zeros(planes * (lanes // 64), np.int64)
+    layer, same = chain.layers[-1], True
+    at, lanes, planes = sums_at + layer[SUMS_AT], layer[LANES], layer[OUTPUT_PLANES]
     if len(chain.head):
         for place in range(chain.classes):
             same &= found[place] == sums[at + place]
-    else:
-        first, count = layer[THRESHOLDS_AT], layer[THRESHOLDS]
-        write_codes(after, 0, found, 0, chain.thresholds, first, count, lanes, planes)
-        write_codes(before, 0, sums, at, chain.thresholds, first, count, lanes, planes)
-        for place in range(chain.classes):
-            same &= ((before[place // 64] ^ after[place // 64]) >> (place % 64)) & 1 == 0
-    return _class_of(found, after, chain), same
+        return _largest(found, chain), same
+    first, count, best = layer[THRESHOLDS_AT], layer[THRESHOLDS], 0
+    before, after = np.zeros(planes * (lanes // 64), np.int64), np.zeros(planes * (lanes // 64), np.int64)
+    write_codes(after, 0, found, 0, chain.thresholds, first, count, lanes, planes)
+    write_codes(before, 0, sums, at, chain.thresholds, first, count, lanes, planes)
+    for place in range(chain.classes):
+        for plane in range(planes):
+            word, bit = plane * (lanes // 64) + place // 64, place % 64
+            same &= ((before[word] ^ after[word]) >> bit) & 1 == 0
+            if (after[word] >> bit) & 1:
+                best = place
+    return best, same
 
 
 @njit(cache=True)
@@ -392,36 +346,21 @@ def _last_forced(forced, f, first):  # type: ignore[no-untyped-def]
 @njit(cache=True, parallel=True, error_model="numpy")
 def _propagate(words, sums, chain, first, forced, given, classes, same):  # type: ignore[no-untyped-def]
     last = len(chain.layers) - 1
-    most, widest, pixels = _scratch(chain)
+    widest_list, widest, pixels = _scratch(chain)
     flat, size = sums.reshape(-1), sums.shape[1]
     for i in prange(len(words)):
-        new, found = np.empty(words.shape[1], np.int64), np.empty(widest, chain.initial.dtype)
-        entries, after = np.empty(most, np.int32), np.empty(most, np.int32)
+        new, found, at = np.empty(words.shape[1], np.int64), np.empty(widest, chain.initial.dtype), i * size
+        entries, after = np.empty(widest_list, np.int32), np.empty(widest_list, np.int32)
         starts, after_starts = np.empty(pixels + 1, np.int32), np.empty(pixels + 1, np.int32)
         for f in range(len(first)):
             m = first[f] + 1
-            count = _begin(words, i, new, entries, starts, chain, m, f, forced, given)
+            count, most = _begin(words, i, new, entries, starts, chain, m, f, forced, given)
             until = _last_forced(forced, f, m - 1)
             while m <= last and (count > 0 or m <= until):
-                count_in = count
-                count = _step(
-                    words,
-                    i,
-                    flat,
-                    i * size,
-                    new,
-                    found,
-                    entries,
-                    starts,
-                    after,
-                    after_starts,
-                    chain,
-                    m,
-                    f,
-                    forced,
-                )
-                if m == last and count_in > 0:
-                    classes[f, i], same[f, i] = _finish(flat, i * size, found, chain)
+                reached = count > 0 and m == last
+                count, most = _step(words, i, flat, at, new, found, entries, starts, most, after, after_starts, chain, m, f, forced)
+                if reached:
+                    classes[f, i], same[f, i] = _finish(flat, at, found, chain)
                 entries, after = after, entries
                 starts, after_starts = after_starts, starts
                 m += 1

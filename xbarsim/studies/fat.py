@@ -146,6 +146,17 @@ def figure9_table(study: ReplicationStudy) -> Table:
     )
 
 
+def figure9_fronts(study: ReplicationStudy) -> dict[str, list[dict[str, int]]]:
+    """Both Pareto fronts for machines: channels triplicated, price, and images right in the worst case."""
+    return {
+        name: [
+            {"protected": int(k), "price": int(curve.price[k]), "worst_hits": int(curve.hits[k])}
+            for k in curve.front
+        ]
+        for name, curve in (("unrolled", study.unrolled), ("folded", study.folded))
+    }
+
+
 def figure9(studies: Sequence[ReplicationStudy]) -> Figure:
     """Fig. 9: worst-case error over cost, fully unrolled."""
     fronts = {

@@ -1,4 +1,4 @@
-"""FAT's table and figures: on random weights that they hold together, on the real board that FAT's order holds."""
+"""FAT's table and figures: they hold together on random weights, and FAT's order holds on the real board."""
 
 import json
 
@@ -56,9 +56,7 @@ def test_table1_shows_the_paper_behind_ours(channels):
     assert [row[:2] for row in table.rows] == [
         (str(m), str(rows)) for m, rows in enumerate((64, 64, 128, 128, 256, 256, 512, 512))
     ]
-    for row, paper in zip(
-        table.rows, TABLE_I.values() if isinstance(TABLE_I, dict) else TABLE_I, strict=True
-    ):
+    for row, paper in zip(table.rows, TABLE_I.values(), strict=True):
         assert [float(cell.split("(")[1].rstrip(")")) for cell in row[2:]] == list(paper[1:])
     assert "error-free 75.00%" in table.title
     assert "3,840 faults x 20 images" in table.note
@@ -83,6 +81,9 @@ def test_replication_only_helps_and_only_costs(replication):
         assert curve.error_percent[-1] == 25
         assert (np.diff(curve.cost[curve.front]) > 0).all()
         assert (np.diff(curve.error_percent[curve.front]) < 0).all()
+    for front in fat.figure9_fronts(replication).values():
+        assert front[0]["protected"] == 0
+        assert front[-1]["worst_hits"] == 15
 
 
 def test_figure9_table_ends_with_every_channel(replication):
@@ -116,7 +117,8 @@ def test_figure9_from_the_command_line_takes_several_boards(capsys, board, repli
     found = document(capsys, "study", "fat-fig9", *twice, "--budget", "smoke", "--out", tmp_path)
     one, other = found["results"]["networks"]
     assert one == other
-    assert one["unrolled"]["cost"] == replication.unrolled.cost.tolist()
+    assert one["unrolled"]["price"] == replication.unrolled.price.tolist()
+    assert found["results"]["fronts"] == [fat.figure9_fronts(replication)] * 2
     assert {p.name for p in tmp_path.iterdir()} == {"study-fat-fig9.json", "fat-fig9.png"}
     assert (tmp_path / "fat-fig9.png").read_bytes().startswith(PNG)
 
@@ -156,4 +158,6 @@ def test_real_board_has_fats_worst_place(capsys, data_folder):
     worst = int(np.argmin(layers["least_hits"]))
     assert (found["baseline_hits"], found["shots"]) == (85, 100)
     assert (layers["layer"][worst], layers["value"][worst], layers["least_hits"][worst]) == (1, 1, 74)
-    assert "as in the paper" in run(capsys, "study", "fat-table1", "--budget", "smoke")[1]
+    code, out, _ = run(capsys, "study", "fat-table1", "--budget", "smoke")
+    assert code == 0
+    assert "layer 1 stuck at +1, as in the paper" in " ".join(out.split())
