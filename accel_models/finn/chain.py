@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.design import FinnDesign
-from accel_models.finn.plan import LayerPlan, blocks_of
+from accel_models.finn.plan import LayerPlan, aligned, blocks_of
 from xbarsim.kernels.differences import FIELDS, Chain
 from xbarsim.kernels.lanes import LANES
 
@@ -50,8 +50,8 @@ class _Builder:
             corners=flat["corners"],
             columns=flat["columns"],
             thresholds=flat["thresholds"].astype(self.dtype),
-            rows=flat["rows"].astype(self.row_type),
-            weights=flat["weights"].astype(np.uint8),
+            rows=aligned(flat["rows"].astype(self.row_type)),
+            weights=aligned(flat["weights"].astype(np.uint8)),
             offsets=flat["offsets"],
             initial=flat["initial"].astype(self.dtype),
             head=self._head(),

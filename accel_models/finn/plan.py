@@ -137,7 +137,7 @@ class LayerPlan:
             offsets=(ky * width + kx) * pixel_words + part,
             plane_words=0 if self.integers else parts,
             factors=factors,
-            weights=_aligned(weights),
+            weights=aligned(weights),
             initial=initial,
             thresholds=thresholds,
             planes=self.planes,
@@ -214,7 +214,7 @@ class LayerPlan:
         return values.reshape(shape).transpose(0, 1, 3, 2, 4, 5).reshape(len(raw), down, across, -1)
 
 
-def _aligned(values: NDArray) -> NDArray:
+def aligned(values: NDArray) -> NDArray:
     """A copy that begins at a cache line."""
     raw = np.empty(values.nbytes + 64, np.uint8)
     start = -raw.ctypes.data % 64

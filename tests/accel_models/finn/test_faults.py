@@ -19,7 +19,7 @@ from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList, join
 
 # a seed says nothing more when it is smaller
 FEW = settings(
-    max_examples=max(1, settings.default.max_examples // 30), phases=[Phase.explicit, Phase.generate]
+    max_examples=max(1, settings.default.max_examples // 60), phases=[Phase.explicit, Phase.generate]
 )
 SEEDS = st.integers(0, 2**32 - 1)
 FIXED, BITS, IMAGES = PixelInput(kind="fixed-point"), PixelInput(kind="bipolar"), (5, 6, 2)
