@@ -7,7 +7,7 @@ A transient fault runs on the image that it strikes, and leaves the others alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,12 +98,17 @@ def run_healthy(design: FinnDesign, images: NDArray[np.uint8]) -> Healthy:
     n = len(images)
     return Healthy(
         inputs=inputs,
-        words=np.concatenate([w.reshape(n, -1) for w in inputs[1:]], axis=1),
-        sums=np.concatenate([s.reshape(n, -1).astype(dtype, copy=False) for s in sums[1:]], axis=1),
+        words=_side_by_side(inputs[1:], n, np.dtype(np.int64)),
+        sums=_side_by_side(sums[1:], n, dtype),
         first_sums=sums[0],
         scores=scores,
         classes=design.network.head.classify(scores),
     )
+
+
+def _side_by_side(parts: Sequence[NDArray], n: int, dtype: np.dtype) -> NDArray:
+    flat = (part.reshape(n, -1).astype(dtype, copy=False) for part in parts)
+    return np.concatenate([np.empty((n, 0), dtype), *flat], axis=1)
 
 
 def simulate_faults(

@@ -124,9 +124,10 @@ class LayerEffect:
         step = 1 if self.plan.integers else layer.input.step
         total = step * raw + (low * self.weights.sum(axis=1) + self.constant)
         if layer.accumulates == "agreement":
-            return (total + layer.columns) // 2
-        total <<= layer.accumulator_shift
-        return total if layer.bias is None else total + layer.bias[self.rows]
+            found = (total + layer.columns) // 2
+        else:
+            found = total << layer.accumulator_shift
+        return found if layer.bias is None else found + layer.bias[self.rows]
 
     def codes(self, x: NDArray, sums: NDArray) -> NDArray[np.uint8]:
         """(N, outputs, r) codes of the changed rows after pooling."""

@@ -89,7 +89,9 @@ def normal(name):
 
 def boards(at):
     """The table of FINN boards, in images a second; ratios on the same number of threads."""
-    print("\n| what | 1 thread, images/s | beside torch float32 | 2 threads, images/s | beside torch float32 |")
+    print(
+        "\n| what | 1 thread, images/s | beside torch float32 | 2 threads, images/s | beside torch float32 |"
+    )
     print("|---|---|---|---|---|")
     torch_rates = {}
     for name in ("cnvW1A1", "lfcW1A1"):
@@ -103,7 +105,9 @@ def boards(at):
     one, two = (CAMPAIGN / at("campaign_of_channels[{t}]", t) for t in (1, 2))
     healthy = [BOARD_IMAGES / at("board[{t}-cnvW1A1]", t) for t in (1, 2)]
     print(f"| cnvW1A1, one channel stuck at a time | {one:,.0f} | - | {two:,.0f} | - |")
-    print(f"\nThe campaign beside fault-free cnvW1A1: {one / healthy[0]:.1f} and {two / healthy[1]:.1f} times.")
+    print(
+        f"\nThe campaign beside fault-free cnvW1A1: {one / healthy[0]:.1f} and {two / healthy[1]:.1f} times."
+    )
 
 
 if __name__ == "__main__":
