@@ -1,4 +1,4 @@
-"""A torch network on a FINN dataflow accelerator: every stuck channel, and what triplicating the worst buys."""
+"""A torch network on a FINN accelerator: every stuck channel, and what triplicating the worst ones buys."""
 
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.cycles import design_cycles

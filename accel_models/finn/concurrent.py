@@ -209,7 +209,7 @@ class _Batch:
 
     @property
     def _outputs_at_once(self) -> int:
-        widest = max(p.output_words for p in self.design.plans)
+        widest = max(1, *(p.output_words for p in self.design.plans))
         return max(1, min(AT_ONCE, self.memory_MB * 2**20 // (4 * 8 * widest * len(self.healthy.words))))
 
     def _masked(self, faults: PeFaultList, places: IntArray) -> Answer:

@@ -1,13 +1,14 @@
 """Faults as differences: what a change of one layer's activations does to the layers behind it, and no more.
 
-For a batch of images the fault-free activations and raw sums of every layer are known. A fault changes some
-bits of one layer's output; each changed bit adds or takes away one row of the next layer's weights at the
-windows that see it; sums that cross no threshold end the difference there, and the others are the changed bits
-of the next layer. Where so many bits of a window change that counting it anew is less work, it is counted.
+For a batch of images the fault-free activations and raw sums of every layer are known. A fault changes
+some bits of one layer's output; each changed bit adds or takes away one row of the next layer's weights at
+the windows that see it; sums that cross no threshold end the difference there, and the others are the
+changed bits of the next layer. Where so many bits of a window change that counting it anew is less work, it
+is counted.
 
-Changed bits are a list of *entries* in raster order of the pixels, with the first entry of every pixel beside
-it. An entry is the place of the row it adds, counted from the row of the leftmost column of the window; so the
-entries of neighbouring pixels of a line serve every window after one subtraction.
+Changed bits are a list of *entries* in raster order of the pixels, with the first entry of every pixel
+beside it. An entry is the place of the row it adds, counted from the row of the leftmost column of the
+window; so the entries of neighbouring pixels of a line serve every window after one subtraction.
 
 Slow, obvious twin: a plain run of the faulty design; `tests/reference_finn.py`.
 """
@@ -74,8 +75,8 @@ class Chain(NamedTuple):
     layers : (layers, fields) int64, see `FIELDS`; row m describes layer m, row 0 only where its output lies
     corners, columns : (windows,) int64, first pixel of every window, and its column
     thresholds : flat T, on raw sums
-    rows : flat int8 or int32, weight rows times what a bit of a plane is worth: for every plane, the rows of a
-        rising bit, then those of a falling one
+    rows : flat int8 or int32, weight rows times what a bit of a plane is worth: for every plane, the rows of
+        a rising bit, then those of a falling one
     weights : flat uint8, packed as in `LayerArrays`
     offsets : flat int64, words of a window after its first
     initial : flat T
@@ -113,7 +114,7 @@ class Forced(NamedTuple):
     given: np.ndarray
 
 
-def propagate(words, sums, chain, layer, forced, given, classes, same):  # type: ignore[no-untyped-def]
+def propagate(words, sums, chain, layer, forced, given, classes, same):
     """The classes that faults lead to, in parallel over images.
 
     Parameters
@@ -131,7 +132,7 @@ def propagate(words, sums, chain, layer, forced, given, classes, same):  # type:
 
 
 @njit(cache=True)
-def _note(entries, count, old, new, place, lanes, variant):  # type: ignore[no-untyped-def]
+def _note(entries, count, old, new, place, lanes, variant):
     """Append the changed bits of one word; returns the new count."""
     changed = old ^ new
     while changed:
@@ -144,7 +145,7 @@ def _note(entries, count, old, new, place, lanes, variant):  # type: ignore[no-u
 
 
 @njit(cache=True)
-def _begin(words, i, new, entries, starts, chain, m, f, forced, given):  # type: ignore[no-untyped-def]
+def _begin(words, i, new, entries, starts, chain, m, f, forced, given):
     """The changed input of layer m; returns how many entries it has, and the most of one pixel."""
     layer = chain.layers[m]
     at, blocks, planes, lanes, variant = (
@@ -177,7 +178,7 @@ def _begin(words, i, new, entries, starts, chain, m, f, forced, given):  # type:
 
 
 @njit(cache=True)
-def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untyped-def]
+def _count_anew(found, at, new, chain, layer, window):
     """The raw sums of a window of changed words, from the beginning."""
     planes, blocks, lanes = layer[PLANES], layer[BLOCKS], layer[LANES]
     words, offsets = layer[WORDS], chain.offsets[layer[OFFSETS_AT] : layer[OFFSETS_AT] + layer[WORDS]]
@@ -204,7 +205,7 @@ def _count_anew(found, at, new, chain, layer, window):  # type: ignore[no-untype
 @njit(cache=True)
 def _add_many(
     found, at, sums, source, rows, row, entries, starts, pixel, across, down, width, step, lanes, limit
-):  # type: ignore[no-untyped-def]
+):
     """The same for more entries than add up in the rows' type: so many at a time."""
     for block in range(0, lanes, 64):
         copy_lanes(found, at + block, sums, source + block)
@@ -217,11 +218,13 @@ def _add_many(
 
 # fmt: off
 @njit(cache=True)
-def _step(words, i, sums, sums_at, new, found, entries, starts, most, after, after_starts, chain, m, f, forced):  # type: ignore[no-untyped-def]
-    """Carry the entries through layer m: to the entries of layer m + 1, or to the last layer's sums in `found`.
+def _step(
+    words, i, sums, sums_at, new, found, entries, starts, most, after, after_starts, chain, m, f, forced
+):
+    """Carry the entries through layer m, to those of layer m + 1 or to the last layer's sums in `found`.
 
-    Returns how many entries are left, and the most of one pixel. One long loop, because a call would cost more
-    than a window does.
+    Returns how many entries are left, and the most of one pixel. One long loop, because a call would cost
+    more than a window does.
     """
     layer, is_last = chain.layers[m], m + 1 == len(chain.layers)
     behind = chain.layers[m if is_last else m + 1]
@@ -247,19 +250,31 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, most, after, aft
             if own > dense:
                 _count_anew(found, at, new, chain, layer, window + j)
             elif own > limit:
-                _add_many(found, at, sums, of, rows, row, entries, starts, corner, across, down, width, step, lanes, limit)
+                _add_many(
+                    found, at, sums, of, rows, row, entries, starts, corner, across, down, width, step, lanes,
+                    limit,
+                )
             else:
                 block = 0
                 while block < lanes:
                     to, base, start = at + block, of + block, row + block
                     if lanes - block >= 256:
-                        add_window_4(found, to, sums, base, rows, start, entries, starts, corner, across, down, width, step)
+                        add_window_4(
+                            found, to, sums, base, rows, start, entries, starts, corner, across, down, width,
+                            step,
+                        )
                         block += 256
                     elif lanes - block >= 128:
-                        add_window_2(found, to, sums, base, rows, start, entries, starts, corner, across, down, width, step)
+                        add_window_2(
+                            found, to, sums, base, rows, start, entries, starts, corner, across, down, width,
+                            step,
+                        )
                         block += 128
                     else:
-                        add_window(found, to, sums, base, rows, start, entries, starts, corner, across, down, width, step)
+                        add_window(
+                            found, to, sums, base, rows, start, entries, starts, corner, across, down, width,
+                            step,
+                        )
                         block += 64
         window += pool
         source += pool * lanes
@@ -271,7 +286,8 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, most, after, aft
             for j in range(1, pool):
                 for lane in range(0, lanes, 64):
                     keep_larger(found, lane, found, j * lanes + lane)
-            write_codes(new, place, found, 0, thresholds, layer[THRESHOLDS_AT], layer[THRESHOLDS], lanes, planes)
+            first, last = layer[THRESHOLDS_AT], layer[THRESHOLDS]
+            write_codes(new, place, found, 0, thresholds, first, last, lanes, planes)
         else:
             for word in range(out_words):
                 new[place + word] = words[i, place + word]
@@ -281,7 +297,8 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, most, after, aft
                 now = (now & forced.keep[masks + word]) | forced.force[masks + word]
                 new[place + word] = now
             if now != old:
-                origin = (pixel % out_line * blocks + word % blocks) * out_pitch + word // blocks * 2 * variant
+                origin = (pixel % out_line * blocks + word % blocks) * out_pitch
+                origin += word // blocks * 2 * variant
                 count = _note(after, count, old, now, origin, behind[LANES], variant)
         most_after = max(most_after, count - after_starts[pixel])
     after_starts[layer[OUTPUTS]] = count
@@ -289,7 +306,7 @@ def _step(words, i, sums, sums_at, new, found, entries, starts, most, after, aft
 
 
 @njit(cache=True)
-def _largest(found, chain):  # type: ignore[no-untyped-def]
+def _largest(found, chain):
     """The class of the last layer's raw sums: the first largest score above the floor, else 0."""
     floor, gain, largest, best = chain.head[0], chain.head[1], np.int64(-(2**62)), 0
     for place in range(chain.classes):
@@ -300,7 +317,7 @@ def _largest(found, chain):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _finish(sums, sums_at, found, chain):  # type: ignore[no-untyped-def]
+def _finish(sums, sums_at, found, chain):
     """Class of the last layer's sums in `found`, and whether every class score is the fault-free one."""
     layer, same = chain.layers[-1], True
     at, lanes, planes = sums_at + layer[SUMS_AT], layer[LANES], layer[OUTPUT_PLANES]
@@ -322,7 +339,7 @@ def _finish(sums, sums_at, found, chain):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _scratch(chain):  # type: ignore[no-untyped-def]
+def _scratch(chain):
     """Most entries, lanes and pixels of any layer."""
     most = widest = pixels = 0
     for m in range(1, len(chain.layers)):
@@ -334,7 +351,7 @@ def _scratch(chain):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _last_forced(forced, f, first):  # type: ignore[no-untyped-def]
+def _last_forced(forced, f, first):
     """The last layer that a fault's masks change, at least `first`."""
     found = first
     for m in range(first, forced.place.shape[1]):
@@ -344,7 +361,7 @@ def _last_forced(forced, f, first):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _propagate(words, sums, chain, first, forced, given, classes, same):  # type: ignore[no-untyped-def]
+def _propagate(words, sums, chain, first, forced, given, classes, same):
     last = len(chain.layers) - 1
     widest_list, widest, pixels = _scratch(chain)
     flat, size = sums.reshape(-1), sums.shape[1]
@@ -358,7 +375,10 @@ def _propagate(words, sums, chain, first, forced, given, classes, same):  # type
             until = _last_forced(forced, f, m - 1)
             while m <= last and (count > 0 or m <= until):
                 reached = count > 0 and m == last
-                count, most = _step(words, i, flat, at, new, found, entries, starts, most, after, after_starts, chain, m, f, forced)
+                count, most = _step(
+                    words, i, flat, at, new, found, entries, starts, most, after, after_starts, chain, m, f,
+                    forced,
+                )
                 if reached:
                     classes[f, i], same[f, i] = _finish(flat, at, found, chain)
                 entries, after = after, entries

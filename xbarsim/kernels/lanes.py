@@ -82,16 +82,17 @@ class _Emitter:
 
 def _counter(combine: str, *, masked: bool = False) -> Any:
     @intrinsic
-    def count(  # type: ignore[no-untyped-def]
+    def count(
         typing, target, target_at, factor, x, x_at, mask_at, offsets, first, last, weights, weights_at
     ):
         """target[at + j] += factor * popcount of x[x_at + offsets[k]] (op) the weights of lane j.
 
         For k in first .. last - 1, at most MOST_WORDS of them. A word of x is 8 bytes; byte b of word k meets
-        weights[at + (8 k + b) * LANES + j]. Where it is masked, bits set in x[mask_at + offsets[k]] do not count.
+        weights[at + (8 k + b) * LANES + j]. Where it is masked, bits set in x[mask_at + offsets[k]] do not
+        count.
         """
 
-        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, arguments):
             emit = _Emitter(context, builder, signature, arguments)
             byte, bytes_ = ir.IntType(8), ir.VectorType(ir.IntType(8), LANES)
             popcount = cgutils.get_or_insert_function(
@@ -129,10 +130,10 @@ count_differing_unmasked = _counter("xor", masked=True)
 
 
 @intrinsic
-def multiply_add(typing, target, target_at, x, x_at, offsets, weights, weights_at):  # type: ignore[no-untyped-def]
-    """target[at + j] += sum of x[x_at + offsets[k]] * weights[at + k * LANES + j] over k; one type for all."""
+def multiply_add(typing, target, target_at, x, x_at, offsets, weights, weights_at):
+    """target[at + j] += sum over k of x[x_at + offsets[k]] * weights[at + k * LANES + j], all of one type."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         emit = _Emitter(context, builder, signature, arguments)
         lanes = emit.vector(0, LANES)
         count = make_array(signature.args[4])(context, builder, arguments[4]).nitems
@@ -152,16 +153,17 @@ def multiply_add(typing, target, target_at, x, x_at, offsets, weights, weights_a
 
 def _window_adder(blocks: int) -> Any:
     @intrinsic
-    def add(  # type: ignore[no-untyped-def]
-        typing, target, target_at, source, source_at, rows, rows_at, entries, starts, pixel, across, down, width, step
-    ):
+    def add(
+        typing, target, target_at, source, source_at, rows, rows_at, entries, starts, pixel, across, down,
+        width, step,
+    ):  # fmt: skip
         """target[at + j] = source[at + j] + the rows that the entries of a window's pixels name.
 
         The window is `down` lines of `across` pixels from `pixel` on, in lines of `width`; an entry e of its
         line y is the row at rows[rows_at + y * step + e + j]. Rows add up in their own narrower type first.
         """
 
-        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, arguments):
             emit = _Emitter(context, builder, signature, arguments)
             wide, narrow = emit.vector(0, blocks * LANES), emit.vector(4, blocks * LANES)
             _, target_at, _, source_at, _, rows_at, _, _, pixel, across, down, width, step = arguments
@@ -191,10 +193,10 @@ def _window_adder(blocks: int) -> Any:
 
 
 @intrinsic
-def add_rows(typing, target, target_at, rows, rows_at, entries, first, last):  # type: ignore[no-untyped-def]
-    """target[at + j] += the rows at rows[rows_at + entries[k] + j], k in first .. last - 1, as `add_window`."""
+def add_rows(typing, target, target_at, rows, rows_at, entries, first, last):
+    """target[at + j] += the rows at rows[rows_at + entries[k] + j], k in first .. last - 1."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         emit = _Emitter(context, builder, signature, arguments)
         wide, narrow = emit.vector(0, LANES), emit.vector(2, LANES)
         index = ir.IntType(signature.args[4].dtype.bitwidth)
@@ -218,10 +220,10 @@ add_window_4 = _window_adder(4)
 
 
 @intrinsic
-def copy_lanes(typing, target, target_at, source, source_at):  # type: ignore[no-untyped-def]
+def copy_lanes(typing, target, target_at, source, source_at):
     """target[at + j] = source[at + j], in vectors, which later vector loads do not have to wait for."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         emit = _Emitter(context, builder, signature, arguments)
         return emit.store(emit.load(2, arguments[3], emit.vector(0, LANES)), 0, arguments[1])
 
@@ -229,10 +231,10 @@ def copy_lanes(typing, target, target_at, source, source_at):  # type: ignore[no
 
 
 @intrinsic
-def keep_larger(typing, target, target_at, other, other_at):  # type: ignore[no-untyped-def]
+def keep_larger(typing, target, target_at, other, other_at):
     """target[at + j] = max(target[at + j], other[at + j])."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         emit = _Emitter(context, builder, signature, arguments)
         lanes = emit.vector(0, LANES)
         a, b = emit.load(0, arguments[1], lanes), emit.load(2, arguments[3], lanes)
@@ -242,10 +244,10 @@ def keep_larger(typing, target, target_at, other, other_at):  # type: ignore[no-
 
 
 @intrinsic
-def lanes_above(typing, sums, sums_at, thresholds, thresholds_at):  # type: ignore[no-untyped-def]
+def lanes_above(typing, sums, sums_at, thresholds, thresholds_at):
     """A word whose bit j says whether sums[at + j] > thresholds[at + j]."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         emit = _Emitter(context, builder, signature, arguments)
         lanes = emit.vector(0, LANES)
         a, b = emit.load(0, arguments[1], lanes), emit.load(2, arguments[3], lanes)
@@ -255,20 +257,20 @@ def lanes_above(typing, sums, sums_at, thresholds, thresholds_at):  # type: igno
 
 
 @intrinsic
-def bits_of(typing, word):  # type: ignore[no-untyped-def]
+def bits_of(typing, word):
     """How many bits of a word are set."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
 
     return types.int64(types.int64), codegen
 
 
 @intrinsic
-def add_to_lanes(typing, target, target_at, value):  # type: ignore[no-untyped-def]
+def add_to_lanes(typing, target, target_at, value):
     """target[at + j] += value."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         emit = _Emitter(context, builder, signature, arguments)
         lanes = emit.vector(0, LANES)
         more = emit.splat(builder.trunc(arguments[2], lanes.element), lanes)
@@ -278,10 +280,10 @@ def add_to_lanes(typing, target, target_at, value):  # type: ignore[no-untyped-d
 
 
 @intrinsic
-def lowest_bit(typing, word):  # type: ignore[no-untyped-def]
+def lowest_bit(typing, word):
     """The index of the lowest set bit of a word that is not 0."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.IntType(1)(1))
 
     return types.int64(types.int64), codegen

@@ -64,7 +64,7 @@ class LayerArrays(NamedTuple):
     pool: int
 
 
-def run_layer(x, layer, kind, sums, out):  # type: ignore[no-untyped-def]
+def run_layer(x, layer, kind, sums, out):
     """Run images through a layer, in parallel over images.
 
     Parameters
@@ -81,8 +81,8 @@ def run_layer(x, layer, kind, sums, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def write_codes(out, out_at, sums, sums_at, thresholds, thresholds_at, count, lanes, planes):  # type: ignore[no-untyped-def]
-    """Count the thresholds that each lane exceeds, and write the counts as bit planes. All arrays are flat."""
+def write_codes(out, out_at, sums, sums_at, thresholds, thresholds_at, count, lanes, planes):
+    """Count the thresholds that each lane exceeds; write the counts as bit planes. All arrays are flat."""
     blocks = lanes // 64
     for word in range(planes * blocks):
         out[out_at + word] = 0
@@ -106,7 +106,7 @@ def _kernel(kind: int) -> Callable[..., None]:
     """
 
     @njit(cache=True, parallel=True, error_model="numpy")
-    def kernel(x, layer, sums, out):  # type: ignore[no-untyped-def]
+    def kernel(x, layer, sums, out):
         offsets, weights, initial = layer.offsets, layer.weights, layer.initial
         words, lanes, blocks, pool = len(offsets), len(initial), len(initial) // 64, layer.pool
         planes, weight_planes = layer.factors.shape

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from math import prod
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -226,6 +227,15 @@ parametrize_cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.ke
 parametrize_designs = pytest.mark.parametrize("loopback", [False, True], ids=["dataflow", "loopback"])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Of so few images a launch of several threads costs more than the work."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)
+
+
 @parametrize_cases
 @FEW
 @given(seed=SEEDS)
@@ -309,14 +319,18 @@ def test_simulation_counts_what_plain_runs_count(case, loopback, seed):
 @pytest.mark.parametrize("memory_MB", [16, 1024])
 @pytest.mark.parametrize("name", ["w1a1", "w2a3 lines", "w1a1 highest bit", "w8a3 strides"])
 def test_simulation_is_the_same_in_batches(name, memory_MB):
-    """More images than a batch has at most, and transient faults in every batch."""
+    """More images than a batch has at most, and transient faults in every batch; on all threads."""
     rng = np.random.default_rng(3)
     design = random_design(CASES[name], rng, False)
     images = random_images(design.network, 300, rng)
     labels = rng.integers(0, design.network.head.classes, len(images))
     faults = faults_of_all_kinds(design, 8, len(images), rng)
     ends = faults.take(np.arange(4)).struck(np.array([0, 255, 256, 299]))
-    check_simulation(design, join([faults, ends]), images, labels, memory_MB=memory_MB)
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    try:
+        check_simulation(design, join([faults, ends]), images, labels, memory_MB=memory_MB)
+    finally:
+        numba.set_num_threads(1)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 8])
