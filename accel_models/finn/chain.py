@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from accel_models.finn.design import FinnDesign
 from accel_models.finn.plan import LayerPlan, aligned, blocks_of
-from xbarsim.kernels.differences import FIELDS, Chain
 from xbarsim.kernels.lanes import LANES
+from xbarsim.kernels.layout import FIELDS, Chain
 
 BYTE_ROWS = 15  # rows of up to this magnitude add up in bytes
 WORTH_A_WORD = 24  # changed bits of a word from which on counting all its bits anew is less work

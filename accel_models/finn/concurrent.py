@@ -7,7 +7,7 @@ A transient fault runs on the image that it strikes, and leaves the others alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from accel_models.finn.chain import build_chain, sums_type
 from accel_models.finn.design import FinnDesign
+from accel_models.finn.healthy import Healthy, run_healthy
 from accel_models.finn.layer import IntArray
 from xbarsim.checks import InputError, check_int
 from xbarsim.faults.pe import NONE, SHARED_LAYER, PeFaultKind, PeFaultList, check_faults
-from xbarsim.kernels.differences import Chain, Forced, propagate
+from xbarsim.kernels.differences import propagate
+from xbarsim.kernels.layout import Chain, Forced
 
 Answer = tuple[IntArray, NDArray, NDArray[np.bool_]]
 AT_ONCE = 2048  # faults
@@ -54,61 +56,6 @@ class FaultResults:
     def flip_rate(self) -> NDArray[np.float64]:
         """(faults,): flips / shots."""
         return self.flips / self.shots
-
-
-@dataclass(frozen=True, eq=False)
-class Healthy:
-    """A batch without faults.
-
-    Attributes
-    ----------
-    inputs : of every layer, packed
-    words : (n, words) the inputs of layers 1 .. side by side
-    sums : (n, sums) their raw sums
-    first_sums : (n, P, lanes) of layer 0
-    scores : (n, rows) of the last layer
-    """
-
-    inputs: list[NDArray]
-    words: IntArray
-    sums: NDArray
-    first_sums: NDArray
-    scores: IntArray
-    classes: IntArray
-
-    def raw(self, design: FinnDesign, layer: int) -> NDArray:
-        """(n, P, lanes): a layer's raw sums."""
-        if layer == 0:
-            return self.first_sums
-        sizes = [len(p.corners[0]) * p.lanes for p in design.plans[1:]]
-        start = sum(sizes[: layer - 1])
-        plan = design.plans[layer]
-        return self.sums[:, start : start + sizes[layer - 1]].reshape(len(self.sums), -1, plan.lanes)
-
-
-def run_healthy(design: FinnDesign, images: NDArray[np.uint8]) -> Healthy:
-    """Run a batch and keep everything."""
-    x, dtype = design.encode(images), sums_type(design)
-    inputs, sums = [], []
-    for plan in design.plans:
-        inputs.append(x)
-        x, raw = plan.run(x, sums=True)
-        sums.append(raw)
-    scores = design.scores_of(x, raw)
-    n = len(images)
-    return Healthy(
-        inputs=inputs,
-        words=_side_by_side(inputs[1:], n, np.dtype(np.int64)),
-        sums=_side_by_side(sums[1:], n, dtype),
-        first_sums=sums[0],
-        scores=scores,
-        classes=design.network.head.classify(scores),
-    )
-
-
-def _side_by_side(parts: Sequence[NDArray], n: int, dtype: np.dtype) -> NDArray:
-    flat = (part.reshape(n, -1).astype(dtype, copy=False) for part in parts)
-    return np.concatenate([np.empty((n, 0), dtype), *flat], axis=1)
 
 
 def simulate_faults(
@@ -197,8 +144,8 @@ class _Batch:
         behind = (layer < last) & (layer != SHARED_LAYER)
         masked = behind & np.isin(kind, MASKED_KINDS)
         if self.design.geometries[-1].values == ():
-            used = faults.column("unit") < max((g.rows for g in self.design.geometries if g.values), default=0)
-            masked |= (layer == SHARED_LAYER) & (kind == PeFaultKind.pe) & used
+            most = max((g.rows for g in self.design.geometries if g.values), default=0)
+            masked |= (layer == SHARED_LAYER) & (kind == PeFaultKind.pe) & (faults.column("unit") < most)
         for places in _chunks(np.flatnonzero(masked), AT_ONCE):
             yield self._masked(faults, places)
         outputs = behind & ~masked
