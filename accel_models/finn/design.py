@@ -33,8 +33,9 @@ from xbarsim.faults.pe import (
     enumerate_faults,
     join,
 )
+from xbarsim.kernels.mvtu import look_up
 
-BATCH = 256
+BATCH_BYTES = 2**23  # of the widest stream: few launches, and it stays near the processor
 OnBatch = Callable[[int, int], None]
 
 
@@ -152,19 +153,30 @@ class FinnDesign:
     def encode(self, images: NDArray[np.uint8]) -> NDArray:
         """(N, *image) pixels as the first layer's inputs: integers, or packed bits."""
         pixels, first = self.network.pixels, self.plans[0]
-        codes = pixels.codes[images].reshape(len(images), -1)
+        flat, table = images.reshape(len(images), -1), pixels.codes
         if first.integers:
-            return codes.astype(first.dtype) + first.dtype.type(pixels.stream.low)
+            table = table.astype(first.dtype) + first.dtype.type(pixels.stream.low)
+        found = np.empty(flat.shape, table.dtype)
+        look_up(flat, table, found)
+        if first.integers:
+            return found
         height, width, channels = first.layer.shape
-        padded = np.zeros((len(images), height * width * channels), np.uint8)
-        padded[:, : codes.shape[1]] = codes
+        missing = height * width * channels - found.shape[1]
+        padded = np.pad(found, ((0, 0), (0, missing))) if missing else found
         return pack(padded.reshape(len(images), height * width, channels), 1)
 
+    @property
+    def batch_size(self) -> int:
+        """Images at once, if nothing else is asked for."""
+        widest = max(8 * max(p.input_words, p.output_words) for p in self.plans)
+        return max(1, BATCH_BYTES // widest)
+
     def scores(
-        self, images: NDArray, *, batch_size: int = BATCH, on_batch: OnBatch | None = None
+        self, images: NDArray, *, batch_size: int | None = None, on_batch: OnBatch | None = None
     ) -> IntArray:
         """(N, rows) accumulators of the last layer, or its codes if it has thresholds."""
         pixels = self.network.check_pixels(images)
+        batch_size = self.batch_size if batch_size is None else batch_size
         check_int("batch_size", batch_size, 1, 2**31)
         permanent = [f for f in self.faults if f.permanent]
         found = []
@@ -204,7 +216,7 @@ class FinnDesign:
         return unpack(words, last.planes, last.layer.rows)[:, 0].astype(np.int64)
 
     def classify(
-        self, images: NDArray, *, batch_size: int = BATCH, on_batch: OnBatch | None = None
+        self, images: NDArray, *, batch_size: int | None = None, on_batch: OnBatch | None = None
     ) -> IntArray:
         """(N,) classes of (N, *image) pixels."""
         return self.network.head.classify(self.scores(images, batch_size=batch_size, on_batch=on_batch))

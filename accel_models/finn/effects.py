@@ -1,9 +1,10 @@
 """What faults do to one layer: the few rows that they change, and how.
 
-A row is weights, a constant, thresholds, and what happens to its accumulator. Every kind of fault edits rows,
-so that any faults together have one meaning:
+A row is weights, products that are stuck, thresholds, and what happens to its accumulator. Every kind of
+fault edits rows, so that any faults together have one meaning; of two that contradict each other the later
+one counts:
 
-    accumulator = (weights . activations + constant, scaled as the layer's), then its stuck bits
+    accumulator = (weights . activations + stuck products, scaled as the layer's), then its stuck bits
     code = number of thresholds exceeded, or the code that the row is stuck at
 
 A weight bit changes a weight; a lane takes its columns' weights away and adds what it is stuck at for each; a
@@ -35,33 +36,31 @@ class LayerEffect:
     Attributes
     ----------
     rows : (r,) changed rows
-    weights : (r, MW); constant : (r,); thresholds : (r, top)
+    weights : (r, MW); thresholds : (r, top)
     keep, force : (r,) masks on the accumulator's bits
     stuck : (r,) code, or -1
-    taken : (r, MW) products that lanes are stuck at, whatever the weight
+    products : (r, MW) what stuck lanes give in place of weights, which are 0 there
     pixels : {pixel of the output: code}
     """
 
     plan: LayerPlan
     rows: IntArray
     weights: IntArray = field(init=False)
-    constant: IntArray = field(init=False)
     thresholds: IntArray = field(init=False)
     keep: IntArray = field(init=False)
     force: IntArray = field(init=False)
     stuck: IntArray = field(init=False)
-    taken: NDArray[np.bool_] = field(init=False)
+    products: IntArray = field(init=False)
     pixels: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         layer, r = self.plan.layer, len(self.rows)
         self.weights = layer.weights[self.rows].astype(np.int64)
-        self.constant = np.zeros(r, np.int64)
         own = np.zeros((layer.rows, 0), np.int64) if layer.thresholds is None else layer.thresholds
         self.thresholds = own[self.rows].copy()
         self.keep, self.force = np.full(r, -1, np.int64), np.zeros(r, np.int64)
         self.stuck = np.full(r, NOT_STUCK, np.int64)
-        self.taken = np.zeros(self.weights.shape, bool)
+        self.products = np.zeros_like(self.weights)
 
     @property
     def only_stuck(self) -> bool:
@@ -79,11 +78,8 @@ class LayerEffect:
             assert layer.output is not None
             self.stuck[self._served(fault, pe)] = layer.output.code_of(where, fault.value)
         elif fault.kind == PeFaultKind.lane:
-            rows, columns = self._served(fault, pe), np.arange(word, layer.columns, simd)
-            grid = np.ix_(rows, columns)
-            # a lane that is stuck already counts once
-            self.constant[rows] += fault.value * (~self.taken[grid]).sum(axis=1)
-            self.weights[grid], self.taken[grid] = 0, True
+            grid = np.ix_(self._served(fault, pe), np.arange(word, layer.columns, simd))
+            self.weights[grid], self.products[grid] = 0, fault.value
         elif fault.kind == PeFaultKind.weight:
             place = self.rows == word // folds * pe + fault.unit
             column, bit = word % folds * simd + fault.bit // layer.weight_bits, fault.bit % layer.weight_bits
@@ -122,7 +118,7 @@ class LayerEffect:
         layer = self.plan.layer
         low = 0 if self.plan.integers else layer.input.low
         step = 1 if self.plan.integers else layer.input.step
-        total = step * raw + (low * self.weights.sum(axis=1) + self.constant)
+        total = step * raw + (low * self.weights.sum(axis=1) + self.products.sum(axis=1))
         if layer.accumulates == "agreement":
             found = (total + layer.columns) // 2
         else:

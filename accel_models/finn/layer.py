@@ -158,6 +158,10 @@ class Mvtu:
                 raise InputError(where, expected, str(self.thresholds.shape))
             if (np.diff(self.thresholds, axis=1) < 0).any():
                 raise InputError(where, "thresholds in ascending order", "a step down")
+            half = 1 << (self.threshold_bits - 1)
+            if (self.thresholds < -half).any() or (self.thresholds >= half).any():
+                got = int(self.thresholds.flat[np.abs(self.thresholds).argmax()])
+                raise InputError(where, f"thresholds of {self.threshold_bits} bits", got, "state their width")
         if self.output is None and self.pool > 1:
             raise InputError(f"{where}: pool", "1, in a layer without thresholds", self.pool)
 

@@ -28,10 +28,11 @@ def blocks_of(channels: int) -> int:
 def pack(codes: Codes, bits: int) -> IntArray:
     """(N, pixels, channels) codes as (N, pixels * bits * blocks) words of bit planes."""
     n, pixels, channels = codes.shape
-    padded = np.zeros((n, pixels, bits, blocks_of(channels) * LANES), np.uint8)
+    octets = np.zeros((n, pixels, bits, blocks_of(channels) * 8), np.uint8)
     for p in range(bits):
-        padded[:, :, p, :channels] = (codes >> p) & 1
-    return np.packbits(padded, axis=-1, bitorder="little").view("<i8").astype(np.int64).reshape(n, -1)
+        plane = np.packbits(codes if bits == 1 else codes & (1 << p), axis=-1, bitorder="little")
+        octets[:, :, p, : plane.shape[-1]] = plane
+    return octets.view("<i8").astype(np.int64, copy=False).reshape(n, -1)
 
 
 def unpack(words: IntArray, bits: int, channels: int) -> Codes:

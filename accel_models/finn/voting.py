@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.design import BATCH, FinnDesign
+from accel_models.finn.design import FinnDesign
 from accel_models.finn.layer import IntArray
 from accel_models.finn.plan import pack, unpack
 from accel_models.finn.replication import COPIES, ReplicationPlan, vote
@@ -46,8 +46,9 @@ def voted_scores(
     plan.check(design.network)
     pixels = design.network.check_pixels(images)
     _check_faults(design, plan, faults)
-    parts = range(0, len(pixels), BATCH)
-    return np.concatenate([_scores(design, plan, faults, pixels[at : at + BATCH]) for at in parts])
+    size = design.batch_size
+    parts = range(0, len(pixels), size)
+    return np.concatenate([_scores(design, plan, faults, pixels[at : at + size]) for at in parts])
 
 
 def voted_classes(

@@ -80,6 +80,26 @@ def run_layer(x, layer, kind, sums, out):
         kernel(x, layer, sums, out)
 
 
+def look_up(pixels, table, out):
+    """out[i, k] = table[pixels[i, k]], in parallel over images.
+
+    Parameters
+    ----------
+    pixels : (n, k) uint8
+    table : (256,) T
+    out : (n, k) T, filled
+    """
+    with ONE_LAUNCH:
+        _look_up(pixels, table, out)
+
+
+@njit(cache=True, parallel=True)
+def _look_up(pixels, table, out):
+    for i in prange(len(pixels)):
+        for k in range(pixels.shape[1]):
+            out[i, k] = table[pixels[i, k]]
+
+
 @njit(cache=True)
 def write_codes(out, out_at, sums, sums_at, thresholds, thresholds_at, count, lanes, planes):
     """Count the thresholds that each lane exceeds; write the counts as bit planes. All arrays are flat."""
