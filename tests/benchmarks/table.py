@@ -34,7 +34,7 @@ NETWORKS = {
 }
 BOARD_IMAGES = 1024
 BOARDS = ("cnvW1A1", "cnvW1A2", "cnvW2A2", "lfcW1A1", "lfcW1A2")
-CAMPAIGN = 384 * 256
+CAMPAIGN = 3840 * 128
 
 
 def quick(seconds):

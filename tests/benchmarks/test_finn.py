@@ -18,7 +18,7 @@ from tests.accel_models.finn.networks import random_network
 from xbarsim.faults.pe import PeFaultKind
 
 IMAGES = 1024
-EVERY = 10  # of the channel faults
+CAMPAIGN_IMAGES = 128
 
 
 class Sign(nn.Module):
@@ -64,10 +64,9 @@ def test_board(benchmark, name, threads):
 
 def test_campaign_of_channels(benchmark, threads, data_folder):
     design = FinnDesign(network=read_board(data_folder / "bnn-pynq" / "cifar10" / "cnvW1A1"))
-    data = load_dataset("cifar10", "test", limit=256)
+    data = load_dataset("cifar10", "test", limit=CAMPAIGN_IMAGES)
     images, labels = pixels_of(data), data.labels
     faults = design.fault_list([PeFaultKind.channel])
-    faults = faults.take(np.arange(0, len(faults), EVERY))
     simulate_faults(design, faults.take(np.arange(1)), images[:2], labels[:2])
-    run = benchmark.pedantic(lambda: simulate_faults(design, faults, images, labels), rounds=3)
+    run = benchmark.pedantic(lambda: simulate_faults(design, faults, images, labels), rounds=2)
     assert len(run.hits) == len(faults)
