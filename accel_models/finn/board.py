@@ -37,7 +37,8 @@ def read_board(folder: str | Path, name: str | None = None) -> FinnNetwork:
     """
     path = Path(folder)
     if not path.is_dir():
-        raise InputError(f"board {path}", "a folder of parameter files", "no such folder")
+        got = "a file" if path.exists() else "no such folder"
+        raise InputError(f"board {path}", "a folder of parameter files", got)
     chosen = path.resolve().name if name is None else name
     if chosen not in presets():
         raise InputError(

@@ -14,7 +14,7 @@ from xbarsim.cli import output
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultMap
-from xbarsim.faults.pe import PeFaultKind, PeFaultList
+from xbarsim.faults.pe import SHARED, PeFaultKind, PeFaultList
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.rng import stream
 from xbarsim.studies.physics import Physics
@@ -110,6 +110,10 @@ def chosen_faults(
         for name in names:
             check_choice("--kinds", name, PeFaultKind.__members__)
         places = None if layers is None else list(dict.fromkeys(_numbers("--layers", layers)))
+        shared = [kind.name for kind in SHARED if design.shared is not None and kind.name in names]
+        if places is not None and shared:
+            expected = f"no {shared[0]} faults beside it with --loopback"
+            raise InputError("--layers", expected, repr(layers), "a shared array's faults hit all layers")
         found = design.fault_list([PeFaultKind[name] for name in names], places)
     if sample is not None:
         found = found.sample(sample, stream(seed, "pe faults"))

@@ -148,11 +148,12 @@ def critical_table(results: FaultResults) -> Table:
 
 
 def campaign_figure(results: FaultResults, title: str) -> Figure:
-    """Every fault's accuracy, by layer and value."""
-    layer, value = results.faults.column("layer"), results.faults.column("value")
-    groups = {
-        f"stuck at {v}": (layer[value == v], 100 * results.accuracy[value == v]) for v in np.unique(value)
-    }
+    """Every fault's accuracy, by layer, kind and value."""
+    kind, layer, value = (results.faults.column(name) for name in ("kind", "layer", "value"))
+    groups = {}
+    for k, v in np.unique(np.stack([kind, value], axis=1), axis=0):
+        own = (kind == k) & (value == v)
+        groups[f"{PeFaultKind(k).name} at {v}"] = layer[own], 100 * results.accuracy[own]
     return fault_accuracies(groups, error_free=100 * results.baseline_hits / results.shots, title=title)
 
 

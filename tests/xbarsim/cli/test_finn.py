@@ -321,6 +321,7 @@ CAMPAIGN = [
     (["--layers", "99"], "layer: expected an integer in 0..8, got 99"),
     (["--layers", "-1"], "layer: expected an integer in 0..8, got -1"),
     (["--loopback", "3"], "--loopback: expected two numbers, PE,SIMD, got '3'"),
+    (["--loopback", "4,8", "--kinds", "pe", "--layers", "0"], "--layers: expected no pe faults beside it"),
     (["--loopback", "3,x"], "--loopback: expected integers with commas"),
     (["--loopback", "0,1"], "pe: expected an integer in 1..65536, got 0"),
     (["--loopback", "1," + "9" * 30], "simd: expected an integer in 1..65536"),
