@@ -83,7 +83,7 @@ def simulate_faults(
         not match them, an image number beyond the images.
     """
     pixels = _check(design, faults, images, labels)
-    chain = build_chain(design)
+    chain, masks = build_chain(design), dict[bytes, tuple[IntArray, Forced]]()
     n, results = len(pixels), np.zeros((3, len(faults)), np.int64)
     batch = batch_size(design, len(faults), memory_MB)
     baseline_hits, done = 0, 0
@@ -91,7 +91,8 @@ def simulate_faults(
         here, truth = pixels[start : start + batch], labels[start : start + batch]
         healthy = run_healthy(design, here)
         baseline_hits += int((healthy.classes == truth).sum())
-        for chosen, classes, same in _answers(_Batch(design, healthy, chain, memory_MB), faults, start):
+        runs = _Batch(design, healthy, chain, memory_MB, masks)
+        for chosen, classes, same in _answers(runs, faults, start):
             results[0, chosen] += (classes == truth).sum(axis=1)
             results[1, chosen] += (classes != healthy.classes).sum(axis=1)
             results[2, chosen] += same.sum(axis=1)
@@ -131,12 +132,18 @@ def _check(design: FinnDesign, faults: PeFaultList, images: NDArray, labels: Int
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """A fault-free batch, and how faults run on it."""
+    """A fault-free batch, and how faults run on it.
+
+    Attributes
+    ----------
+    masks : of lists of faults that were run before, which all batches share
+    """
 
     design: FinnDesign
     healthy: Healthy
     chain: Chain
     memory_MB: int
+    masks: dict[bytes, tuple[IntArray, Forced]]
 
     def answers(self, faults: PeFaultList) -> Iterator[Answer]:
         """(places in the list, (places, n) classes, (places, n) scores unchanged) for permanent faults."""
@@ -161,11 +168,20 @@ class _Batch:
 
     def _masked(self, faults: PeFaultList, places: IntArray) -> Answer:
         """Faults that overwrite activations: the kernel applies their masks."""
-        plans = self.design.plans
+        chosen = faults.take(places)
+        key = chosen.table.tobytes()
+        if key not in self.masks:
+            self.masks[key] = self._build_masks(chosen)
+        nothing = np.empty((0, len(self.healthy.words), 0), np.int64)
+        return self._propagate(places, *self.masks[key], nothing)
+
+    def _build_masks(self, faults: PeFaultList) -> tuple[IntArray, Forced]:
+        """The first layer that each fault changes, and how."""
+        plans, places = self.design.plans, range(len(faults))
         place = np.full((len(places), len(plans)), NONE, np.int64)
         pixel, first = np.full(len(places), NONE, np.int64), np.zeros(len(places), np.int64)
         keeps, forces, size = [], [], 0
-        for i, fault in enumerate(map(faults.__getitem__, places)):
+        for i, fault in enumerate(faults):
             layers = range(len(plans) - 1) if fault.layer == SHARED_LAYER else (fault.layer,)
             effects = {m: self.design.effect(m, [fault]) for m in layers}
             hit = [m for m, effect in effects.items() if effect is not None]
@@ -179,8 +195,7 @@ class _Batch:
                 keeps.append(keep)
                 forces.append(force)
         given = np.full(len(places), NONE, np.int64)
-        forced = Forced(place, pixel, np.concatenate(keeps), np.concatenate(forces), given)
-        return self._propagate(places, first, forced, np.empty((0, len(self.healthy.words), 0), np.int64))
+        return first, Forced(place, pixel, np.concatenate(keeps), np.concatenate(forces), given)
 
     def _outputs(self, faults: PeFaultList, places: IntArray) -> Answer:
         """Faults that change sums: their layer's outputs are worked out here, the kernel goes on."""
