@@ -39,6 +39,7 @@ class _Builder:
         self.sizes = dict.fromkeys([*self.parts, "input", "sums"], 0)
 
     def chain(self) -> Chain:
+        """All layers but the first, one behind the other."""
         plans = self.design.plans
         table = np.zeros((len(plans), len(FIELDS)), np.int64)
         for m, plan in list(enumerate(plans))[1:]:

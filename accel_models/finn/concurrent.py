@@ -85,7 +85,7 @@ def simulate_faults(
     pixels = _check(design, faults, images, labels)
     chain, masks = build_chain(design), dict[bytes, tuple[IntArray, Forced]]()
     n, results = len(pixels), np.zeros((3, len(faults)), np.int64)
-    batch = batch_size(design, len(faults), memory_MB)
+    batch = batch_size(design, memory_MB)
     baseline_hits, done = 0, 0
     for start in range(0, n, batch):
         here, truth = pixels[start : start + batch], labels[start : start + batch]
@@ -109,7 +109,7 @@ def simulate_faults(
     )
 
 
-def batch_size(design: FinnDesign, faults: int, memory_MB: int) -> int:
+def batch_size(design: FinnDesign, memory_MB: int) -> int:
     """Images at once, so that what is kept of them fits."""
     check_int("memory_MB", memory_MB, 16, 10**7)
     an_image = sum(8 * p.input_words for p in design.plans)

@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit, prange
 
 from xbarsim.kernels.lanes import (
+    MOST_WORDS,
     add_rows,
     add_window,
     add_window_2,
@@ -135,8 +136,8 @@ def _count_anew(found, at, new, chain, layer, window):
             x = start + p * blocks
             for q in range(max(1, layer[WEIGHT_PLANES])):
                 place = layer[WEIGHTS_AT] + (q * (lanes // 64) + block) * words * 512
-                for k in range(0, words, 3):
-                    end = min(k + 3, words)
+                for k in range(0, words, MOST_WORDS):
+                    end = min(k + MOST_WORDS, words)
                     if layer[WEIGHT_PLANES] == 0:
                         worth = -(1 << p)
                         count_differing(found, to, worth, new, x, 0, offsets, k, end, chain.weights, place)

@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit, prange
 
 from xbarsim.kernels.lanes import (
+    MOST_WORDS,
     add_to_lanes,
     bits_of,
     copy_lanes,
@@ -148,8 +149,8 @@ def _kernel(kind: int) -> Callable[..., None]:
                     if kind == TERNARY:
                         add_to_lanes(found, to, -still)
                         signs, place = start + layer.plane_words, block * words * 512
-                        for k in range(0, words, 3):
-                            end = min(k + 3, words)
+                        for k in range(0, words, MOST_WORDS):
+                            end = min(k + MOST_WORDS, words)
                             count_differing_unmasked(
                                 found, to, -2, inputs, signs, start, offsets, k, end, weights, place
                             )
@@ -157,8 +158,8 @@ def _kernel(kind: int) -> Callable[..., None]:
                         for q in range(weight_planes):
                             plane, place = start + p * layer.plane_words, (q * blocks + block) * words * 512
                             factor = layer.factors[p, q]
-                            for k in range(0, words, 3):
-                                end = min(k + 3, words)
+                            for k in range(0, words, MOST_WORDS):
+                                end = min(k + MOST_WORDS, words)
                                 if kind == BINARY:
                                     count_differing(
                                         found, to, factor, inputs, plane, 0, offsets, k, end, weights, place
