@@ -11,6 +11,7 @@ from xbarsim.metrics.intervals import mean_over_chips
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.training.loop import fit
+from xbarsim.training.recipe import Recipe
 
 CHIPS = 10
 
@@ -23,7 +24,8 @@ module = nn.Sequential(
     nn.Flatten(),
     nn.Linear(128, 10),
 )
-fit(module, train.images, train.labels, epochs=10, batch_size=32, learning_rate=0.01, seed=0)
+recipe = Recipe(epochs=10, batch_size=32, learning_rate=0.01)
+fit(module, train.images, train.labels, recipe, seed=0)
 
 graph = quantize(module, train.images[:500], weight_bits=16, activation_bits=16)
 chip = program(graph, accelerator("isaac"))

@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import nn
 
+from networks.cnv import Cnv
 from networks.convnet_quick import ConvNetQuick
 from networks.lenet import LeNet
+from networks.lfc import Lfc
 from networks.mlp import Mlp, digits_mlp
+from networks.resnet import resnet20, resnet32
 from xbarsim.checks import InputError
+from xbarsim.training.recipe import Recipe
+
+# FAT, section V; below it one that two processor cores finish
+FAT_RECIPE = Recipe(
+    epochs=1000,
+    batch_size=100,
+    learning_rate=0.02,
+    schedule="step",
+    step_epochs=40,
+    step_factor=0.5,
+    loss="squared-hinge",
+    augment="crop-flip",
+)
+# Wang et al., section IV-A; weight decay and augmentation from He et al., section 4.2
+RESNET_RECIPE = Recipe(
+    epochs=160,
+    batch_size=128,
+    learning_rate=0.1,
+    optimizer="sgd",
+    weight_decay=1e-4,
+    schedule="cosine",
+    augment="crop-flip",
+)
+QUICK_QUANTIZED = Recipe(epochs=10, batch_size=100, learning_rate=0.03, schedule="cosine", augment="flip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +50,10 @@ class NetworkEntry:
     build : makes the untrained module
     dataset : name for `load_dataset`
     input_shape : (C, H, W) of an image
-    epsilon : of FGSM, in units of the images (RRAMedy, Table II; the digits' is ours)
-    epochs, batch_size, learning_rate : the recipe: Adam, cosine schedule
+    recipe : how it is trained
+    epsilon : of FGSM, in units of the images (RRAMedy, Table II; the others are ours)
     retrain_epochs : passes over the training images that repair a chip
+    quantized : made of quantized layers, for FINN accelerators; the others are for crossbars
     """
 
     name: str
@@ -32,11 +61,10 @@ class NetworkEntry:
     build: Callable[[], nn.Module]
     dataset: str
     input_shape: tuple[int, int, int]
-    epsilon: float
-    epochs: int
+    recipe: Recipe
+    epsilon: float = 0.1
     retrain_epochs: int = 1
-    batch_size: int = 64
-    learning_rate: float = 1e-3
+    quantized: bool = False
 
 
 def networks() -> dict[str, NetworkEntry]:
@@ -48,11 +76,8 @@ def networks() -> dict[str, NetworkEntry]:
             build=digits_mlp,
             dataset="digits",
             input_shape=(1, 8, 8),
-            epsilon=0.1,
-            epochs=40,
+            recipe=Recipe(epochs=40, batch_size=32, learning_rate=2e-3, schedule="cosine"),
             retrain_epochs=10,
-            batch_size=32,
-            learning_rate=2e-3,
         ),
         NetworkEntry(
             name="mlp",
@@ -60,8 +85,8 @@ def networks() -> dict[str, NetworkEntry]:
             build=Mlp,
             dataset="mnist",
             input_shape=(1, 28, 28),
+            recipe=Recipe(epochs=8, schedule="cosine"),
             epsilon=0.022,
-            epochs=8,
         ),
         NetworkEntry(
             name="lenet",
@@ -69,8 +94,8 @@ def networks() -> dict[str, NetworkEntry]:
             build=LeNet,
             dataset="mnist",
             input_shape=(1, 28, 28),
+            recipe=Recipe(epochs=5, schedule="cosine"),
             epsilon=0.095,
-            epochs=5,
         ),
         NetworkEntry(
             name="convnet-quick",
@@ -78,11 +103,55 @@ def networks() -> dict[str, NetworkEntry]:
             build=ConvNetQuick,
             dataset="cifar10",
             input_shape=(3, 32, 32),
+            recipe=Recipe(epochs=12, schedule="cosine"),
             epsilon=2.1 / 255,
-            epochs=12,
         ),
+        _resnet("resnet20", resnet20),
+        _resnet("resnet32", resnet32),
+        *(_cnv(w, a) for w, a in ((1, 1), (1, 2), (1, 3), (1, 4), (2, 2))),
+        _cnv(1, 1, width=32),
+        *(_lfc(a) for a in (1, 2)),
     )
     return {entry.name: entry for entry in entries}
+
+
+def _resnet(name: str, build: Callable[[], nn.Module]) -> NetworkEntry:
+    return NetworkEntry(
+        name=name,
+        description=f"ResNet-{name[6:]} on CIFAR-10, shortcuts by 1 x 1 convolutions",
+        build=build,
+        dataset="cifar10",
+        input_shape=(3, 32, 32),
+        recipe=RESNET_RECIPE,
+        epsilon=2.1 / 255,
+    )
+
+
+def _cnv(weight_bits: int, activation_bits: int, *, width: int = 64) -> NetworkEntry:
+    small = width < 64
+    name = f"cnv-w{weight_bits}a{activation_bits}" + ("-half" if small else "")
+    return NetworkEntry(
+        name=name,
+        description=f"FINN's CNV on CIFAR-10, {weight_bits}-bit weights, {activation_bits}-bit activations"
+        + (", half as wide" if small else ""),
+        build=partial(Cnv, weight_bits, activation_bits, width=width),
+        dataset="cifar10",
+        input_shape=(3, 32, 32),
+        recipe=QUICK_QUANTIZED if small else FAT_RECIPE,
+        quantized=True,
+    )
+
+
+def _lfc(activation_bits: int) -> NetworkEntry:
+    return NetworkEntry(
+        name=f"lfc-w1a{activation_bits}",
+        description=f"FINN's LFC on MNIST, 1-bit weights, {activation_bits}-bit activations",
+        build=partial(Lfc, 1, activation_bits),
+        dataset="mnist",
+        input_shape=(1, 28, 28),
+        recipe=replace(QUICK_QUANTIZED, augment="none"),
+        quantized=True,
+    )
 
 
 def network(name: str) -> NetworkEntry:
@@ -91,7 +160,7 @@ def network(name: str) -> NetworkEntry:
     >>> network("lenet6")
     Traceback (most recent call last):
     ...
-    xbarsim.checks.InputError: network: expected one of convnet-quick, digits-mlp, lenet, mlp, got 'lenet6'
+    xbarsim.checks.InputError: network: expected one of ..., got 'lenet6'
     """
     known = networks()
     if name not in known:

@@ -61,6 +61,19 @@ def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
     return metadata
 
 
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """What a checkpoint says about itself.
+
+    Raises
+    ------
+    InputError : no such file, not a safetensors file.
+    """
+    where = f"model file {path}"
+    if not os.path.isfile(path):
+        raise InputError(where, "a file", "nothing there", REMEDY)
+    return _read(path, where)[1]
+
+
 def _check_numbers(tensor: torch.Tensor, wanted: torch.Tensor, where: str) -> None:
     plain = tensor.layout == torch.strided and not tensor.is_quantized and tensor.device.type == "cpu"
     kinds = FLOATS if wanted.is_floating_point() else (wanted.dtype,)

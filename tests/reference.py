@@ -115,6 +115,48 @@ def faulty_level(level: int, fault: tuple[str, int] | None, top: int) -> int:
     return {"stuck_hrs": 0, "stuck_lrs": top, "stuck_at": value}[kind]
 
 
+def acts_as(word: int, config: ArrayConfig) -> int:
+    """The weight that the levels of a word make."""
+    form = config.format
+    levels = [(word // form.levels**d) % form.levels for d in range(len(column_worth(config)))]
+    value = sum(level * worth for level, worth in zip(levels, column_worth(config), strict=True))
+    return value - 2 ** (form.weight_bits - 1) if form.encoding == "offset" else value
+
+
+def closest_of_all_words(weight: int, keep: int, force: int, config: ArrayConfig) -> int:
+    """The value closest to a weight that stuck cells can act as: every word is tried; the smaller of two."""
+    words = range(config.format.levels ** len(column_worth(config)))
+    values = {acts_as((word & keep) | force, config) for word in words}
+    return min(values, key=lambda value: (abs(value - weight), value))
+
+
+def closest_of_all_weights(weight: int, keep: int, force: int, config: ArrayConfig) -> int:
+    """The same where only words that some weight is written as are tried."""
+    form = config.format
+    values = set()
+    for written in range(form.low, form.high + 1):
+        word = sum(level * form.levels**d for d, level in enumerate(digits_of(written, config)))
+        values.add(acts_as((word & keep) | force, config))
+    return min(values, key=lambda value: (abs(value - weight), value))
+
+
+def closest_with_every_flip(
+    weights: list[int], keep: list[int], force: list[int], config: ArrayConfig
+) -> int:
+    """Least squared error of one column, every sign and every inversion of slices tried."""
+    form, digits = config.format, len(column_worth(config))
+    errors = []
+    for choice in range(2**digits):
+        inverted = sum((form.levels - 1) * form.levels**d for d in range(digits) if choice >> d & 1)
+        for sign in (1, -1):
+            error = 0
+            for weight, free, stuck in zip(weights, keep, force, strict=True):
+                meaning = (stuck ^ inverted) & ~free
+                error += (closest_of_all_words(sign * weight, free, meaning, config) - sign * weight) ** 2
+            errors.append(error)
+    return min(errors)
+
+
 class MarchMemory:
     """A memory with faults, one cell, one operation at a time; see `march_reference`."""
 
@@ -353,3 +395,35 @@ def nodal_matrix(g_uS: np.ndarray, wires) -> np.ndarray:
     ends = nodes + (rows - 1) * columns + np.arange(columns)
     admittance[ends, ends] += 1 / wires.sense_ohm
     return (np.linalg.solve(admittance, drive)[ends] / wires.sense_ohm).T * 1e6
+
+
+def stuck_activations(numbers, rate: float, count: int) -> list[int]:
+    """FAT, Eq. 1, number by number: which of `count` values each one stands for; `count` for none."""
+    found = []
+    for number in numbers:
+        shares = [Fraction(rate) * j / count for j in range(1, count + 1)]  # p_1 .. p_M
+        found.append(next((j for j, share in enumerate(shares) if Fraction(float(number)) < share), count))
+    return found
+
+
+def quantized_value(x: float, bits: int, signed: bool = True) -> int:
+    """The integer of `bits` bits that a number in [-1, 1] (or [0, 1]) becomes: exact, half up, clipped."""
+    if signed and bits == 1:
+        return 1 if x >= 0 else -1
+    top = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    nearest = math.floor(Fraction(x) * top + Fraction(1, 2))
+    return max(-top if signed else 0, min(top, nearest))
+
+
+def augmented_image(image: np.ndarray, mirrored: bool, down: int, across: int, margin: int) -> np.ndarray:
+    """A (C, H, W) image in a margin of zeros, cut out `down` rows and `across` columns on, then mirrored."""
+    channels, height, width = image.shape
+    out = np.zeros_like(image)
+    for c in range(channels):
+        for row in range(height):
+            for column in range(width):
+                y = row + down - margin
+                x = (width - 1 - column if mirrored else column) + across - margin
+                if 0 <= y < height and 0 <= x < width:
+                    out[c, row, column] = image[c, y, x]
+    return out

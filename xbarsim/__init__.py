@@ -5,8 +5,8 @@ do not import each other (``lint-imports`` checks it)::
 
     xbarsim.cli
     xbarsim.studies
-    accel_models | networks | xbarsim.training | xbarsim.report
-    xbarsim.detection
+    accel_models | networks | xbarsim.report
+    xbarsim.training | xbarsim.detection
     xbarsim.torch_bridge
     xbarsim.mapping
     xbarsim.crossbar

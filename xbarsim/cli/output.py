@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +39,28 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[..., Non
         yield advance
 
 
+@contextmanager
+def steps() -> Iterator[Callable[[str], Callable[..., None]]]:
+    """A bar for every named step of a long study; yields a function of a name that gives its progress."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, *times, console=console, disable=not console.is_terminal) as bar:
+
+        def step(name: str) -> Callable[..., None]:
+            task = bar.add_task(name, total=None)
+
+            def advance(done: int, total: int | None = None, *_: object) -> None:
+                bar.update(task, completed=done, total=total)
+
+            return advance
+
+        yield step
+
+
 def prepare(out: Path | None) -> None:
     """Begin a study: check that results can be written, and load the slow libraries with a word about it."""
     from rich.console import Console
@@ -48,6 +72,11 @@ def prepare(out: Path | None) -> None:
     with Console(stderr=True).status("loading PyTorch and numba"):
         importlib.import_module("numba")
         importlib.import_module("torch")
+
+
+def command_line() -> str:
+    """The command that was given, as one would type it again."""
+    return " ".join(["xbarsim", *(shlex.quote(word) for word in sys.argv[1:])])
 
 
 def write_bytes(content: bytes, path: Path) -> Path:

@@ -26,6 +26,13 @@ def run(
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="Adam's step, falls to 0 over the training.")] = 1e-3,
     train_images: Annotated[int | None, typer.Option(help="Training images to use; all by default.")] = None,
+    targets: Annotated[
+        str, typer.Option(help="What is learned: labels, or fault-free (the healthy network's output).")
+    ] = "labels",
+    misses: Annotated[float, typer.Option(help="Share of the found stuck cells that the map lacks.")] = 0.0,
+    false_positives: Annotated[
+        float, typer.Option(help="Share of the healthy cells that the map has as stuck.")
+    ] = 0.0,
     images: options.Images = None,
     seed: options.Seed = 1,
     as_json: options.AsJson = False,
@@ -50,6 +57,9 @@ def run(
         epochs=bench.entry.retrain_epochs if epochs is None else epochs,
         learning_rate=learning_rate,
         images=train_images,
+        targets=targets,  # type: ignore[arg-type]
+        misses=misses,
+        false_positives=false_positives,
     )
     with output.progress("healthy chip") as advance:
         healthy = healthy_accuracy(bench, on_batch=advance)

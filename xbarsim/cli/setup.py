@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accel_models.finn.design import FinnDesign, SharedArray
 from accel_models.reram.config import accelerator as accelerator_named
+from networks.catalogue import NetworkEntry
 from xbarsim.cells.device import device as device_named
 from xbarsim.checks import InputError, check_choice
 from xbarsim.cli import output
@@ -20,6 +21,7 @@ from xbarsim.rng import stream
 from xbarsim.studies.physics import Physics
 from xbarsim.studies.repair import Repair, RetrainSettings, repair_chip
 from xbarsim.studies.workbench import Workbench, build_workbench
+from xbarsim.training.recipe import Recipe
 
 FIDELITIES = ("digital", "bit-serial", "analog", "parasitic")
 
@@ -128,6 +130,20 @@ def _numbers(where: str, words: str) -> list[int]:
         return [int(word) for word in words.split(",")]
     except ValueError as error:
         raise InputError(where, "integers with commas", repr(words)) from error
+
+
+def numbers(where: str, words: str) -> tuple[float, ...]:
+    """Numbers with commas between them."""
+    try:
+        return tuple(float(word) for word in words.split(","))
+    except ValueError as error:
+        raise InputError(where, "numbers with commas", repr(words)) from error
+
+
+def recipe_of(entry: NetworkEntry, **changes: object) -> Recipe:
+    """A network's recipe with the settings that were given."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    return replace(entry.recipe, **given)  # type: ignore[arg-type]
 
 
 def repair_chips(

@@ -17,6 +17,16 @@ BoardFolder = Annotated[
 Budget = Annotated[
     str, typer.Option("--budget", "-b", help="smoke: 100 test images; cpu, full: all of them, some minutes.")
 ]
+TrainingBudget = Annotated[
+    str,
+    typer.Option(
+        "--budget", "-b", help="smoke: a minute; cpu: two cores, under 40 minutes; full: the paper's recipe."
+    ),
+]
+Networks = Annotated[
+    Path, typer.Option("--networks", help="Folder where trained networks are kept, and found again.")
+]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or mps: where networks are trained.")]
 
 
 @app.command("fat-table1")
@@ -52,7 +62,11 @@ def fat_fig9(
     context: typer.Context,
     board: Annotated[
         list[Path] | None,
-        typer.Option("--board", help="Folder of parameter files; may be repeated; cnvW1A1 by default."),
+        typer.Option(
+            "--board",
+            help="Folder of parameter files or a checkpoint of a quantized network; may be repeated; "
+            "cnvW1A1 by default.",
+        ),
     ] = None,
     budget: Budget = "cpu",
     as_json: options.AsJson = False,
@@ -74,4 +88,167 @@ def fat_fig9(
         as_json=as_json,
         out=out,
         figures={"fat-fig9.png": lambda: fat.figure9(found)},
+    )
+
+
+@app.command("fat-table2")
+def fat_table2(
+    context: typer.Context,
+    budget: TrainingBudget = "cpu",
+    networks: Networks = Path("trained"),
+    device: Device = "cpu",
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+    out: options.Out = None,
+) -> None:
+    """FAT, Table II: standard training against FAT under single stuck channels."""
+    _fat_table(2, context, budget, networks, device, seed, as_json, out)
+
+
+@app.command("fat-table3")
+def fat_table3(
+    context: typer.Context,
+    budget: TrainingBudget = "cpu",
+    networks: Networks = Path("trained"),
+    device: Device = "cpu",
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+    out: options.Out = None,
+) -> None:
+    """FAT, Table III: FAT against Dropout2D under single stuck channels."""
+    _fat_table(3, context, budget, networks, device, seed, as_json, out)
+
+
+@app.command("fat-table4")
+def fat_table4(
+    context: typer.Context,
+    budget: TrainingBudget = "cpu",
+    networks: Networks = Path("trained"),
+    device: Device = "cpu",
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+    out: options.Out = None,
+) -> None:
+    """FAT, Table IV: standard training, FAT and Dropout2D under single stuck pixels."""
+    _fat_table(4, context, budget, networks, device, seed, as_json, out)
+
+
+def _fat_table(
+    table: int,
+    context: typer.Context,
+    budget: str,
+    networks: Path,
+    device: str,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    output.prepare(out)
+    from xbarsim.checks import check_folder
+    from xbarsim.studies import fat_training as study
+    from xbarsim.studies import fat_training_tables as tables
+
+    check_folder(networks)
+    chosen = study.fat_budget(budget)
+    with output.steps() as watch:
+        found = study.run_trainings(
+            study.table_trainings(table, chosen, seed=seed),
+            networks,
+            unit="pixel" if table == 4 else "channel",
+            test_images=chosen.test_images,
+            watch=watch,
+            device=device,
+        )
+    rows = [tables.record(one) for one in found]
+    output.finish(
+        context,
+        {"networks": rows, "verdict": tables.verdict(table, found)},
+        [tables.trained_table(table, found)],
+        as_json=as_json,
+        out=out,
+        figures={f"fat-table{table}.png": lambda: tables.trained_figure(table, found)},
+    )
+
+
+@app.command("stochastic-table1")
+def stochastic_table1(
+    context: typer.Context,
+    budget: TrainingBudget = "cpu",
+    networks: Networks = Path("trained"),
+    device: Device = "cpu",
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+    out: options.Out = None,
+) -> None:
+    """Stochastic fault-tolerant training, Table I: accuracy on chips with stuck cells."""
+    _stochastic_table(1, context, budget, networks, device, seed, as_json, out)
+
+
+@app.command("stochastic-table2")
+def stochastic_table2(
+    context: typer.Context,
+    budget: TrainingBudget = "cpu",
+    networks: Networks = Path("trained"),
+    device: Device = "cpu",
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
+    out: options.Out = None,
+) -> None:
+    """Stochastic fault-tolerant training, Table II: Stability Scores, dense and pruned."""
+    _stochastic_table(2, context, budget, networks, device, seed, as_json, out)
+
+
+def _stochastic_table(
+    table: int,
+    context: typer.Context,
+    budget: str,
+    networks: Path,
+    device: str,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    output.prepare(out)
+    from xbarsim.checks import check_folder
+    from xbarsim.studies import stochastic_tables as tables
+    from xbarsim.studies import stochastic_training as study
+
+    check_folder(networks)
+    chosen = study.stochastic_budget(budget)
+    with output.steps() as watch:
+        trainer = study.Trainer(chosen, networks, seed=seed, watch=watch, device=device)
+        found = [study.measure(trainer, v, device=device) for v in study.table_variants(table, chosen)]
+    draw = tables.table_1 if table == 1 else tables.table_2
+    output.finish(
+        context,
+        {"networks": found, "verdict": tables.verdict(found, chosen)},
+        [draw(found, chosen)],
+        as_json=as_json,
+        out=out,
+        figures={f"stochastic-table{table}.png": lambda: tables.curves(found, chosen)},
+    )
+
+
+@app.command("rramedy-fig11")
+def rramedy_fig11(
+    context: typer.Context,
+    budget: TrainingBudget = "cpu",
+    seed: options.Seed = 1,
+    as_json: options.AsJson = False,
+    out: options.Out = None,
+) -> None:
+    """RRAMedy, Fig. 11: what fault-masking retraining retrieves, SLC and MLC."""
+    output.prepare(out)
+    from xbarsim.studies import fault_masking as study
+
+    chosen = study.masking_budget(budget)
+    with output.steps() as watch:
+        points = study.run_masking(chosen, seed=seed, watch=watch)
+    output.finish(
+        context,
+        {"points": points},
+        [study.masking_table(points, chosen)],
+        as_json=as_json,
+        out=out,
+        figures={"rramedy-fig11.png": lambda: study.masking_figure(points)},
     )

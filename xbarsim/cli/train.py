@@ -1,4 +1,4 @@
-"""`xbarsim train`: trained weights for a named network."""
+"""`xbarsim train`: trained weights for a named network, plain or against faults."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typer
 
 from xbarsim.cli import options, output
 
+MORE = "By default as in the network's recipe."
+
 
 def run(
     context: typer.Context,
@@ -16,46 +18,103 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Checkpoint to write; by default NETWORK.safetensors.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data; by default the recipe's.")] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="plain; fat-1 (errors in all layers), fat-2 (one layer an epoch), dropout2d for quantized "
+            "networks; one-shot, progressive (stuck cells) for those on crossbars."
+        ),
+    ] = "plain",
+    rates: Annotated[
+        str | None, typer.Option(help="Probability of errors or stuck cells; rising ones with commas.")
+    ] = None,
+    unit: Annotated[str, typer.Option(help="What FAT sticks: channel, pixel or element.")] = "channel",
+    mix: options.Mix = "measured",
+    accelerator: options.AcceleratorName = "isaac",
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Checkpoint to go on from, as fault-tolerant training does.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help=f"Passes over the data. {MORE}")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help=f"First learning rate. {MORE}")] = None,
+    batch_size: Annotated[int | None, typer.Option(help=f"Images a step. {MORE}")] = None,
+    train_images: Annotated[int | None, typer.Option(help="Training images to use; all by default.")] = None,
+    precision: Annotated[str, typer.Option(help="float32, or bf16 where the device is faster with it.")] = (
+        "float32"
+    ),
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    log: Annotated[Path | None, typer.Option(help="CSV file of the epochs.")] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder of a TensorBoard run.")] = None,
     seed: options.Seed = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train a network by its recipe and write a checkpoint."""
+    """Train a network and write a checkpoint.
+
+    After every epoch the state is kept in OUT.training; a training that was stopped goes on from there when
+    the same command is given again, and ends in the same weights.
+    """
     path = out or Path(f"{network}.safetensors")
     output.prepare(path.parent)
     from networks.catalogue import network as network_named
-    from networks.checkpoints import save_checkpoint
+    from networks.checkpoints import load_checkpoint, save_checkpoint
     from networks.datasets import load_dataset
-    from xbarsim.report.tables import Table
+    from xbarsim.cli.setup import numbers, recipe_of
+    from xbarsim.studies.summaries import training_table
+    from xbarsim.studies.trainings import FaultTolerance, provenance
     from xbarsim.studies.workbench import train_entry
+    from xbarsim.training.logs import all_of, csv_log, tensorboard_log
     from xbarsim.training.loop import accuracy, initialise
 
     entry = network_named(network)
-    module = initialise(entry.build, seed)
-    with output.progress(f"loading {entry.dataset}"):
-        train, test = load_dataset(entry.dataset, "train"), load_dataset(entry.dataset, "test")
-    with output.progress(f"training {network}") as advance:
-        losses = train_entry(entry, module, train, seed=seed, epochs=epochs, on_batch=advance)
-    hits, shots = accuracy(module, test.images, test.labels)
-    about = {"network": network, "seed": str(seed), "epochs": str(len(losses)), "data": entry.dataset}
-    save_checkpoint(path, module, about | {"test": f"{hits} of {shots}"})
-    table = Table(
-        title=f"{network} on {entry.dataset}, seed {seed}",
-        columns=("epochs", "last loss", "test images", "right", "accuracy"),
-        rows=(
-            (
-                str(len(losses)),
-                f"{losses[-1]:.4f}" if losses else "-",
-                str(shots),
-                str(hits),
-                f"{hits / shots:.2%}",
-            ),
-        ),
-        note=f"Data: {train.source}. Wrote {path}.",
+    tolerance = FaultTolerance(
+        method=method,
+        rates=() if rates is None else numbers("--rates", rates),
+        unit=unit,  # type: ignore[arg-type]
+        mix=mix,
+        accelerator=accelerator,
     )
+    recipe = recipe_of(
+        entry, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, precision=precision
+    )
+    module = initialise(entry.build, seed)
+    if start is not None:
+        load_checkpoint(start, module)
+    logs = [csv_log(log)] if log is not None else []
+    logs += [tensorboard_log(tensorboard)] if tensorboard is not None else []
+    with output.progress(f"loading {entry.dataset}"):
+        train = load_dataset(entry.dataset, "train", limit=train_images)
+        test = load_dataset(entry.dataset, "test")
+    trained, methods = tolerance.apply(entry, module, recipe)
+    state = path.with_name(path.name + ".training")
+    with output.progress(f"training {network}") as advance:
+        history = train_entry(
+            entry,
+            trained,
+            train,
+            seed=seed,
+            recipe=recipe,
+            methods=methods,
+            resume=state,
+            on_batch=advance,
+            on_epoch=all_of(logs),
+            device=device,
+        )
+    hits, shots = accuracy(module, test.images, test.labels)
+    about = provenance(
+        entry,
+        tolerance,
+        recipe,
+        train,
+        history,
+        seed=seed,
+        hits=hits,
+        shots=shots,
+        command=output.command_line(),
+    )
+    save_checkpoint(path, module, about)
+    state.unlink(missing_ok=True)
     output.finish(
         context,
-        {"data": train.source, "losses": losses, "hits": hits, "shots": shots, "checkpoint": path},
-        [table],
+        {"about": about, "history": history, "hits": hits, "shots": shots, "checkpoint": path},
+        [training_table(about, history, hits, shots, path)],
         as_json=as_json,
     )

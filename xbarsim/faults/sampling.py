@@ -132,9 +132,16 @@ def sample_clusters(
 def _with_kinds(
     geometry: CellGeometry, cells: NDArray[np.int64], mix: FaultMix, rng: np.random.Generator
 ) -> FaultMap:
-    kind = rng.choice(len(FaultKind), len(cells), p=mix.probabilities)
-    level = rng.integers(0, geometry.levels, len(cells))
-    flip = rng.integers(1, geometry.levels, len(cells))
-    step = rng.choice([-1, 1], len(cells))
-    value = np.select([kind == FaultKind.step, kind == FaultKind.flip], [step, flip], level)
+    kind, value = draw_kinds(len(cells), geometry.levels, mix, rng)
     return FaultMap.from_cells(geometry, cells, kind, value)
+
+
+def draw_kinds(
+    count: int, levels: int, mix: FaultMix, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Kinds and values, (count,) each, as in `FaultMap`; those of stuck_hrs and stuck_lrs are not set."""
+    kind = rng.choice(len(FaultKind), count, p=mix.probabilities)
+    level = rng.integers(0, levels, count)
+    flip = rng.integers(1, levels, count)
+    step = rng.choice([-1, 1], count)
+    return kind, np.select([kind == FaultKind.step, kind == FaultKind.flip], [step, flip], level)

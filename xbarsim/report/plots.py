@@ -128,6 +128,37 @@ def cost_fronts(fronts: Mapping[str, tuple[NDArray, NDArray]], *, xlabel: str, t
     return figure
 
 
+def trade_offs(points: Mapping[str, tuple[float, float]], *, xlabel: str, ylabel: str, title: str) -> Figure:
+    """A dot a design, named in the legend: {name: (x, y)}."""
+    figure, axes = _figure(title)
+    for place, (name, (x, y)) in enumerate(points.items()):
+        axes.scatter([x], [y], s=46, color=PALETTE[place % len(PALETTE)], label=name, zorder=3)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.margins(0.12)
+    axes.grid(lw=0.3)
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def accuracy_curves(
+    curves: Mapping[str, tuple[NDArray, NDArray, NDArray, NDArray]], *, xlabel: str, title: str
+) -> Figure:
+    """Mean accuracy over the rate of faults, with intervals: {name: (rates, means, lows, highs in %)}."""
+    figure, axes = _figure(title)
+    for place, (name, (rates, means, lows, highs)) in enumerate(curves.items()):
+        colour, dashed = PALETTE[place % len(PALETTE)], place >= len(PALETTE)
+        axes.plot(
+            rates, means, color=colour, lw=1.4, ls="--" if dashed else "-", marker="o", ms=3, label=name
+        )
+        axes.fill_between(rates, lows, highs, color=colour, alpha=0.2, lw=0)
+    axes.set_xscale("log")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel("accuracy, mean over chips [%]")
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
 def _figure(title: str):  # type: ignore[no-untyped-def]
     from matplotlib.figure import Figure
 

@@ -16,13 +16,18 @@ from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.cycles import DesignCycles, design_cycles
 from accel_models.finn.design import FinnDesign, OnBatch, SharedArray
 from accel_models.finn.equivalence import FaultClasses, collapse
+from accel_models.finn.from_graph import from_graph
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import presets
 from accel_models.finn.qonnx.reader import read_qonnx
 from accel_models.finn.resources import Resources, design_resources
+from networks.catalogue import NetworkEntry
+from networks.catalogue import network as network_named
+from networks.checkpoints import load_checkpoint, read_metadata
 from networks.datasets import load_dataset, pixels_of
 from xbarsim.checks import InputError
 from xbarsim.faults.pe import NONE, PeFaultList, check_faults
+from xbarsim.torch_bridge.finn_export import finn_graph
 
 Pixels = NDArray[np.uint8]
 
@@ -45,12 +50,44 @@ class BoardBench:
 
 
 def read_network(path: Path, name: str | None = None) -> FinnNetwork:
-    """A network from a board's folder, or from a QONNX file."""
+    """A network from a board's folder, from a QONNX file, or from a checkpoint of a quantized network."""
+    if path.suffix == ".safetensors":
+        return read_trained(path, name)
     if path.suffix == ".onnx":
         if name is not None:
             raise InputError("--network", "a folder of parameter files", str(path), "leave it out")
         return read_qonnx(path)
     return read_board(path, name)
+
+
+def read_trained(path: Path, name: str | None = None) -> FinnNetwork:
+    """A network from the checkpoint of a named quantized network, which says its name unless `name` does.
+
+    Raises
+    ------
+    InputError : not a checkpoint, one of a network that is not quantized.
+    """
+    entry = _entry_of(path, name)
+    module = entry.build()
+    load_checkpoint(path, module)
+    return from_graph(finn_graph(module.eval(), entry.input_shape), name=entry.name)
+
+
+def _entry_of(path: Path, name: str | None) -> NetworkEntry:
+    chosen = name or read_metadata(path).get("network")
+    if chosen is None:
+        raise InputError(f"model file {path}", "the name of its network", "none", "say it with --network")
+    entry = network_named(chosen)
+    if not entry.quantized:
+        remedy = "simulate it on crossbars, with 'xbarsim simulate'"
+        raise InputError(f"network {chosen!r}", "one of quantized layers", "one for crossbars", remedy)
+    return entry
+
+
+def _dataset_of(path: Path, name: str | None, network: FinnNetwork) -> str | None:
+    if path.suffix == ".safetensors":
+        return _entry_of(path, name).dataset
+    return presets()[network.name].dataset if network.name in presets() else None
 
 
 def board_bench(
@@ -74,7 +111,7 @@ def board_bench(
     InputError : wrong files, an unknown data set, one with images of another shape.
     """
     network = read_network(path, name)
-    chosen = dataset or (presets()[network.name].dataset if network.name in presets() else None)
+    chosen = dataset or _dataset_of(path, name, network)
     if chosen is None:
         raise InputError("--dataset", "the data set of the network", "none", "say which, as in 'cifar10'")
     data = load_dataset(chosen, "test", limit=images)

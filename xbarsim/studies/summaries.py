@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from accel_models.reram.chip import ReramChip
@@ -14,6 +14,7 @@ from xbarsim.studies.accuracy import ChipAccuracy, HealthyAccuracy
 from xbarsim.studies.detection import DetectionStudy, LatencyRow
 from xbarsim.studies.paper import detection_in_paper, speedup_in_paper
 from xbarsim.studies.repair import Repair
+from xbarsim.training.resume import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,6 +61,7 @@ def accuracy_table(
     ]
     groups = (
         (f"{kind} chips", [c.hits / c.shots for c in faulty]),
+        ("closest values, no training", [r.hits_closest / r.shots for r in repairs]),
         ("retrained chips", [r.hits_retrained / r.shots for r in repairs]),
         ("retrained, ternary update", [r.hits_ternary / r.shots for r in repairs]),
     )
@@ -85,10 +87,26 @@ def accuracy_figure(
     """A dot for every chip; `kind` as in `accuracy_table`."""
     groups = {kind: [c.hits / c.shots for c in faulty]}
     if repairs:
+        groups["closest\nvalues"] = [r.hits_closest / r.shots for r in repairs]
         groups["retrained"] = [r.hits_retrained / r.shots for r in repairs]
         groups["retrained,\nternary update"] = [r.hits_ternary / r.shots for r in repairs]
     title = f"Accuracy of {len(faulty)} {kind} chips on {healthy.shots} images"
     return chip_accuracies(groups, healthy=healthy.chip_hits / healthy.shots, title=title)
+
+
+def training_table(
+    about: Mapping[str, str], history: Sequence[Epoch], hits: int, shots: int, path: object
+) -> Table:
+    """What a training gave."""
+    last = f"{history[-1].loss:.4f}" if history else "-"
+    seconds = f"{sum(epoch.seconds for epoch in history):.0f}"
+    against = about["method"] + (f" {about['rates']}" if "rates" in about else "")
+    return Table(
+        title=f"{about['network']}, {against}, seed {about['seed']}",
+        columns=("epochs", "last loss", "seconds", "test images", "right", "accuracy"),
+        rows=((str(len(history)), last, seconds, str(shots), str(hits), f"{hits / shots:.2%}"),),
+        note=f"Data: {about['data']}. Wrote {path}.",
+    )
 
 
 def detection_table(
@@ -176,8 +194,8 @@ def repair_table(repairs: Sequence[Repair]) -> Table:
         title=f"Sent to repair a chip, mean over {n} chips",
         columns=("", "weights", "size", "times smaller"),
         rows=rows,
-        note=f"The March test diagnosed the stuck cells exactly on {found} of {n} chips; the exact update "
-        f"writes {writes:.0f} cells.",
+        note=f"The map that was trained with has the stuck cells exactly on {found} of {n} chips; the exact "
+        f"update writes {writes:.0f} cells.",
     )
 
 

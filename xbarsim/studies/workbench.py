@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from accel_models.finn.from_graph import from_graph
 from accel_models.reram.chip import ReramChip, program
 from accel_models.reram.config import ReramConfig
 from networks.catalogue import NetworkEntry, network
@@ -20,8 +21,12 @@ from xbarsim.checks import InputError, check_int, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import FaultMix, sample_by_rate
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.finn_export import finn_graph
 from xbarsim.torch_bridge.quantize import quantize
-from xbarsim.training.loop import fit, initialise
+from xbarsim.training.loop import OnBatch, OnEpoch, fit, initialise
+from xbarsim.training.methods import TrainingMethod
+from xbarsim.training.recipe import Recipe
+from xbarsim.training.resume import Epoch
 
 CALIBRATION_IMAGES = 500
 
@@ -75,7 +80,7 @@ def build_workbench(
     ------
     InputError : an unknown network, no weights for a network that takes minutes to train, bad files.
     """
-    entry = network(name)
+    entry = crossbar_network(name)
     module = initialise(entry.build, seed)
     if weights is None and entry.dataset != "digits":
         raise InputError(
@@ -127,9 +132,41 @@ def program_module(module: nn.Module, images: np.ndarray, config: ReramConfig) -
     return program(graph, config)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetworkSize:
+    """Weights, multiplications an image, and arrays on an accelerator; none for quantized networks."""
+
+    weights: int
+    macs: int
+    arrays: int | None
+
+
+def network_size(entry: NetworkEntry, config: ReramConfig) -> NetworkSize:
+    """How large a named network is."""
+    if entry.quantized:
+        layers = from_graph(finn_graph(initialise(entry.build, 0), entry.input_shape)).layers
+        weights, macs = sum(layer.weights.size for layer in layers), sum(layer.macs for layer in layers)
+        return NetworkSize(weights=weights, macs=macs, arrays=None)
+    chip = untrained_chip(entry.name, config)
+    return NetworkSize(
+        weights=sum(layer.weights.size for layer in chip.graph.layers),
+        macs=sum(load.macs for load in chip.loads),
+        arrays=chip.placement.arrays,
+    )
+
+
+def crossbar_network(name: str) -> NetworkEntry:
+    """A named network that crossbars can hold; refuses quantized ones."""
+    entry = network(name)
+    if entry.quantized:
+        remedy = "train it and give the file to 'xbarsim board' or 'xbarsim campaign'"
+        raise InputError(f"network {name!r}", "one for crossbars", "one of quantized layers", remedy)
+    return entry
+
+
 def untrained_chip(name: str, config: ReramConfig) -> ReramChip:
     """A named network with its initial weights on a chip: the placement without data or training."""
-    entry = network(name)
+    entry = crossbar_network(name)
     images = stream(0, "placeholder images").random((8, *entry.input_shape), np.float32)
     return program_module(initialise(entry.build, 0), images, config)
 
@@ -140,18 +177,23 @@ def train_entry(
     train: Dataset,
     *,
     seed: int,
-    epochs: int | None = None,
-    on_batch: Callable[[int, int, float], None] | None = None,
-) -> list[float]:
-    """Train a network by its catalogue entry's recipe; the mean loss of every epoch."""
+    recipe: Recipe | None = None,
+    methods: Sequence[TrainingMethod] = (),
+    resume: Path | None = None,
+    on_batch: OnBatch | None = None,
+    on_epoch: OnEpoch | None = None,
+    device: str = "cpu",
+) -> list[Epoch]:
+    """Train a network by its catalogue entry's recipe, or by another one; every epoch."""
     return fit(
         module,
         train.images,
         train.labels,
-        epochs=entry.epochs if epochs is None else epochs,
-        batch_size=entry.batch_size,
-        learning_rate=entry.learning_rate,
+        entry.recipe if recipe is None else recipe,
         seed=seed,
-        schedule="cosine",
+        methods=methods,
+        resume=resume,
         on_batch=on_batch,
+        on_epoch=on_epoch,
+        device=device,
     )

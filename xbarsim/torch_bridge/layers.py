@@ -89,6 +89,11 @@ class _FaultyLayer(nn.Module):
         for buffer, mask in ((self.keep, masks.keep), (self.force, masks.force)):
             buffer[here] = torch.from_numpy(np.ascontiguousarray(mask.T)).reshape(buffer[here].shape)
 
+    def clear_masks(self) -> None:
+        """Make all cells healthy."""
+        self.keep.fill_(-1)
+        self.force.zero_()
+
     def effective_weight(self) -> torch.Tensor:
         """The weights that the cells act as, with a straight-through gradient."""
         return StraightThroughWeights.apply(self.weight, self.keep, self.force, self.form, self.fraction)
@@ -99,9 +104,16 @@ class _FaultyLayer(nn.Module):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Fix the stuck cells' bits in the weights (RRAMedy, Eq. 6); what is below one step stays."""
+        """Fix the stuck cells' bits in the weights (RRAMedy, Eq. 6); what is below one step stays.
+
+        A weight stays as it is where writing what its cells act as would make them act otherwise: in a
+        differential pair the value may belong into the other cell.
+        """
         grid = torch.floor(self.weight * 2.0**self.fraction + 0.5) * 2.0**-self.fraction
         held = faulty_weights(self.weight, self.keep, self.force, self.form, self.fraction)
+        if self.form.encoding == "differential":
+            again = faulty_weights(held, self.keep, self.force, self.form, self.fraction)
+            held = torch.where(again == held, held, grid)
         self.weight.add_(held - grid)
 
     def integers(self, groups: int) -> tuple[np.ndarray, np.ndarray]:

@@ -58,9 +58,15 @@ class ChipModule(nn.Module):
         for layer in graph.layers:
             kind = FaultyLinear if layer.window is None else FaultyConv2d
             self.layers[self._keys[layer.name]] = kind(layer, form, graph.fractions[layer.name])
-        for (name, group), mask in (masks or {}).items():
-            self.layer(name).set_masks(group, mask)
+        self.set_masks(masks or {})
         self.to(dtype)
+
+    def set_masks(self, masks: Mapping[tuple[str, int], CellMasks]) -> None:
+        """Give the cells these stuck faults and no others; see the class."""
+        for faulty in self.layers.values():
+            faulty.clear_masks()  # type: ignore[operator]
+        for (name, group), mask in masks.items():
+            self.layer(name).set_masks(group, mask)
 
     def layer(self, name: str) -> FaultyLinear | FaultyConv2d:
         """The faulty layer of a layer's name in the graph."""

@@ -10,7 +10,7 @@ The calibration runs the module in float, in eval mode; the module itself is lef
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import fx, nn
 from xbarsim.checks import InputError, check_int
 from xbarsim.mapping.graph import IntegerGraph
 from xbarsim.torch_bridge.operators import OPERATORS, Builder, argument_of, operator_of
+from xbarsim.torch_bridge.tracing import trace
 
 
 def quantize(
@@ -92,13 +93,28 @@ def _overwrites(node: fx.Node, traced: fx.GraphModule) -> bool:
     return bool(given) or name in ("iadd", "relu_", "add_")
 
 
-def fold_batch_norm(traced: fx.GraphModule) -> None:
-    """Fold every batch norm into the linear or convolution layer it alone reads, in place.
+def weighted_layers(module: nn.Module) -> list[tuple[nn.Linear | nn.Conv2d, nn.Module | None]]:
+    """The linear and convolution layers in order, each with the batch norm that `quantize` folds into it.
 
     Raises
     ------
-    InputError : a batch norm elsewhere, or one without running statistics.
+    InputError : no such layer, a batch norm elsewhere, a module that cannot be traced.
     """
+    traced = trace(module)
+    norms = {before.target: traced.get_submodule(str(n.target)) for n, before in _batch_norms(traced)}
+    targets = [str(n.target) for n in traced.graph.nodes if n.op == "call_module"]
+    found = [
+        (traced.get_submodule(t), norms.get(t))
+        for t in dict.fromkeys(targets)
+        if isinstance(traced.get_submodule(t), _WEIGHTED)
+    ]
+    if not found:
+        raise InputError("module", "at least one linear or convolution layer", "none")
+    return found  # type: ignore[return-value]
+
+
+def _batch_norms(traced: fx.GraphModule) -> Iterator[tuple[fx.Node, fx.Node]]:
+    """Every batch norm's node and that of the layer before it."""
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         if node.op != "call_module" or not isinstance(modules[node.target], nn.modules.batchnorm._BatchNorm):
@@ -112,7 +128,18 @@ def fold_batch_norm(traced: fx.GraphModule) -> None:
                 f"after {before.target!r}",
                 "move it behind the layer, or fold it yourself",
             )
-        _fold(layer, norm)
+        yield node, before
+
+
+def fold_batch_norm(traced: fx.GraphModule) -> None:
+    """Fold every batch norm into the linear or convolution layer it alone reads, in place.
+
+    Raises
+    ------
+    InputError : a batch norm elsewhere, or one without running statistics.
+    """
+    for node, before in _batch_norms(traced):
+        _fold(traced.get_submodule(str(before.target)), traced.get_submodule(str(node.target)))  # type: ignore[arg-type]
         node.replace_all_uses_with(before)
         traced.graph.erase_node(node)
     traced.recompile()
@@ -138,16 +165,7 @@ def _trace(module: nn.Module) -> fx.GraphModule:
         raise InputError(
             f"layer {hooked[0]!r}", "no forward hooks", "one", "remove it or write it into forward"
         )
-    try:
-        root = copy.deepcopy(module).eval()
-        traced = fx.symbolic_trace(root if list(root.children()) else _as_child(root))
-    except Exception as error:  # whatever the user's forward may raise
-        raise InputError(
-            f"module {type(module).__name__}",
-            "a module that torch.fx can trace",
-            f"'{error}'",
-            "take control flow that depends on values out of forward",
-        ) from error
+    traced = trace(copy.deepcopy(module).eval())
     shared = [
         t for t, n in _targets(traced).items() if n > 1 and isinstance(traced.get_submodule(t), _WEIGHTED)
     ]
@@ -156,11 +174,6 @@ def _trace(module: nn.Module) -> fx.GraphModule:
             f"layer {shared[0]!r}", "one use of a layer", "several", "give each use its own layer"
         )
     return traced.double()
-
-
-def _as_child(root: nn.Module) -> nn.Module:
-    """A single layer as a network, so that it is traced as a whole; a module of the user's own as it is."""
-    return nn.Sequential(root) if type(root).__module__.startswith("torch.nn") else root
 
 
 _WEIGHTED = (nn.Linear, nn.Conv2d)

@@ -1,18 +1,25 @@
-"""The training loop: plain, seeded, the whole data set on the device."""
+"""The training loop: seeded, the whole data set on the device, resumable after every epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from xbarsim.checks import InputError, check_choice, check_int, check_positive
+from xbarsim.checks import InputError, check_int
+from xbarsim.rng import stream
+from xbarsim.training.methods import TrainingMethod
+from xbarsim.training.recipe import Recipe, augmented, loss_of
+from xbarsim.training.resume import Epoch, load_progress, save_progress
 
 Array = np.ndarray | torch.Tensor
-MAX_LEARNING_RATE = 1e3
+OnBatch = Callable[[int, int, float], None]
+OnEpoch = Callable[[Sequence[Epoch]], None]
 
 
 def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -27,95 +34,165 @@ def fit(
     module: nn.Module,
     images: Array,
     labels: Array,
+    recipe: Recipe,
     *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
     seed: int,
-    optimizer: str = "adam",
-    weight_decay: float = 0.0,
-    schedule: str = "constant",
-    after_step: Callable[[], None] | None = None,
-    on_batch: Callable[[int, int, float], None] | None = None,
+    methods: Sequence[TrainingMethod] = (),
+    resume: str | Path | None = None,
+    on_batch: OnBatch | None = None,
+    on_epoch: OnEpoch | None = None,
     device: str | torch.device = "cpu",
-) -> list[float]:
-    """Train a module in place with cross entropy.
+) -> list[Epoch]:
+    """Train a module in place.
 
     Parameters
     ----------
-    images, labels : (N, ...) floats and (N,) classes
-    optimizer : 'adam' or 'sgd' (momentum 0.9)
-    schedule : 'constant' or 'cosine', which falls to 0 over all steps
-    after_step : called after every step, for projections
+    images, labels : (N, ...) floats and (N,) classes; (N, classes) probabilities for 'soft-targets'
+    seed : decides the order of the images and everything that is drawn
+    methods : fault-tolerant training, pruning, projections; called in this order
+    resume : file that is written after every epoch; if it is there, the training goes on from it, and ends
+        in the same weights as one that was never interrupted
     on_batch : called with batches done, batches in all, loss
+    on_epoch : called with all epochs so far after every epoch
 
     Returns
     -------
-    Mean loss of every epoch.
+    Every epoch.
 
     Raises
     ------
-    InputError : no data, settings out of range, a loss that is not finite.
+    InputError : no data, a device that is not there, a loss that is not finite, a `resume` file of another
+        training; the file of the last good epoch stays.
     """
-    check_int("epochs", epochs, 0, 10**6)
-    check_int("batch_size", batch_size, 1, 10**6)
-    if check_positive("learning_rate", learning_rate) > MAX_LEARNING_RATE:
-        raise InputError("learning_rate", f"at most {MAX_LEARNING_RATE:g}", learning_rate, "try 1e-3")
-    dtype = next(module.parameters()).dtype
-    x, y = torch.as_tensor(images).to(device, dtype), torch.as_tensor(labels).to(device)
-    if len(x) == 0 or len(x) != len(y):
-        raise InputError("training data", "one label an image, at least one image", f"{len(x)} and {len(y)}")
-    module.to(device).train()
-    steps = epochs * -(-len(x) // batch_size)
-    optimiser = _optimizer(module, optimizer, learning_rate, weight_decay)
-    check_choice("schedule", schedule, ("constant", "cosine"))
-    rates = (
-        torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps)) if schedule == "cosine" else None
-    )
+    x, y = _on_device(module, images, labels, recipe, device)
+    optimizer = recipe.make_optimizer(module)
+    history: list[Epoch] = []
+    if resume is not None:
+        history = load_progress(Path(resume), module, optimizer, methods, recipe=recipe, seed=seed)
+    steps = -(-len(x) // recipe.batch_size)
     shuffle = torch.Generator().manual_seed(seed)
-    losses, done = [], 0
-    for _ in range(epochs):
-        total = 0.0
-        for batch in torch.randperm(len(x), generator=shuffle).to(device).split(batch_size):
-            value = _step(module, optimiser, x[batch], y[batch])
-            if rates is not None:
-                rates.step()
-            if after_step is not None:
-                after_step()
-            total, done = total + value * len(batch), done + 1
-            if on_batch is not None:
-                on_batch(done, steps, value)
-        losses.append(total / len(x))
-    module.eval()
-    return losses
+    module.train()
+    try:
+        for epoch in range(recipe.epochs):
+            order = torch.randperm(len(x), generator=shuffle)  # drawn for past epochs too
+            if epoch < len(history):
+                continue
+            start = time.perf_counter()
+            with _epoch_random(seed, epoch, x.device) as rng:
+                for method in methods:
+                    method.before_epoch(module, epoch, rng)
+                total = 0.0
+                for i, batch in enumerate(order.to(x.device).split(recipe.batch_size)):
+                    for group in optimizer.param_groups:
+                        group["lr"] = recipe.rate_at(epoch * steps + i, steps)
+                    value = _step(module, optimizer, x[batch], y[batch], recipe, methods, rng)
+                    total += value * len(batch)
+                    if on_batch is not None:
+                        on_batch(epoch * steps + i + 1, recipe.epochs * steps, value)
+            rate = float(optimizer.param_groups[0]["lr"])
+            history.append(
+                Epoch(
+                    epoch=epoch + 1,
+                    loss=total / len(x),
+                    learning_rate=rate,
+                    seconds=time.perf_counter() - start,
+                )
+            )
+            if resume is not None:
+                save_progress(
+                    Path(resume), module, optimizer, methods, recipe=recipe, seed=seed, history=history
+                )
+            if on_epoch is not None:
+                on_epoch(history)
+    finally:
+        with ExitStack() as stack:  # each of them, even if one fails
+            stack.callback(module.eval)
+            for method in reversed(methods):
+                stack.callback(method.after_training, module)
+    return history
 
 
-def _step(module: nn.Module, optimiser: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> float:
-    optimiser.zero_grad(set_to_none=True)
-    loss = F.cross_entropy(module(x), y)
+def _step(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    recipe: Recipe,
+    methods: Sequence[TrainingMethod],
+    rng: np.random.Generator,
+) -> float:
+    optimizer.zero_grad(set_to_none=True)
+    for method in methods:
+        method.before_batch(module, rng)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        scores = module(augmented(recipe, x))
+    loss = loss_of(recipe, scores, y)
     loss.backward()
+    for method in reversed(methods):
+        method.after_backward(module)
     value = float(loss.detach())
     if not np.isfinite(value):
         raise InputError("training loss", "a finite number", value, "lower the learning rate")
-    optimiser.step()
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
+    optimizer.step()
+    for method in methods:
+        method.after_step(module)
     return value
+
+
+@contextmanager
+def _epoch_random(seed: int, epoch: int, device: torch.device) -> Iterator[np.random.Generator]:
+    """Seed torch for one epoch, and give a numpy generator; the global generator is left as it was."""
+    rng = stream(seed, "training", epoch)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(rng.integers(2**62)))
+        yield rng
+
+
+def _on_device(
+    module: nn.Module, images: Array, labels: Array, recipe: Recipe, device: str | torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    place = check_device(device)
+    dtype = next(module.parameters()).dtype
+    x, y = torch.as_tensor(images).to(place, dtype), torch.as_tensor(labels).to(place)
+    if len(x) == 0 or len(x) != len(y):
+        raise InputError("training data", "one label an image, at least one image", f"{len(x)} and {len(y)}")
+    if recipe.augment != "none" and x.ndim != 4:
+        raise InputError("augment", "images (N, channels, height, width)", f"{tuple(x.shape)}", "use 'none'")
+    if (recipe.loss == "soft-targets") != (y.ndim == 2):
+        wanted = "(N, classes) probabilities" if recipe.loss == "soft-targets" else "(N,) classes"
+        raise InputError("labels", f"{wanted} for the loss {recipe.loss!r}", f"{tuple(y.shape)}")
+    module.to(place)
+    if x.ndim == 4 and x.shape[1] > 1:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        x = x.contiguous(memory_format=torch.channels_last)
+    return x, y
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device, if it is there."""
+    try:
+        place = torch.device(device)
+        torch.zeros(1, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0][:80]
+        raise InputError("device", "cpu, or cuda or mps where they are", f"{device!s}: {reason}") from error
+    return place
 
 
 @torch.no_grad()
 def accuracy(module: nn.Module, images: Array, labels: Array, *, batch_size: int = 1000) -> tuple[int, int]:
     """Right predictions of a module in eval mode, and how many images there were."""
+    y = torch.as_tensor(labels)
+    predictions = scores_of(module, images, batch_size=batch_size).argmax(dim=1)
+    return int((predictions == y).sum()), len(y)
+
+
+@torch.no_grad()
+def scores_of(module: nn.Module, images: Array, *, batch_size: int = 1000) -> torch.Tensor:
+    """(N, classes) scores of a module in eval mode, on the processor."""
     module.eval()
     first = next(module.parameters())
-    x, y = torch.as_tensor(images), torch.as_tensor(labels)
-    right = 0
-    for images_part, labels_part in zip(x.split(batch_size), y.split(batch_size), strict=True):
-        predictions = module(images_part.to(first.device, first.dtype)).argmax(dim=1).cpu()
-        right += int((predictions == labels_part).sum())
-    return right, len(y)
-
-
-def _optimizer(module: nn.Module, name: str, rate: float, decay: float) -> torch.optim.Optimizer:
-    check_choice("optimizer", name, ("adam", "sgd"))
-    if name == "sgd":
-        return torch.optim.SGD(module.parameters(), rate, momentum=0.9, weight_decay=decay)
-    return torch.optim.Adam(module.parameters(), rate, weight_decay=decay)
+    parts = torch.as_tensor(images).split(batch_size)
+    return torch.cat([module(part.to(first.device, first.dtype)).cpu() for part in parts])

@@ -166,7 +166,7 @@ def test_train_writes_a_checkpoint_that_simulate_takes(capsys, tmp_path):
     path = tmp_path / "weights.safetensors"
     trained = document(capsys, "train", "digits-mlp", "--epochs", "2", "--out", path)["results"]
     found = document(capsys, "simulate", *QUICK, "--weights", path)["results"]
-    assert len(trained["losses"]) == 2
+    assert [epoch["epoch"] for epoch in trained["history"]] == [1, 2]
     assert found["healthy"]["shots"] == 100
     assert 0 < trained["hits"] < trained["shots"] == 500
 

@@ -9,6 +9,7 @@ from xbarsim.studies.workbench import hits
 from xbarsim.torch_bridge.module import ChipModule
 from xbarsim.training.loop import accuracy, fit, initialise
 from xbarsim.training.masking import retrain
+from xbarsim.training.recipe import Recipe
 
 
 def small():
@@ -18,9 +19,8 @@ def small():
 def test_training_learns_and_reports_the_mean_loss_of_every_epoch(bench):
     module = initialise(small, 0)
     before, shots = accuracy(module, bench.test.images, bench.test.labels)
-    losses = fit(
-        module, bench.train.images, bench.train.labels, epochs=3, batch_size=32, learning_rate=0.01, seed=0
-    )
+    recipe = Recipe(epochs=3, batch_size=32, learning_rate=0.01)
+    losses = [e.loss for e in fit(module, bench.train.images, bench.train.labels, recipe, seed=0)]
     after, _ = accuracy(module, bench.test.images, bench.test.labels)
     assert len(losses) == 3
     assert losses[-1] < losses[0]
@@ -34,7 +34,8 @@ def test_same_seed_gives_the_same_weights(bench, optimizer):
     for seed in (1, 1, 2):
         module = initialise(small, 0)
         data = bench.train.images[:200], bench.train.labels[:200]
-        fit(module, *data, epochs=1, batch_size=32, learning_rate=0.01, seed=seed, optimizer=optimizer)
+        recipe = Recipe(epochs=1, batch_size=32, learning_rate=0.01, optimizer=optimizer)
+        fit(module, *data, recipe, seed=seed)
         found.append(module[1].weight.detach().numpy().copy())
     assert (found[0] == found[1]).all()
     assert (found[0] != found[2]).any()
@@ -70,10 +71,10 @@ def test_wrong_settings_and_diverging_training_are_refused(bench, change):
         "epochs": 2,
         "batch_size": 16,
         "learning_rate": 0.01,
-        "seed": 0,
     } | change
+    data = settings.pop("images"), settings.pop("labels")
     with pytest.raises(InputError):
-        fit(initialise(small, 0), settings.pop("images"), settings.pop("labels"), **settings)
+        fit(initialise(small, 0), *data, Recipe(**settings), seed=0)
 
 
 def test_retraining_wins_accuracy_back_on_the_chip_with_its_true_faults(bench):

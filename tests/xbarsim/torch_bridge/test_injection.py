@@ -1,0 +1,395 @@
+"""Error injection: shares, whole units, the equations bit for bit, gradients, and where the layers go."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from accel_models.finn.design import FinnDesign
+from networks.cnv import Cnv
+from networks.lfc import Lfc
+from networks.resnet import ResNet
+from tests.accel_models.finn.networks import small_network
+from tests.reference import stuck_activations
+from xbarsim.checks import InputError
+from xbarsim.faults.activations import UNITS, StuckActivations
+from xbarsim.faults.pe import PeFaultKind
+from xbarsim.torch_bridge.injection import (
+    ChannelDropout,
+    ErrorInjection,
+    enable_only,
+    fault_aware,
+    injected,
+    injections,
+    with_dropout2d,
+)
+from xbarsim.torch_bridge.quantized import QuantActivation
+
+VALUES = {2: (-1.0, 1.0), 3: (-1.0, 0.0, 1.0), 7: tuple(float(v) for v in range(-3, 4))}
+SHAPES = {
+    ("element", 2): (300, 200),
+    ("element", 4): (20, 30, 10, 10),
+    ("channel", 2): (300, 200),
+    ("channel", 4): (400, 150, 2, 3),
+    ("pixel", 4): (60, 3, 32, 32),
+}
+HEALTHY = 99.0
+
+
+def model(rate, unit="channel"):
+    return StuckActivations(rate=rate, unit=unit)
+
+
+def stick(shape, rate, unit, values, seed=1, dtype=torch.float32):
+    """What becomes of activations of 99, which no value is."""
+    torch.manual_seed(seed)
+    return ErrorInjection(model(rate, unit), values)(torch.full(shape, HEALTHY, dtype=dtype))
+
+
+def units_of(out, unit):
+    """One activation of every unit."""
+    if out.ndim == 2 or unit == "element":
+        return out
+    return out[:, :, 0, 0] if unit == "channel" else out[:, 0]
+
+
+def within_4_sigma(hits, shots, share):
+    return abs(hits - shots * share) <= 4 * np.sqrt(shots * share * (1 - share))
+
+
+@pytest.mark.parametrize("count", VALUES)
+@pytest.mark.parametrize(("unit", "axes"), SHAPES)
+def test_every_value_gets_its_share_of_the_units(unit, axes, count):
+    rate, values = 0.3, VALUES[count]
+    out = units_of(stick(SHAPES[unit, axes], rate, unit, values), unit)
+    for value in values:
+        assert within_4_sigma(int((out == value).sum()), out.numel(), rate / count)
+    assert within_4_sigma(int((out != HEALTHY).sum()), out.numel(), rate)
+
+
+@pytest.mark.parametrize("unit", ["channel", "pixel"])
+def test_units_are_stuck_as_a_whole(unit):
+    out = stick((40, 20, 6, 5), 0.4, unit, VALUES[3])
+    one = out[:, :, :1, :1] if unit == "channel" else out[:, :1]
+    assert torch.equal(out, one.expand_as(out))
+    assert len(one.unique()) == 4
+
+
+@pytest.mark.parametrize(("unit", "shape"), [("channel", (300, 200, 1, 2)), ("pixel", (300, 2, 10, 20))])
+def test_images_are_independent(unit, shape):
+    """Units stuck in an image and in the next one are as many as chance has it; in space likewise."""
+    rate = 0.3
+    stuck = (units_of(stick(shape, rate, unit, VALUES[2]), unit) != HEALTHY).reshape(300, -1)
+    both = stuck[0::2] & stuck[1::2]
+    assert within_4_sigma(int(both.sum()), both.numel(), rate**2)
+    neighbours = stuck[:, 0::2] & stuck[:, 1::2]
+    assert within_4_sigma(int(neighbours.sum()), neighbours.numel(), rate**2)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_call_draws_anew_and_a_seed_says_what(unit):
+    layer, x = ErrorInjection(model(0.5, unit), VALUES[2]), torch.full((8, 6, 4, 4), HEALTHY)
+    torch.manual_seed(3)
+    first, second = layer(x), layer(x)
+    torch.manual_seed(3)
+    assert torch.equal(layer(x), first)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.3, 1 / 3, 0.99, 1])
+@pytest.mark.parametrize("count", VALUES)
+@pytest.mark.parametrize(("unit", "axes"), SHAPES)
+def test_places_of_the_fault_model_are_those_of_the_layer(unit, axes, count, rate):
+    shape, values = SHAPES[unit, axes], VALUES[count]
+    out = stick(shape, rate, unit, values, seed=5)
+    torch.manual_seed(5)
+    numbers = torch.rand(model(rate, unit).draw_shape(shape)).numpy()
+    expected = np.array([*values, HEALTHY], np.float32)[model(rate, unit).places(numbers, count)]
+    assert (np.broadcast_to(expected, shape) == out.numpy()).all()
+
+
+@pytest.mark.parametrize("rate", [1e-30, 1e-9, 0.05, 0.1, 0.3, 1 / 3, 0.7, 1])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 255])
+def test_places_agree_next_to_every_limit(monkeypatch, count, rate):
+    """The numbers on both sides of each p_j, where rounding could part the two."""
+    limits = np.float32(rate * np.arange(count + 1) / count)
+    numbers = np.concatenate([limits, np.nextafter(limits, np.float32(0)), np.nextafter(limits, np.float32(1))])
+    numbers = np.unique(numbers[numbers < 1])
+    found = model(rate, "element").places(numbers, count)
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.from_numpy(numbers).reshape(shape).clone())
+    layer = ErrorInjection(model(rate, "element"), range(count))
+    out = layer(torch.full((1, len(numbers)), float(count)))
+    assert (out.numpy()[0] == found).all()
+    assert ((found == count) == (numbers >= np.float32(rate))).all()
+
+
+@pytest.mark.parametrize("count", VALUES)
+def test_places_are_equation_1(count):
+    numbers = np.random.default_rng(count).random(2000)
+    assert model(0.4).places(numbers, count).tolist() == stuck_activations(numbers, 0.4, count)
+    assert (model(0).places(numbers, count) == count).all()
+    assert (model(1).places(numbers, count) < count).all()
+
+
+@pytest.mark.parametrize(("unit", "axes"), SHAPES)
+def test_gradient_is_that_of_the_forward_pass(unit, axes):
+    shape = (4, 5) if axes == 2 else (2, 3, 3, 2)
+    layer = ErrorInjection(model(0.4, unit), VALUES[3])
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+    def run(activations):
+        torch.manual_seed(2)  # the same errors every time
+        return layer(activations)
+
+    assert torch.autograd.gradcheck(run, (x,))
+    upstream = torch.randn(shape, dtype=torch.float64)
+    out = run(x)
+    out.backward(upstream)
+    torch.manual_seed(2)
+    stuck = (torch.rand(layer.fault_model.draw_shape(shape)) < 0.4).expand(shape)
+    assert 0 < stuck.sum() < stuck.numel()
+    assert torch.equal(x.grad, torch.where(stuck, 0.0, upstream))
+    assert torch.equal(out[~stuck], x[~stuck])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_nothing_is_scaled_and_the_type_stays(dtype):
+    out = stick((50, 40), 0.5, "element", VALUES[7], dtype=dtype)
+    assert out.dtype == dtype
+    assert set(out.unique().tolist()) == {*VALUES[7], HEALTHY}
+
+
+@pytest.mark.parametrize("how", ["disabled", "eval", "rate 0"])
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_layer_is_transparent_when_off(unit, how):
+    layer = ErrorInjection(model(0 if how == "rate 0" else 1, unit), VALUES[2])
+    layer.enabled = how != "disabled"
+    layer.train(how != "eval")
+    x = torch.randn(3, 4, 2, 2)
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    assert layer(x) is x
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_rate_1_replaces_everything(unit):
+    out = stick((30, 20, 4, 4), 1, unit, VALUES[3])
+    assert sorted(out.unique().tolist()) == [-1, 0, 1]
+    assert (stick((30, 20, 4, 4), 1, unit, (5,)) == 5).all()
+
+
+def test_vanishing_rates_are_rates():
+    for rate in (1e-20, 1e-40, 5e-324):
+        assert (stick((50, 40), rate, "element", VALUES[2]) == HEALTHY).all()
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1, 1), (0, 5, 2, 2)])
+def test_pixels_leave_activations_without_pixels_alone(shape):
+    x = torch.randn(shape)
+    assert torch.equal(ErrorInjection(model(1, "pixel"), VALUES[2])(x), x)
+
+
+def test_shapes_that_are_no_activations_are_refused():
+    with pytest.raises(InputError, match=r"shape \(N, C\) or \(N, C, H, W\)"):
+        ErrorInjection(model(0.5), VALUES[2])(torch.ones(2, 3, 4))
+
+
+@pytest.mark.parametrize("wrong", [{"rate": 1.5}, {"rate": -0.1}, {"rate": "1"}, {"rate": 0.1, "unit": "row"}])
+def test_fault_models_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match=r"StuckActivations\.(rate|unit)"):
+        StuckActivations(**wrong)
+
+
+def test_an_injection_needs_values():
+    with pytest.raises(InputError, match="at least one value"):
+        ErrorInjection(model(0.1), ())
+
+
+@pytest.mark.parametrize(("unit", "kind"), [("channel", PeFaultKind.channel), ("pixel", PeFaultKind.pixel)])
+def test_a_campaign_takes_its_faults_from_the_same_model(unit, kind):
+    design = FinnDesign(network=small_network(np.random.default_rng(0), 1, 2))
+    faults = design.fault_list(model(0.1, unit).kinds)
+    assert len(faults) == design.count_faults(kind) > 0
+    assert {fault.kind for fault in faults} == {kind}
+    assert {fault.value for fault in faults} == {-1, 0, 1}
+
+
+def test_a_campaign_cannot_stick_single_activations():
+    with pytest.raises(InputError, match="'channel' or 'pixel'"):
+        _ = model(0.1, "element").kinds
+
+
+def readers(traced, kind):
+    """What each inserted layer reads: the name of a layer, or of a node."""
+    return [
+        str(node.args[0].target) if node.args[0].op == "call_module" else node.args[0].name
+        for node in traced.graph.nodes
+        if node.op == "call_module" and isinstance(traced.get_submodule(str(node.target)), kind)
+    ]
+
+
+CNV_PLACES = [f"layers.{i}" for i in (3, 7, 10, 14, 17, 20, 24, 27)]
+
+
+def test_layers_go_behind_activations_or_the_pooling_behind_them():
+    module = Cnv(1, 2, width=2)
+    aware = fault_aware(module, model(0.1))
+    assert readers(aware, ErrorInjection) == CNV_PLACES
+    assert [type(module.get_submodule(name)).__name__ for name in CNV_PLACES[:4]] == [
+        "QuantActivation", "MaxPool2d", "QuantActivation", "MaxPool2d",
+    ]  # fmt: skip
+    assert [layer.values for layer in injections(aware)] == [(-1.0, 0.0, 1.0)] * 8
+    assert readers(fault_aware(Lfc(width=8), model(0.1)), ErrorInjection) == [
+        "layers.4", "layers.7", "layers.10",
+    ]  # fmt: skip
+
+
+def test_residual_networks_get_one_behind_every_relu():
+    module = ResNet(1)
+    aware = fault_aware(module, model(0.1), values=(0.0, 1.0))
+    places = readers(aware, ErrorInjection)
+    assert places[0] == "relu" and places[-1] == "pool" and len(places) == 7
+    assert places[1:4] == ["blocks.0.relu1", "blocks.0.relu2", "blocks.1.relu1"]
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(aware.eval()(x), module.eval()(x))
+    assert aware.train()(x).isfinite().all()
+
+
+def test_dropout_goes_to_the_same_places_and_drops_whole_channels():
+    aware = with_dropout2d(Cnv(1, 2, width=2), 0.4)
+    assert readers(aware, ChannelDropout) == CNV_PLACES
+    torch.manual_seed(1)
+    layer = ChannelDropout(0.4)
+    out = layer(torch.ones(100, 50, 3, 2))
+    assert torch.equal(out, out[:, :, :1, :1].expand_as(out))
+    flat = layer(torch.ones(100, 50))
+    for found in (out[:, :, 0, 0], flat):
+        assert torch.allclose(found.unique(), torch.tensor([0, 1 / 0.6]))
+        assert within_4_sigma(int((found == 0).sum()), found.numel(), 0.4)
+    x = torch.randn(2, 3)
+    assert torch.equal(layer.eval()(x), x)
+    with pytest.raises(InputError, match="rate"):
+        with_dropout2d(Cnv(width=2), 1.5)
+
+
+class Functional(nn.Module):
+    """Activations as functions, methods and in place; a layer that forward leaves out."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)
+        self.aux = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+        self.fc1, self.fc2 = nn.Linear(12, 6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn(self.conv(x))), 2)
+        x = self.fc1(x.flatten(1).relu())
+        return self.fc2(torch.tanh(x)).relu_()
+
+
+def test_functional_activations_are_found():
+    module = Functional()
+    aware = fault_aware(module, model(0.5), values=(7.0,))
+    assert readers(aware, ErrorInjection) == ["max_pool2d", "relu_1", "tanh", "relu_"]
+    named = {"relu": (1.0,), "relu_1": (2.0,), "tanh": (3.0, 4.0), "relu_": (5.0,)}
+    found = [layer.values for layer in injections(fault_aware(module, model(0.5), values=named))]
+    assert found == list(named.values())
+
+
+@pytest.mark.parametrize(
+    ("module", "values", "words"),
+    [
+        (Functional(), None, r"activation 'relu' \(relu\)"),
+        (Functional(), {"relu": (0.0,), "relu_1": (0.0,)}, r"activation 'tanh' \(tanh\)"),
+        (nn.Sequential(nn.Linear(2, 2), nn.ReLU()), None, r"activation '1' \(ReLU\)"),
+        (nn.Sequential(nn.Linear(2, 2), nn.ReLU()), {"0": (1.0,)}, r"activation '1' \(ReLU\)"),
+    ],
+)
+def test_activations_without_values_are_named(module, values, words):
+    with pytest.raises(InputError, match=f"{words}: expected a known set of values.*pass values="):
+        fault_aware(module, model(0.1), values=values)
+
+
+def test_values_by_name_are_for_those_that_do_not_know_their_own():
+    module = nn.Sequential(nn.Linear(2, 2), QuantActivation(2), nn.Linear(2, 2), nn.ReLU())
+    found = injections(fault_aware(module, model(0.1), values={"3": (0.0, 2.0)}))
+    assert [layer.values for layer in found] == [(-1.0, 0.0, 1.0), (0.0, 2.0)]
+
+
+class Untraceable(nn.Module):
+    def forward(self, x):
+        return torch.relu(x) if x.sum() > 0 else x
+
+
+def test_modules_without_activations_or_with_control_flow_are_refused():
+    with pytest.raises(InputError, match="at least one activation, got none"):
+        fault_aware(nn.Sequential(nn.Linear(2, 2)), model(0.1))
+    with pytest.raises(InputError, match=r"Untraceable: expected a module that torch\.fx can trace"):
+        fault_aware(Untraceable(), model(0.1), values=(0.0,))
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [(lambda: Cnv(1, 2, width=2), (4, 3, 32, 32)), (Functional, (4, 1, 6, 6))],
+    ids=["cnv", "functional"],
+)
+def test_both_modules_share_parameters_and_state(build, shape):
+    torch.manual_seed(0)
+    module, x = build(), torch.rand(shape) - 0.5
+    before, text = copy.deepcopy(module.state_dict()), str(module)
+    aware = fault_aware(module, model(0.5), values=(0.0,))
+    assert str(module) == text
+    assert set(aware.state_dict()) == set(before)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    shared = dict(aware.named_parameters())
+    assert all(shared[name] is parameter for name, parameter in module.named_parameters())
+    optimizer = torch.optim.SGD(aware.parameters(), 0.1)
+    aware.train()(x).square().sum().backward()
+    optimizer.step()
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert torch.equal(aware.eval()(x), module.eval()(x))
+    fresh = build()
+    fresh.load_state_dict(aware.state_dict())
+    assert torch.equal(fresh.eval()(x), module(x))
+    aware.load_state_dict(build().state_dict())
+    assert all(torch.equal(t, aware.state_dict()[name]) for name, t in module.state_dict().items())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_is_that_of_the_module(training):
+    aware = fault_aware(Cnv(width=2).train(training), model(0.5))
+    assert all(part.training == training for part in aware.modules())
+
+
+def test_layers_of_an_earlier_insertion_stay():
+    aware = fault_aware(Lfc(width=8), model(0.5))
+    both = with_dropout2d(aware, 0.1)
+    assert len(injections(both)) == 3
+    assert readers(both, ChannelDropout) == ["layers.4", "layers.7", "layers.10"]
+
+
+def test_chosen_layers_alone_are_enabled_and_all_is_as_before_at_the_end():
+    aware = fault_aware(Cnv(width=2), model(1))
+    layers = injections(aware)
+    enable_only(aware, [1, 6])
+    assert [i for i, layer in enumerate(layers) if layer.enabled] == [1, 6]
+    with pytest.raises(KeyboardInterrupt), injected(aware, [0]):
+        assert [i for i, layer in enumerate(layers) if layer.enabled] == [0]
+        raise KeyboardInterrupt
+    assert [i for i, layer in enumerate(layers) if layer.enabled] == [1, 6]
+    enable_only(aware, [])
+    x = torch.rand(2, 3, 32, 32) - 0.5
+    plain = copy.deepcopy(aware)
+    for layer in injections(plain):
+        layer.eval()
+    assert torch.equal(aware(x), plain(x))
+
+
+def test_injection_layers_say_what_they_do():
+    assert "unit='channel'" in str(ErrorInjection(model(0.1), VALUES[7]))
+    assert "7 values from -3 to 3" in str(ErrorInjection(model(0.1), VALUES[7]))

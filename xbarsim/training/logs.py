@@ -1,0 +1,60 @@
+"""A training's epochs as a CSV file and as a TensorBoard run; `fit` calls both with all epochs so far."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from xbarsim.checks import InputError, check_folder, write_atomically
+from xbarsim.training.resume import Epoch
+
+OnEpoch = Callable[[Sequence[Epoch]], None]
+
+
+def csv_log(path: str | Path) -> OnEpoch:
+    """Write all epochs anew after each one, so that a resumed training leaves one table without gaps."""
+
+    def write(history: Sequence[Epoch]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(epoch) for epoch in history)
+        write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))
+
+    return write
+
+
+def tensorboard_log(folder: str | Path) -> OnEpoch:
+    """Add the last epoch to a TensorBoard run.
+
+    Raises
+    ------
+    InputError : TensorBoard is not installed; a folder that cannot be written.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        remedy = "install it with pip install 'xbarsim[tensorboard]'"
+        raise InputError("--tensorboard", "TensorBoard", "it is not installed", remedy) from error
+    check_folder(folder)
+
+    def write(history: Sequence[Epoch]) -> None:
+        last = history[-1]
+        with SummaryWriter(str(folder)) as writer:
+            for name in ("loss", "learning_rate", "seconds"):
+                writer.add_scalar(name, getattr(last, name), last.epoch)
+
+    return write
+
+
+def all_of(logs: Sequence[OnEpoch]) -> OnEpoch:
+    """One function that calls all of these."""
+
+    def write(history: Sequence[Epoch]) -> None:
+        for log in logs:
+            log(history)
+
+    return write

@@ -1,0 +1,123 @@
+"""How a network is trained: optimizer, schedule, loss, augmentation, precision, in one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from xbarsim.checks import InputError, check_choice, check_int, check_number, check_positive
+
+MAX_LEARNING_RATE = 1e3
+CROP_MARGIN = 4
+MOMENTUM = 0.9
+OPTIMIZERS = ("adam", "sgd")
+SCHEDULES = ("constant", "cosine", "step")
+LOSSES = ("cross-entropy", "squared-hinge", "soft-targets")
+AUGMENTATIONS = ("none", "flip", "crop-flip")
+PRECISIONS = ("float32", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Settings of a training.
+
+    Parameters
+    ----------
+    optimizer : 'adam', or 'sgd' with momentum 0.9
+    schedule : 'constant', 'cosine' (falls to 0 over all steps), 'step' (times `step_factor` every
+        `step_epochs` epochs)
+    loss : 'cross-entropy', 'squared-hinge' (one class against the rest, margin 1), 'soft-targets' (cross
+        entropy to given probabilities, as for distillation)
+    augment : 'none', 'flip' (left and right), 'crop-flip' (and shifts of up to 4 pixels, zeros behind them)
+    clip_norm : longest gradient that a step takes, over all parameters; None takes any
+    precision : 'float32', or 'bf16' where autocast chooses it; faster on processors with bf16 units only
+
+    Raises
+    ------
+    InputError : a setting out of range.
+    """
+
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    optimizer: Literal["adam", "sgd"] = "adam"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    step_epochs: int = 40
+    step_factor: float = 0.5
+    loss: Literal["cross-entropy", "squared-hinge", "soft-targets"] = "cross-entropy"
+    augment: Literal["none", "flip", "crop-flip"] = "none"
+    clip_norm: float | None = None
+    precision: Literal["float32", "bf16"] = "float32"
+
+    def __post_init__(self) -> None:
+        check_int("epochs", self.epochs, 0, 10**6)
+        check_int("batch_size", self.batch_size, 1, 10**6)
+        if check_positive("learning_rate", self.learning_rate) > MAX_LEARNING_RATE:
+            raise InputError(
+                "learning_rate", f"at most {MAX_LEARNING_RATE:g}", self.learning_rate, "try 1e-3"
+            )
+        check_number("weight_decay", self.weight_decay, 0, 1e3)
+        check_int("step_epochs", self.step_epochs, 1, 10**6)
+        check_number("step_factor", self.step_factor, 0, 1)
+        if self.clip_norm is not None:
+            check_positive("clip_norm", self.clip_norm)
+        known = zip(
+            ("optimizer", "schedule", "loss", "augment", "precision"),
+            (OPTIMIZERS, SCHEDULES, LOSSES, AUGMENTATIONS, PRECISIONS),
+            strict=True,
+        )
+        for name, choices in known:
+            check_choice(name, getattr(self, name), choices)
+
+    def rate_at(self, step: int, steps_an_epoch: int) -> float:
+        """The learning rate of a step.
+
+        >>> recipe = Recipe(epochs=4, learning_rate=1.0, schedule="cosine")
+        >>> [round(recipe.rate_at(s, 1), 3) for s in range(4)]
+        [1.0, 0.854, 0.5, 0.146]
+        """
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + cos(pi * step / max(1, self.epochs * steps_an_epoch))) / 2
+        if self.schedule == "step":
+            return self.learning_rate * self.step_factor ** (step // (self.step_epochs * steps_an_epoch))
+        return self.learning_rate
+
+    def make_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of a module's parameters."""
+        if self.optimizer == "sgd":
+            rate, decay = self.learning_rate, self.weight_decay
+            return torch.optim.SGD(module.parameters(), rate, MOMENTUM, weight_decay=decay)
+        return torch.optim.Adam(module.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+
+
+def loss_of(recipe: Recipe, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean loss of (N, classes) scores; targets are (N,) classes, or (N, classes) for 'soft-targets'."""
+    scores = scores.float() if scores.dtype == torch.bfloat16 else scores
+    if recipe.loss == "squared-hinge":
+        signs = 2 * F.one_hot(targets, scores.shape[1]).to(scores.dtype) - 1
+        return F.relu(1 - signs * scores).square().mean()
+    return F.cross_entropy(scores, targets)
+
+
+def augmented(recipe: Recipe, images: torch.Tensor) -> torch.Tensor:
+    """A batch (N, C, H, W), shifted and mirrored at random, by torch's global generator."""
+    if recipe.augment == "none":
+        return images
+    n, _, height, width = images.shape
+    mirrored = torch.rand(n, 1, device="cpu") < 0.5
+    columns = torch.arange(width).expand(n, width)
+    columns = torch.where(mirrored, width - 1 - columns, columns)
+    rows = torch.arange(height).expand(n, height)
+    if recipe.augment == "crop-flip":
+        images = F.pad(images, (CROP_MARGIN,) * 4)
+        shift = torch.randint(0, 2 * CROP_MARGIN + 1, (2, n, 1))
+        rows, columns = rows + shift[0], columns + shift[1]
+    at = torch.arange(n)[:, None, None]
+    # the indexed axes come first, channels last: a view in PyTorch's order of the layout convolutions like
+    return images.permute(0, 2, 3, 1)[at, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
