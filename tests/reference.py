@@ -397,13 +397,30 @@ def nodal_matrix(g_uS: np.ndarray, wires) -> np.ndarray:
     return (np.linalg.solve(admittance, drive)[ends] / wires.sense_ohm).T * 1e6
 
 
-def stuck_activations(numbers, rate: float, count: int) -> list[int]:
-    """FAT, Eq. 1, number by number: which of `count` values each one stands for; `count` for none."""
-    found = []
-    for number in numbers:
-        shares = [Fraction(rate) * j / count for j in range(1, count + 1)]  # p_1 .. p_M
-        found.append(next((j for j, share in enumerate(shares) if Fraction(float(number)) < share), count))
+def stuck_places(count: int, rate: float, rng: np.random.Generator) -> list[int]:
+    """Independent trials by the distances between successes, one at a time; none of them if rate is 0."""
+    found, place = [], -1
+    while rate > 0:
+        place += int(rng.geometric(rate))
+        if place >= count:
+            break
+        found.append(place)
     return found
+
+
+def stuck_activations(x: np.ndarray, unit: str, stuck: dict[int, float]) -> np.ndarray:
+    """(N, C) or (N, C, H, W) activations with some units, by their number in C order, at some levels."""
+    out = x.copy()
+    per_image = {"element": x[0].size, "channel": x.shape[1], "pixel": x[0, 0].size}[unit]
+    for number, level in stuck.items():
+        image, place = out[number // per_image], number % per_image
+        if unit == "element":
+            image.reshape(-1)[place] = level
+        elif unit == "channel":
+            image[place] = level
+        else:
+            image.reshape(len(image), -1)[:, place] = level
+    return out
 
 
 def quantized_value(x: float, bits: int, signed: bool = True) -> int:

@@ -11,7 +11,7 @@ Source: FAT (Zahid et al.), section IV-A. Eq. 2 as printed gives the first value
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +57,12 @@ class StuckActivations:
             raise InputError("StuckActivations.unit", expected, repr(self.unit))
         return (PeFaultKind[self.unit],)
 
-    def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the numbers to draw for activations (N, C) or (N, C, H, W); 1 where a unit extends.
+    def unit_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """How many units activations (N, C) or (N, C, H, W) have along each axis; 1 where a unit extends.
 
         FAT, Eqs. 4 and 5.
 
-        >>> StuckActivations(rate=0.1, unit="pixel").draw_shape((8, 64, 5, 5))
+        >>> StuckActivations(rate=0.1, unit="pixel").unit_shape((8, 64, 5, 5))
         (8, 1, 5, 5)
         """
         if len(shape) not in (2, 4):
@@ -71,16 +71,46 @@ class StuckActivations:
             return (*shape[:2], *(1,) * (len(shape) - 2))
         return (shape[0], 1, *shape[2:]) if self.unit == "pixel" else shape
 
-    def places(self, numbers: NDArray[np.floating], values: int) -> NDArray[np.int64]:
-        """Which value each number in [0, 1) stands for: 0..values-1, or `values` where nothing is stuck.
+    def draw(self, shape: tuple[int, ...], values: int, rng: np.random.Generator) -> StuckUnits:
+        """Which units of activations of this shape are stuck, and at which of so many values.
 
-        FAT, Eq. 1.
-
-        >>> StuckActivations(rate=0.5).places(np.array([0.1, 0.3, 0.7]), 2).tolist()
-        [0, 1, 2]
+        Every unit is stuck with probability `rate`, independently (Eq. 1); instead of a number for every
+        unit, the distances between stuck ones are drawn, which are geometric.
         """
-        found = np.full(numbers.shape, values)
-        stuck = numbers < self.rate
-        if stuck.any():
-            found[stuck] = np.clip(numbers[stuck] * (values / self.rate), 0, values - 1)
-        return found
+        units = self.unit_shape(shape)
+        count = int(np.prod(units, dtype=np.int64))
+        at = _bernoulli_places(count, self.rate, rng)
+        return StuckUnits(
+            where=tuple(
+                slice(None) if extent != size else place
+                for place, extent, size in zip(np.unravel_index(at, units), units, shape, strict=True)
+            ),
+            value=rng.integers(0, values, len(at)),
+        )
+
+
+class StuckUnits(NamedTuple):
+    """Stuck units of a tensor.
+
+    Attributes
+    ----------
+    where : for every axis a (units,) column of places, or all of the axis, as `tensor[where]` takes it
+    value : (units,) which of the values each is stuck at
+    """
+
+    where: tuple[NDArray[np.int64] | slice, ...]
+    value: NDArray[np.int64]
+
+
+def _bernoulli_places(count: int, rate: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The places in 0..count-1 where independent trials with probability `rate` succeed, ascending."""
+    found: list[NDArray[np.int64]] = []
+    last = -1
+    while rate > 0 and last < count - 1:
+        expected = (count - last) * rate
+        distances = rng.geometric(rate, int(expected + 4 * np.sqrt(expected)) + 8)
+        places = last + np.cumsum(np.minimum(distances, count + 1))
+        found.append(places)
+        last = int(places[-1])
+    places = np.concatenate(found) if found else np.zeros(0, np.int64)
+    return places[places < count]

@@ -207,7 +207,7 @@ def fat_budget(name: str, *, epochs: int | None = None) -> FatBudget:
     recipe = replace(QUICK_QUANTIZED, epochs=epochs or (1 if name == "smoke" else QUICK_QUANTIZED.epochs))
     base = CnvTraining(width=32, recipe=recipe)
     if name == "smoke":
-        base = replace(base, width=8, images=1000)
+        base = replace(base, width=8, images=300)
     rates = {
         ("fat-1", 2): (0.015,),
         ("fat-1", 3): (0.015,),
@@ -215,7 +215,7 @@ def fat_budget(name: str, *, epochs: int | None = None) -> FatBudget:
         ("dropout2d", 3): (0.015,),
         ("dropout2d", 4): (0.015,),
     }
-    test_images = 200 if name == "smoke" else None
+    test_images = 50 if name == "smoke" else None
     return FatBudget(base=base, bits=((1, 1),), fat="fat-1", rates=rates, test_images=test_images)
 
 

@@ -43,7 +43,7 @@ def trained_table(table: int, found: Sequence[StuckNetwork]) -> Table:
         title=f"{TITLES[table]}; {shots} test images of CIFAR-10",
         columns=("network", "training", *HEADS),
         rows=tuple(rows),
-        note=f"{verdict(table, found)} {recipe.epochs} epochs a network, {_minutes(found)} of training in "
+        note=f"{verdict(table, found)} Epochs a network: {recipe.epochs}; {_minutes(found)} of training in "
         "all; the paper trains 1000 epochs, full width.",
     )
 

@@ -96,10 +96,10 @@ def stochastic_budget(name: str) -> StochasticBudget:
         progressive=((0.01, 0.02),),
         epochs_a_stage=1,
         rates=(0.01,) if small else (0.001, 0.005, 0.01, 0.02, 0.05),
-        chips=3 if small else 100,
-        few_chips=3 if small else 20,
-        images=256 if small else None,
-        test_images=50 if small else 500,
+        chips=2 if small else 100,
+        few_chips=2 if small else 20,
+        images=64 if small else None,
+        test_images=20 if small else 500,
     )
 
 

@@ -62,7 +62,7 @@ def finn_graph(module: nn.Module, input_shape: Sequence[int]) -> IntegerGraph:
         that are not finite.
     """
     traced = trace(module)
-    chain = _Chain()
+    chain = _Chain(tuple(input_shape))
     for node in traced.graph.nodes:
         if node.op in ("placeholder", "output"):
             continue
@@ -80,7 +80,8 @@ class _Chain:
     In the module they are integers * scale + bias, with one scale and bias for all or one a channel.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
+        self.input_shape = input_shape
         self.nodes: list[Node] = []
         self.bits, self.signed = 0, False
         self.scale: Any = Fraction(1)
@@ -123,7 +124,8 @@ def _layer(chain: _Chain, name: str, layer: Any, node: fx.Node, traced: fx.Graph
         case PixelSign() if not chain.nodes:
             # a pixel c / 255 becomes the integer c below one half and c + 1 from there on
             chain.add(Input, "input", bits=8, signed=False, fraction=8)
-            chain.add(Threshold, name, thresholds=np.array([[127]]), low=-1, step=2)
+            rows = chain.input_shape[0]
+            chain.add(Threshold, name, thresholds=np.full((rows, 1), 127), low=-1, step=2)
             chain.carries(2, True)
         case QuantConv2d() | QuantLinear():
             _product(chain, name, layer, integer_weights(layer).numpy())

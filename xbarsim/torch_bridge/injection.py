@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
+from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
@@ -36,10 +38,32 @@ ACTIVATION_METHODS = ("relu", "tanh", "sigmoid", "sign", "relu_", "tanh_", "sigm
 Values = Sequence[float]
 
 
+class StickUnits(torch.autograd.Function):
+    """Write levels over some units: FAT's Eq. 1 forward; backward Eq. 3, zero where an error sits."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, index: tuple[Any, ...], levels: torch.Tensor) -> torch.Tensor:
+        """A copy of x with x[index] set to the (units,) levels."""
+        ctx.index = index
+        return _written(x, index, levels)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """See the class."""
+        return _written(gradients[0], ctx.index, gradients[0].new_zeros(1)), None, None
+
+
+def _written(x: torch.Tensor, index: tuple[Any, ...], levels: torch.Tensor) -> torch.Tensor:
+    out = x.clone()
+    extended = sum(isinstance(i, slice) for i in index)  # axes behind the units', in `out[index]`
+    out[index] = levels.reshape(-1, *(1,) * extended)
+    return out
+
+
 class ErrorInjection(nn.Module):
     """Sticks activations at one of `values` while training and enabled; else it hands its input on.
 
-    Forward is FAT's Eq. 1 with numbers from torch's global generator (seed it as you do for dropout);
+    Forward is FAT's Eq. 1, drawn from torch's global generator (seed it as you do for dropout);
     backward Eq. 3: zero where an error sits, unchanged elsewhere. Nothing is scaled.
 
     Parameters
@@ -68,12 +92,11 @@ class ErrorInjection(nn.Module):
         whole = self.fault_model.unit == "pixel" and x.shape[2:].numel() == 1
         if not self.training or not self.enabled or self.fault_model.rate == 0 or whole:
             return x
-        count, rate = len(self.values), self.fault_model.rate
-        numbers = torch.rand(self.fault_model.draw_shape(tuple(x.shape)), device=x.device)
-        stuck = numbers < rate
-        place = (numbers * (count / rate)).clamp_(max=count - 1).long().clamp_(min=0)
-        levels = torch.tensor(self.values, dtype=x.dtype, device=x.device)
-        return torch.where(stuck, levels[place], x)
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        stuck = self.fault_model.draw(tuple(x.shape), len(self.values), rng)
+        index = tuple(i if isinstance(i, slice) else torch.from_numpy(i).to(x.device) for i in stuck.where)
+        levels = torch.tensor(self.values, dtype=x.dtype)[torch.from_numpy(stuck.value)].to(x.device)
+        return StickUnits.apply(x, index, levels)
 
     def extra_repr(self) -> str:
         """The model and the values."""

@@ -55,9 +55,10 @@ class FixedPoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
         """Values on the grid of 2**-fraction within [low, high] * 2**-fraction."""
-        scaled = torch.floor(x * 2.0**fraction + 0.5)
-        ctx.save_for_backward((scaled >= low) & (scaled <= high))
-        return scaled.clamp(low, high) * 2.0**-fraction
+        scaled = (x * 2.0**fraction).add_(0.5).floor_()
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward((scaled >= low) & (scaled <= high))
+        return scaled.clamp_(low, high).mul_(2.0**-fraction)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

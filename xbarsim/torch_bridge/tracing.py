@@ -24,7 +24,7 @@ def trace(module: nn.Module) -> fx.GraphModule:
     ------
     InputError : control flow that depends on values.
     """
-    tracer = _Tracer()
+    tracer, own = _Tracer(), {id(part) for part in module.modules()}
     try:
         graph = tracer.trace(_as_child(module))
     except Exception as error:  # whatever the user's forward may raise
@@ -35,7 +35,9 @@ def trace(module: nn.Module) -> fx.GraphModule:
             "take control flow that depends on values out of forward",
         ) from error
     traced: Any = fx.GraphModule(tracer.root, graph, type(module).__name__)
-    traced.train(module.training)
+    for part in traced.modules():
+        if id(part) not in own:  # the module's layers keep their own modes: some may be frozen
+            part.training = module.training
     return traced
 
 

@@ -13,7 +13,7 @@ from networks.cnv import Cnv
 from networks.lfc import Lfc
 from networks.resnet import ResNet
 from tests.accel_models.finn.networks import small_network
-from tests.reference import stuck_activations
+from tests.reference import stuck_activations, stuck_places
 from xbarsim.checks import InputError
 from xbarsim.faults.activations import UNITS, StuckActivations
 from xbarsim.faults.pe import PeFaultKind
@@ -99,39 +99,71 @@ def test_every_call_draws_anew_and_a_seed_says_what(unit):
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("rate", [0.01, 0.3, 1 / 3, 0.99, 1])
+def numbers_of(index, shape, unit):
+    """Drawn units, from the places of one activation of each, as numbers in C order."""
+    own = {"element": len(shape), "channel": 2, "pixel": len(shape)}[unit]
+    axes = [axis for axis in range(own) if unit != "pixel" or axis != 1]
+    return np.ravel_multi_index([index[axis] for axis in axes], [shape[axis] for axis in axes]).tolist()
+
+
+@pytest.mark.parametrize("rate", [0, 0.01, 0.3, 0.99, 1])
 @pytest.mark.parametrize("count", VALUES)
 @pytest.mark.parametrize(("unit", "axes"), SHAPES)
-def test_places_of_the_fault_model_are_those_of_the_layer(unit, axes, count, rate):
-    shape, values = SHAPES[unit, axes], VALUES[count]
-    out = stick(shape, rate, unit, values, seed=5)
+def test_the_layer_sticks_what_the_fault_model_draws(unit, axes, count, rate):
+    """Bit for bit, against loops over units."""
+    shape, values = (6, 5) if axes == 2 else (4, 3, 2, 5), VALUES[count]
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(5)
-    numbers = torch.rand(model(rate, unit).draw_shape(shape)).numpy()
-    expected = np.array([*values, HEALTHY], np.float32)[model(rate, unit).places(numbers, count)]
-    assert (np.broadcast_to(expected, shape) == out.numpy()).all()
+    out = ErrorInjection(model(rate, unit), values)(x)
+    torch.manual_seed(5)
+    rng = np.random.default_rng(int(torch.randint(2**62, ())))
+    index, value = model(rate, unit).draw(shape, count, rng)
+    numbers = numbers_of(index, shape, unit)
+    assert len(set(numbers)) == len(numbers) == len(value)
+    levels = [values[v] for v in value]
+    expected = stuck_activations(x.numpy(), unit, dict(zip(numbers, levels, strict=True)))
+    assert (out.numpy() == expected).all()
 
 
-@pytest.mark.parametrize("rate", [1e-30, 1e-9, 0.05, 0.1, 0.3, 1 / 3, 0.7, 1])
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 255])
-def test_places_agree_next_to_every_limit(monkeypatch, count, rate):
-    """The numbers on both sides of each p_j, where rounding could part the two."""
-    limits = np.float32(rate * np.arange(count + 1) / count)
-    numbers = np.concatenate([limits, np.nextafter(limits, np.float32(0)), np.nextafter(limits, np.float32(1))])
-    numbers = np.unique(numbers[numbers < 1])
-    found = model(rate, "element").places(numbers, count)
-    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.from_numpy(numbers).reshape(shape).clone())
-    layer = ErrorInjection(model(rate, "element"), range(count))
-    out = layer(torch.full((1, len(numbers)), float(count)))
-    assert (out.numpy()[0] == found).all()
-    assert ((found == count) == (numbers >= np.float32(rate))).all()
+@pytest.mark.parametrize("rate", [0, 1e-12, 0.003, 0.1, 0.5, 0.97, 1])
+@pytest.mark.parametrize(("unit", "axes"), SHAPES)
+def test_units_are_those_of_independent_trials_one_after_the_other(unit, axes, rate):
+    shape = (30, 20) if axes == 2 else (10, 6, 5, 4)
+    count = int(np.prod(model(rate, unit).unit_shape(shape)))
+    for seed in range(3):
+        index, _ = model(rate, unit).draw(shape, 2, np.random.default_rng(seed))
+        expected = stuck_places(count, rate, np.random.default_rng(seed))
+        assert numbers_of(index, shape, unit) == expected
 
 
-@pytest.mark.parametrize("count", VALUES)
-def test_places_are_equation_1(count):
-    numbers = np.random.default_rng(count).random(2000)
-    assert model(0.4).places(numbers, count).tolist() == stuck_activations(numbers, 0.4, count)
-    assert (model(0).places(numbers, count) == count).all()
-    assert (model(1).places(numbers, count) < count).all()
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.8])
+def test_every_unit_from_the_first_to_the_last_is_as_likely(rate):
+    """And every pair of them, in many small draws."""
+    rng, stuck = np.random.default_rng(1), np.zeros((3000, 4), bool)
+    for row in stuck:
+        index, _ = model(rate, "element").draw((1, 4), 2, rng)
+        row[index[1]] = True
+    for first in range(4):
+        assert within_4_sigma(int(stuck[:, first].sum()), 3000, rate)
+        for second in range(first):
+            both = stuck[:, first] & stuck[:, second]
+            assert within_4_sigma(int(both.sum()), 3000, rate**2)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 1, 5), (3, 4, 5, 1), (3, 1, 4, 5), (1, 4, 3, 3)])
+@pytest.mark.parametrize("unit", UNITS)
+def test_axes_of_one_place_are_no_special_case(unit, shape):
+    x = torch.arange(float(np.prod(shape))).reshape(shape) + 10
+    torch.manual_seed(2)
+    out = ErrorInjection(model(0.4, unit), VALUES[3])(x)
+    torch.manual_seed(2)
+    rng = np.random.default_rng(int(torch.randint(2**62, ())))
+    index, value = model(0.4, unit).draw(shape, 3, rng)
+    drawn, stuck = np.zeros(shape, bool), (out != x).numpy()
+    drawn[index] = True
+    assert (stuck == drawn).all()
+    assert stuck.any() and not stuck.all()
+    assert {VALUES[3][v] for v in value} == set(out.numpy()[stuck].tolist())
 
 
 @pytest.mark.parametrize(("unit", "axes"), SHAPES)
@@ -148,8 +180,7 @@ def test_gradient_is_that_of_the_forward_pass(unit, axes):
     upstream = torch.randn(shape, dtype=torch.float64)
     out = run(x)
     out.backward(upstream)
-    torch.manual_seed(2)
-    stuck = (torch.rand(layer.fault_model.draw_shape(shape)) < 0.4).expand(shape)
+    stuck = run(torch.full(shape, HEALTHY, dtype=torch.float64)) != HEALTHY
     assert 0 < stuck.sum() < stuck.numel()
     assert torch.equal(x.grad, torch.where(stuck, 0.0, upstream))
     assert torch.equal(out[~stuck], x[~stuck])
@@ -187,7 +218,27 @@ def test_vanishing_rates_are_rates():
         assert (stick((50, 40), rate, "element", VALUES[2]) == HEALTHY).all()
 
 
-@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1, 1), (0, 5, 2, 2)])
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_input_and_its_layout_stay(unit):
+    x = torch.randn(4, 3, 5, 6).contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    out = ErrorInjection(model(0.5, unit), VALUES[2])(x)
+    assert torch.equal(x, before) and not torch.equal(out, before)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    wide = torch.randn(4, 3, 1, 1, requires_grad=True)
+    torch.manual_seed(1)
+    out = ErrorInjection(model(0.5, unit), (HEALTHY,))(wide.expand(4, 3, 5, 6))
+    out.sum().backward()  # its gradient is one number for all
+    assert torch.equal(wide.grad, (out != HEALTHY).sum((2, 3), keepdim=True).float())
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_no_images_are_no_mistake(unit):
+    for shape in ((0, 5, 2, 2), (0, 5)):
+        assert ErrorInjection(model(0.5, unit), VALUES[2])(torch.zeros(shape)).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1, 1)])
 def test_pixels_leave_activations_without_pixels_alone(shape):
     x = torch.randn(shape)
     assert torch.equal(ErrorInjection(model(1, "pixel"), VALUES[2])(x), x)
@@ -198,7 +249,9 @@ def test_shapes_that_are_no_activations_are_refused():
         ErrorInjection(model(0.5), VALUES[2])(torch.ones(2, 3, 4))
 
 
-@pytest.mark.parametrize("wrong", [{"rate": 1.5}, {"rate": -0.1}, {"rate": "1"}, {"rate": 0.1, "unit": "row"}])
+@pytest.mark.parametrize(
+    "wrong", [{"rate": 1.5}, {"rate": -0.1}, {"rate": "1"}, {"rate": 0.1, "unit": "row"}]
+)
 def test_fault_models_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=r"StuckActivations\.(rate|unit)"):
         StuckActivations(**wrong)
