@@ -59,17 +59,18 @@ def load_dataset(name: str, split: str = "train", *, limit: int | None = None) -
     ------
     InputError : an unknown name, a damaged file, no file and no network.
     """
+    if limit is not None:
+        check_int("number of images", limit, 1, 10**9)
     loaders: dict[str, Callable[[str], Dataset]] = {
         "digits": _digits,
         "mnist": lambda s: _idx("mnist", MNIST_URL, s),
         "fashion-mnist": lambda s: _idx("fashion-mnist", FASHION_URL, s),
-        "cifar10": _cifar,
+        "cifar10": lambda s: _cifar(s, limit),
     }
     check_choice("data set", name, loaders)
     check_choice("split", split, SPLITS)
     data = loaders[name](split)
     if limit is not None:
-        check_int("number of images", limit, 1, 10**9)
         data = replace(data, images=data.images[:limit], labels=data.labels[:limit])
     if len(data.images) == 0:
         raise InputError(f"data set {name}", "at least one image", "none")
@@ -140,19 +141,23 @@ def _idx(name: str, url: str, split: str) -> Dataset:
     )
 
 
-def _cifar(split: str) -> Dataset:
+def _cifar(split: str, limit: int | None) -> Dataset:
     names = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
     paths = [p for n in names if (p := _find(f"cifar-10-batches-bin/{n}")) is not None]
     if not paths:
         members = [f"cifar-10-batches-bin/{n}" for n in names]
         paths = _download_tar(CIFAR_URL, CIFAR_MD5, members)
-    parts = [read_cifar(p) for p in paths]
-    images = np.concatenate([p[0] for p in parts])
+    parts = []
+    for path in paths:  # as many as are asked for
+        parts.append(read_cifar(path))
+        if limit is not None and sum(len(labels) for _, labels in parts) >= limit:
+            break
+    images = np.concatenate([p[0] for p in parts])[:limit]
     return Dataset(
         name="cifar10",
         split=split,
         images=images.astype(np.float32) / np.float32(255) - np.float32(CIFAR_CENTRE),
-        labels=np.concatenate([p[1] for p in parts]).astype(np.int64),
+        labels=np.concatenate([p[1] for p in parts])[:limit].astype(np.int64),
         value_range=(-CIFAR_CENTRE, 1 - CIFAR_CENTRE),
         source=f"{len(paths)} of {len(names)} files in {paths[0].parent}",
     )

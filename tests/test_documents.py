@@ -22,7 +22,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 SHELL = {"make demo", "make test", "make check", "make bench", "make thorough"}
 # commands that take minutes run with a smaller budget here
 SHORT = {
-    "train": ["--epochs", "0"],
+    "train": ["--epochs", "0", "--train-images", "64", "--images", "50"],
     "simulate": ["--chips", "1", "--images", "50"],
     "detect": ["--chips", "1", "--images", "50"],
     "retrain": ["--chips", "1", "--images", "50", "--train-images", "64"],

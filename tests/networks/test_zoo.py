@@ -53,5 +53,5 @@ def test_a_checkpoint_has_its_accuracy(name):
 
 
 def test_unknown_checkpoint():
-    with pytest.raises(InputError, match=r"one of cnv-w1a1-half, .*got 'alexnet'"):
+    with pytest.raises(InputError, match=r"one of cnv-w1a1-half, cnv-w1a1-half-fat, .*got 'alexnet'"):
         zoo_path("alexnet")

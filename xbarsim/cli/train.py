@@ -37,7 +37,9 @@ def run(
     epochs: Annotated[int | None, typer.Option(help=f"Passes over the data. {MORE}")] = None,
     learning_rate: Annotated[float | None, typer.Option(help=f"First learning rate. {MORE}")] = None,
     batch_size: Annotated[int | None, typer.Option(help=f"Images a step. {MORE}")] = None,
+    augment: Annotated[str | None, typer.Option(help=f"none, flip or crop-flip. {MORE}")] = None,
     train_images: Annotated[int | None, typer.Option(help="Training images to use; all by default.")] = None,
+    images: options.Images = None,
     precision: Annotated[str, typer.Option(help="float32, or bf16 where the device is faster with it.")] = (
         "float32"
     ),
@@ -73,7 +75,12 @@ def run(
         accelerator=accelerator,
     )
     recipe = recipe_of(
-        entry, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, precision=precision
+        entry,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        augment=augment,
+        precision=precision,
     )
     module = initialise(entry.build, seed)
     if start is not None:
@@ -82,7 +89,7 @@ def run(
     logs += [tensorboard_log(tensorboard)] if tensorboard is not None else []
     with output.progress(f"loading {entry.dataset}"):
         train = load_dataset(entry.dataset, "train", limit=train_images)
-        test = load_dataset(entry.dataset, "test")
+        test = load_dataset(entry.dataset, "test", limit=images)
     trained, methods = tolerance.apply(entry, module, recipe)
     state = path.with_name(path.name + ".training")
     with output.progress(f"training {network}") as advance:

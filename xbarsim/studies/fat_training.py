@@ -251,7 +251,10 @@ def run_trainings(
     folder : where the networks are kept
     watch : gives the progress function of a named step
     """
-    train, test = load_dataset("cifar10", "train"), load_dataset("cifar10", "test", limit=test_images)
+    needed = {training.images for training in trainings}
+    limit = None if None in needed else max(n for n in needed if n is not None)
+    train = load_dataset("cifar10", "train", limit=limit)
+    test = load_dataset("cifar10", "test", limit=test_images)
     found = []
     for training in trainings:
         module, history = train_cnv(

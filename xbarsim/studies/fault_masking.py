@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from accel_models.reram.config import accelerator
 from networks.zoo import zoo_path
 from xbarsim.checks import check_choice
@@ -28,11 +30,15 @@ from xbarsim.training.loop import OnBatch
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-import numpy as np
-
 Watch = Callable[[str], OnBatch | None]
 MODES = {"SLC": "isaac-slc", "MLC": "isaac"}
-RATES = {"mlp": (0.005, 0.01, 0.015), "lenet": (0.005, 0.01, 0.015), "convnet-quick": (0.001, 0.002, 0.003)}
+PAPER = ("mlp", "lenet", "convnet-quick")
+RATES = {
+    "digits-mlp": (0.01, 0.03),
+    "mlp": (0.005, 0.01, 0.015),
+    "lenet": (0.005, 0.01, 0.015),
+    "convnet-quick": (0.001, 0.002, 0.003),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +56,10 @@ def masking_budget(name: str) -> MaskingBudget:
     """'smoke' (a minute), 'cpu' (two cores, under 40 minutes) or 'full'."""
     check_choice("--budget", name, ("smoke", "cpu", "full"))
     if name == "smoke":
-        return MaskingBudget(networks=("mlp",), chips=1, epochs=1, train_images=500, test_images=100)
+        return MaskingBudget(networks=("digits-mlp",), chips=1, epochs=1, train_images=500, test_images=100)
     if name == "cpu":
-        return MaskingBudget(networks=tuple(RATES), chips=2, epochs=1, train_images=15000, test_images=2000)
-    return MaskingBudget(networks=tuple(RATES), chips=10, epochs=3, train_images=None, test_images=None)
+        return MaskingBudget(networks=PAPER, chips=2, epochs=1, train_images=15000, test_images=2000)
+    return MaskingBudget(networks=PAPER, chips=10, epochs=3, train_images=None, test_images=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ folded in, rounded to the chip's fixed point, sliced into cells, forced, decoded
 gradient at those weights moves the true ones (straight through). Nothing of the module changes but its
 weights.
 
-Assumed: batch norms keep their statistics, as on a chip, where they are part of the weights; training with
-the statistics of each faulty batch would hide from the network what a chip will show it. Which columns are
-stored inverted is decided from the weights at the beginning of each epoch.
+Batch norms train as usual: their running statistics, which the chip folds in, become those of faulty
+batches. Assumed: the folding has the running statistics before the batch; which columns are stored inverted
+is decided from the weights at the beginning of each epoch; ADCs do not clip.
 
 Source: Wang et al. (see "Sources" in docs/architecture.md), Algorithm 1.
 """
@@ -33,7 +33,6 @@ from xbarsim.torch_bridge.quantize import weighted_layers
 from xbarsim.torch_bridge.scales import finest_fraction
 from xbarsim.training.methods import TrainingMethod
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 GRADIENTS = ("straight", "masked")
 LEAST_GAIN = 1e-12
 
@@ -89,14 +88,11 @@ class StuckCellTraining(TrainingMethod):
         return f"StuckCellTraining({stages}; {cells}{inverted}; {turns})"
 
     def before_epoch(self, module: nn.Module, epoch: int, rng: np.random.Generator) -> None:
-        """Choose the stage, freeze batch norms, decide which columns are stored inverted."""
+        """Choose the stage, decide which columns are stored inverted."""
         self.model = self.stages[min(epoch // self.epochs_each, len(self.stages) - 1)]
         if self._module is not module:
             self._module = module
             self._layers = [_Layer(layer, norm) for layer, norm in weighted_layers(module)]
-        for norm in module.modules():
-            if isinstance(norm, NORMS):
-                norm.eval()
         if self.level == "cell":
             for layer in self._layers:
                 layer.invert(self.array)
