@@ -184,7 +184,7 @@ SMALL_MAP = ["faults", "sample", "--array-rows", "4", "--array-columns", "4"]
         (["simulate", "--images", "0"], "number of images: expected an integer"),
         (["simulate", "--seed", "-1"], "seed: expected an integer"),
         (["simulate", "--mix", "salt"], "mix: expected one of even, flip"),
-        (["simulate", "--network", "lenet6"], "network: expected one of convnet-quick, digits-mlp"),
+        (["simulate", "--network", "lenet6"], "network: expected one of cnv-w1a1, cnv-w1a1-half"),
         (["simulate", "--network", "lenet"], "run 'xbarsim train lenet'"),
         (["simulate", "--accelerator", "tpu"], "accelerator: expected one of"),
         (["simulate", "--cells", "dram"], "cells: expected one of"),
