@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -91,48 +92,6 @@ def fat_fig9(
     )
 
 
-@app.command("fat-table2")
-def fat_table2(
-    context: typer.Context,
-    budget: TrainingBudget = "cpu",
-    networks: Networks = Path("trained"),
-    device: Device = "cpu",
-    seed: options.Seed = 0,
-    as_json: options.AsJson = False,
-    out: options.Out = None,
-) -> None:
-    """FAT, Table II: standard training against FAT under single stuck channels."""
-    _fat_table(2, context, budget, networks, device, seed, as_json, out)
-
-
-@app.command("fat-table3")
-def fat_table3(
-    context: typer.Context,
-    budget: TrainingBudget = "cpu",
-    networks: Networks = Path("trained"),
-    device: Device = "cpu",
-    seed: options.Seed = 0,
-    as_json: options.AsJson = False,
-    out: options.Out = None,
-) -> None:
-    """FAT, Table III: FAT against Dropout2D under single stuck channels."""
-    _fat_table(3, context, budget, networks, device, seed, as_json, out)
-
-
-@app.command("fat-table4")
-def fat_table4(
-    context: typer.Context,
-    budget: TrainingBudget = "cpu",
-    networks: Networks = Path("trained"),
-    device: Device = "cpu",
-    seed: options.Seed = 0,
-    as_json: options.AsJson = False,
-    out: options.Out = None,
-) -> None:
-    """FAT, Table IV: standard training, FAT and Dropout2D under single stuck pixels."""
-    _fat_table(4, context, budget, networks, device, seed, as_json, out)
-
-
 def _fat_table(
     table: int,
     context: typer.Context,
@@ -170,34 +129,6 @@ def _fat_table(
     )
 
 
-@app.command("stochastic-table1")
-def stochastic_table1(
-    context: typer.Context,
-    budget: TrainingBudget = "cpu",
-    networks: Networks = Path("trained"),
-    device: Device = "cpu",
-    seed: options.Seed = 0,
-    as_json: options.AsJson = False,
-    out: options.Out = None,
-) -> None:
-    """Stochastic fault-tolerant training, Table I: accuracy on chips with stuck cells."""
-    _stochastic_table(1, context, budget, networks, device, seed, as_json, out)
-
-
-@app.command("stochastic-table2")
-def stochastic_table2(
-    context: typer.Context,
-    budget: TrainingBudget = "cpu",
-    networks: Networks = Path("trained"),
-    device: Device = "cpu",
-    seed: options.Seed = 0,
-    as_json: options.AsJson = False,
-    out: options.Out = None,
-) -> None:
-    """Stochastic fault-tolerant training, Table II: Stability Scores, dense and pruned."""
-    _stochastic_table(2, context, budget, networks, device, seed, as_json, out)
-
-
 def _stochastic_table(
     table: int,
     context: typer.Context,
@@ -227,6 +158,27 @@ def _stochastic_table(
         out=out,
         figures={f"stochastic-table{table}.png": lambda: tables.curves(found, chosen)},
     )
+
+
+def _add_table(name: str, words: str, run: Callable[..., None], table: int) -> None:
+    @app.command(name, help=words)
+    def command(
+        context: typer.Context,
+        budget: TrainingBudget = "cpu",
+        networks: Networks = Path("trained"),
+        device: Device = "cpu",
+        seed: options.Seed = 0,
+        as_json: options.AsJson = False,
+        out: options.Out = None,
+    ) -> None:
+        run(table, context, budget, networks, device, seed, as_json, out)
+
+
+_add_table("fat-table2", "FAT, Table II: standard training against FAT, stuck channels.", _fat_table, 2)
+_add_table("fat-table3", "FAT, Table III: FAT against Dropout2D, stuck channels.", _fat_table, 3)
+_add_table("fat-table4", "FAT, Table IV: standard, FAT and Dropout2D, stuck pixels.", _fat_table, 4)
+_add_table("stochastic-table1", "Wang et al., Table I: accuracy on faulty chips.", _stochastic_table, 1)
+_add_table("stochastic-table2", "Wang et al., Table II: Stability Scores.", _stochastic_table, 2)
 
 
 @app.command("rramedy-fig11")

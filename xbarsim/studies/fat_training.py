@@ -28,9 +28,8 @@ from xbarsim.checks import check_choice, check_int
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.pe import PeFaultList
 from xbarsim.studies.boards import BoardBench, run_campaign
+from xbarsim.studies.trainings import ON_ACTIVATIONS, with_errors
 from xbarsim.torch_bridge.finn_export import finn_graph
-from xbarsim.torch_bridge.injection import fault_aware, with_dropout2d
-from xbarsim.training.fault_aware import AllLayers, OneLayerAnEpoch
 from xbarsim.training.loop import OnBatch, fit, initialise
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
@@ -38,8 +37,6 @@ from xbarsim.training.resume import Epoch
 
 Method = Literal["plain", "fat-1", "fat-2", "dropout2d"]
 Unit = Literal["channel", "pixel"]
-METHODS = ("plain", "fat-1", "fat-2", "dropout2d")
-TABLES = (2, 3, 4)
 OnStep = Callable[[int, int], None]
 Watch = Callable[[str], OnBatch | None]
 
@@ -67,7 +64,7 @@ class CnvTraining:
     images: int | None = None
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, METHODS)
+        check_choice("method", self.method, ("plain", *ON_ACTIVATIONS))
 
     @property
     def network(self) -> str:
@@ -91,10 +88,7 @@ class CnvTraining:
         """What is trained in the network's place, and how."""
         if self.method == "plain":
             return module, []
-        if self.method == "dropout2d":
-            return with_dropout2d(module, self.rate), []
-        model = StuckActivations(rate=self.rate, unit=self.unit)
-        return fault_aware(module, model), [AllLayers() if self.method == "fat-1" else OneLayerAnEpoch()]
+        return with_errors(module, self.method, self.rate, self.unit)
 
 
 def train_cnv(
@@ -144,11 +138,6 @@ class StuckNetwork:
     def variance(self) -> float:
         """Variance over the faults of the accuracy in %."""
         return float((100 * self.results.accuracy).var())
-
-    @property
-    def worst(self) -> str:
-        """The worst fault in words."""
-        return str(self.results.faults[int(self.results.hits.argmin())])
 
 
 def stick_units(

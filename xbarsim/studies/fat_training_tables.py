@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from accel_models.finn.design import FinnDesign
-from accel_models.finn.replication import replication_front
 from xbarsim.report.plots import trade_offs
 from xbarsim.report.tables import Table
-from xbarsim.studies.fat import ReplicationStudy
 from xbarsim.studies.fat_paper import TABLE_II, TABLE_III, TABLE_IV
 from xbarsim.studies.fat_training import StuckNetwork
 
@@ -137,15 +134,4 @@ def trained_figure(table: int, found: Sequence[StuckNetwork]) -> Figure:
         xlabel="lowest accuracy under one fault [%]",
         ylabel="error-free accuracy [%]",
         title=TITLES[table],
-    )
-
-
-def own_replication(one: StuckNetwork, design: FinnDesign) -> ReplicationStudy:
-    """Fig. 9 for a network that was trained here."""
-    return ReplicationStudy(
-        network=f"{one.training.network}, {_words(one)}",
-        baseline_hits=one.results.baseline_hits,
-        shots=one.results.shots,
-        unrolled=replication_front(design, one.results),
-        folded=replication_front(design, one.results, cost="folded"),
     )

@@ -53,7 +53,7 @@ class StochasticBudget:
         progressive training takes the epochs of `tolerant` divided by the stages in a short budget, all of
         them in the paper
     one_shot, progressive : target rates, and lists of rising rates
-    scored : whether Table II has the one-shot networks too; short budgets have no time for them
+    one_shot_scores : whether Table II has the one-shot networks too; short budgets have no time for them
     rates : stuck cells of the chips that are tested; `chips` of them at `main_rate`, `few_chips` elsewhere
     """
 
@@ -64,7 +64,7 @@ class StochasticBudget:
     one_shot: Rates
     progressive: tuple[Rates, ...]
     epochs_a_stage: int
-    scored: bool = True
+    one_shot_scores: bool = True
     rates: Rates
     main_rate: float = 0.01
     chips: int = 100
@@ -97,7 +97,7 @@ def stochastic_budget(name: str) -> StochasticBudget:
         one_shot=(0.02,),
         progressive=((0.005, 0.01, 0.02),),
         epochs_a_stage=1,
-        scored=False,
+        one_shot_scores=False,
         rates=(0.01,) if small else (0.001, 0.005, 0.01, 0.02, 0.05),
         chips=2 if small else 100,
         few_chips=2 if small else 20,
@@ -162,7 +162,7 @@ class TestedNetwork:
 def table_variants(table: int, budget: StochasticBudget) -> list[Variant]:
     """The networks of Table I, or of Table II."""
     check_int("table", table, 1, 2)
-    one_shot = [(rate,) for rate in budget.one_shot] if table == 1 or budget.scored else []
+    one_shot = [(rate,) for rate in budget.one_shot] if table == 1 or budget.one_shot_scores else []
     stages: list[Rates] = [(), *one_shot, *budget.progressive]
     found = [Variant(stages=s) for s in stages]
     return found + ([Variant(stages=s, pruned=True) for s in stages] if table == 2 else [])
@@ -182,6 +182,7 @@ class Trainer:
     ) -> None:
         self.budget, self.folder, self.seed, self.watch, self.device = budget, folder, seed, watch, device
         self.train = load_dataset("cifar10", "train", limit=budget.images)
+        self.test = load_dataset("cifar10", "test", limit=budget.test_images)
         self.config: ReramConfig = accelerator(ACCELERATOR)
 
     def network(self, variant: Variant) -> nn.Module:
@@ -204,11 +205,10 @@ class Trainer:
         self, module: nn.Module, name: str, recipe: Recipe, methods: Sequence[TrainingMethod]
     ) -> nn.Module:
         file = f"{self.budget.network}-{name}-{recipe.epochs}-epochs-seed-{self.seed}.safetensors"
-        images = self.budget.images
         fit(
             module,
-            self.train.images[:images],
-            self.train.labels[:images],
+            self.train.images,
+            self.train.labels,
             recipe,
             seed=self.seed,
             methods=methods,
@@ -227,11 +227,9 @@ def measure(trainer: Trainer, variant: Variant, *, chips_seed: int = 1, device: 
     """A trained network on healthy chips and on chips with stuck cells."""
     budget = trainer.budget
     module = trainer.network(variant).to("cpu")
-    some = load_dataset("cifar10", "test", limit=budget.test_images)
-    calibration = trainer.train.images[: min(CALIBRATION_IMAGES, budget.images or CALIBRATION_IMAGES)]
-    chip = program_module(module, calibration, trainer.config)
-    on_chip = FastChip(chip, some, device=device)
-    float_hits, shots = accuracy(module, some.images, some.labels)
+    chip = program_module(module, trainer.train.images[:CALIBRATION_IMAGES], trainer.config)
+    on_chip = FastChip(chip, trainer.test, device=device)
+    float_hits, shots = accuracy(module, trainer.test.images, trainer.test.labels)
     found = {}
     for rate in budget.rates:
         count = budget.chips if rate == budget.main_rate else budget.few_chips

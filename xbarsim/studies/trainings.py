@@ -27,6 +27,7 @@ from xbarsim.training.recipe import Recipe
 from xbarsim.training.resume import Epoch
 from xbarsim.training.stochastic import StuckCellTraining
 
+Unit = Literal["element", "channel", "pixel"]
 ON_ACTIVATIONS = ("fat-1", "fat-2", "dropout2d")
 ON_CELLS = ("one-shot", "progressive")
 METHODS = ("plain", *ON_ACTIVATIONS, *ON_CELLS)
@@ -54,7 +55,7 @@ class FaultTolerance:
 
     method: str = "plain"
     rates: tuple[float, ...] = ()
-    unit: Literal["element", "channel", "pixel"] = "channel"
+    unit: Unit = "channel"
     mix: str = "measured"
     accelerator: str = "isaac"
 
@@ -86,17 +87,23 @@ class FaultTolerance:
         if self.method not in wanted:
             expected = f"plain, {', '.join(wanted)} for {entry.name}"
             raise InputError("--method", expected, repr(self.method))
-        if self.method == "dropout2d":
-            return with_dropout2d(module, self.chosen_rates[0]), []
         if self.method in ON_ACTIVATIONS:
-            model = StuckActivations(rate=self.chosen_rates[0], unit=self.unit)
-            turns = AllLayers() if self.method == "fat-1" else OneLayerAnEpoch()
-            return fault_aware(module, model), [turns]
+            return with_errors(module, self.method, self.chosen_rates[0], self.unit)
         mix = mix_presets()[self.mix]
         stages = [StuckCells(rate=rate, mix=mix) for rate in self.chosen_rates]
         each = max(1, recipe.epochs // len(stages))
         array = accelerator(self.accelerator).array
         return module, [StuckCellTraining(stages, array, epochs_each=each)]
+
+
+def with_errors(
+    module: nn.Module, method: str, rate: float, unit: Unit
+) -> tuple[nn.Module, list[TrainingMethod]]:
+    """What is trained in a quantized module's place by a method of `ON_ACTIVATIONS`; it shares parameters."""
+    if method == "dropout2d":
+        return with_dropout2d(module, rate), []
+    turns = AllLayers() if method == "fat-1" else OneLayerAnEpoch()
+    return fault_aware(module, StuckActivations(rate=rate, unit=unit)), [turns]
 
 
 def provenance(

@@ -40,7 +40,7 @@ from xbarsim.torch_bridge.quantized import (
 from xbarsim.torch_bridge.tracing import trace
 from xbarsim.torch_bridge.windows import conv_window, pool_window
 
-SILENT = (ErrorInjection, ChannelDropout, nn.Dropout, nn.Dropout2d, nn.Identity, ScoreNorm)
+SILENT = (ErrorInjection, ChannelDropout, nn.Dropout, nn.Dropout2d, nn.Identity)
 KNOWN = (
     "QuantInput or PixelSign, then QuantConv2d or QuantLinear, batch norm, QuantActivation, max-pool, flatten"
 )
@@ -87,6 +87,7 @@ class _Chain:
         self.scale: Any = Fraction(1)
         self.bias: Any = None
         self.norm: Any = None
+        self.scored = False  # a norm of all scores came: nothing may follow
 
     def add(self, kind: type[Node], name: str, **settings: Any) -> None:
         """Append a node that reads the last one."""
@@ -117,6 +118,8 @@ def _layer(chain: _Chain, name: str, layer: Any, node: fx.Node, traced: fx.Graph
     if not chain.nodes and not isinstance(layer, (QuantInput, PixelSign)) and not is_activation(layer):
         first = "a QuantInput or PixelSign first (or Brevitas's QuantIdentity)"
         raise InputError(f"layer {name!r}", first, type(layer).__name__)
+    if chain.scored and not isinstance(layer, SILENT):
+        raise InputError(f"layer {name!r}", "nothing behind a ScoreNorm", type(layer).__name__)
     match layer:
         case QuantInput() if not chain.nodes:
             chain.add(Input, "input", bits=layer.bits, signed=layer.signed, fraction=layer.fraction)
@@ -148,6 +151,8 @@ def _layer(chain: _Chain, name: str, layer: Any, node: fx.Node, traced: fx.Graph
             chain.add(MaxPool, name, window=window)
         case nn.Flatten():
             chain.add(Flatten, name)
+        case ScoreNorm():
+            chain.scored = True
         case _ if isinstance(layer, SILENT):
             pass
         case _:

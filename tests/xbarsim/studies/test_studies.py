@@ -135,7 +135,8 @@ def test_figures_and_tables_of_a_repair_can_be_drawn(bench, repair, tmp_path):
     healthy = healthy_accuracy(bench)
     faulty = accuracy_of_chips(bench, bench.fault_maps(0.03, EVEN, chips=1, seed=1))
     table = summaries.accuracy_table(healthy, faulty, [repair[0]], subject="one chip")
-    assert [row[2] for row in table.rows[2:]] == ["one chip"] * 4  # faulty, closest values, retrained, ternary update
+    # faulty, closest values, retrained, ternary update
+    assert [row[2] for row in table.rows[2:]] == ["one chip"] * 4
     assert summaries.repair_table([repair[0]]).rows[0][1] == "6464"
     for name, figure in (
         ("accuracy.png", summaries.accuracy_figure(healthy, faulty, [repair[0]])),
