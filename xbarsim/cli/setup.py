@@ -132,10 +132,10 @@ def _numbers(where: str, words: str) -> list[int]:
         raise InputError(where, "integers with commas", repr(words)) from error
 
 
-def numbers(where: str, words: str) -> tuple[float, ...]:
-    """Numbers with commas between them."""
+def rates(where: str, words: str | None) -> tuple[float, ...]:
+    """Numbers from words with commas; none from none."""
     try:
-        return tuple(float(word) for word in words.split(","))
+        return () if words is None else tuple(float(word) for word in words.split(","))
     except ValueError as error:
         raise InputError(where, "numbers with commas", repr(words)) from error
 

@@ -57,24 +57,22 @@ def run(
     path = out or Path(f"{network}.safetensors")
     output.prepare(path.parent)
     from networks.catalogue import network as network_named
-    from networks.checkpoints import load_checkpoint, save_checkpoint
+    from networks.checkpoints import save_checkpoint
     from networks.datasets import load_dataset
-    from xbarsim.cli.setup import numbers, recipe_of
+    from xbarsim.cli import setup
     from xbarsim.studies.summaries import training_table
-    from xbarsim.studies.trainings import FaultTolerance, provenance
-    from xbarsim.studies.workbench import train_entry
-    from xbarsim.training.logs import all_of, csv_log, tensorboard_log
-    from xbarsim.training.loop import accuracy, initialise
+    from xbarsim.studies.trainings import FaultTolerance, train_network
+    from xbarsim.training.logs import logs_to
 
     entry = network_named(network)
     tolerance = FaultTolerance(
         method=method,
-        rates=() if rates is None else numbers("--rates", rates),
+        rates=setup.rates("--rates", rates),
         unit=unit,  # type: ignore[arg-type]
         mix=mix,
         accelerator=accelerator,
     )
-    recipe = recipe_of(
+    recipe = setup.recipe_of(
         entry,
         epochs=epochs,
         learning_rate=learning_rate,
@@ -82,46 +80,32 @@ def run(
         augment=augment,
         precision=precision,
     )
-    module = initialise(entry.build, seed)
-    if start is not None:
-        load_checkpoint(start, module)
-    logs = [csv_log(log)] if log is not None else []
-    logs += [tensorboard_log(tensorboard)] if tensorboard is not None else []
+    write_logs = logs_to(log, tensorboard)
     with output.progress(f"loading {entry.dataset}"):
         train = load_dataset(entry.dataset, "train", limit=train_images)
         test = load_dataset(entry.dataset, "test", limit=images)
-    trained, methods = tolerance.apply(entry, module, recipe)
     state = path.with_name(path.name + ".training")
     with output.progress(f"training {network}") as advance:
-        history = train_entry(
+        found = train_network(
             entry,
-            trained,
+            tolerance,
+            recipe,
             train,
+            test,
             seed=seed,
-            recipe=recipe,
-            methods=methods,
-            resume=state,
+            start=start,
+            state=state,
+            command=output.command_line(),
             on_batch=advance,
-            on_epoch=all_of(logs),
+            on_epoch=write_logs,
             device=device,
         )
-    hits, shots = accuracy(module, test.images, test.labels)
-    about = provenance(
-        entry,
-        tolerance,
-        recipe,
-        train,
-        history,
-        seed=seed,
-        hits=hits,
-        shots=shots,
-        command=output.command_line(),
-    )
-    save_checkpoint(path, module, about)
+    save_checkpoint(path, found.module, found.about)
     state.unlink(missing_ok=True)
+    counts = {"hits": found.hits, "shots": found.shots, "checkpoint": path}
     output.finish(
         context,
-        {"about": about, "history": history, "hits": hits, "shots": shots, "checkpoint": path},
-        [training_table(about, history, hits, shots, path)],
+        {"about": found.about, "history": found.history, **counts},
+        [training_table(found.about, found.history, found.hits, found.shots, path)],
         as_json=as_json,
     )

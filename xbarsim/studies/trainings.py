@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import nn
 import xbarsim
 from accel_models.reram.config import accelerator
 from networks.catalogue import NetworkEntry
+from networks.checkpoints import load_checkpoint
 from networks.datasets import Dataset
 from xbarsim.checks import InputError, check_choice
 from xbarsim.faults.activations import StuckActivations
@@ -22,6 +24,7 @@ from xbarsim.faults.sampling import mix_presets
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.torch_bridge.injection import fault_aware, with_dropout2d
 from xbarsim.training.fault_aware import AllLayers, OneLayerAnEpoch
+from xbarsim.training.loop import OnBatch, OnEpoch, accuracy, fit, initialise
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.resume import Epoch
@@ -104,6 +107,62 @@ def with_errors(
         return with_dropout2d(module, rate), []
     turns = AllLayers() if method == "fat-1" else OneLayerAnEpoch()
     return fault_aware(module, StuckActivations(rate=rate, unit=unit)), [turns]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedEntry:
+    """A trained named network: its epochs, right predictions of the test images, and its record."""
+
+    module: nn.Module
+    history: list[Epoch]
+    hits: int
+    shots: int
+    about: dict[str, str]
+
+
+def train_network(
+    entry: NetworkEntry,
+    tolerance: FaultTolerance,
+    recipe: Recipe,
+    train: Dataset,
+    test: Dataset,
+    *,
+    seed: int,
+    start: Path | None,
+    state: Path,
+    command: str,
+    on_batch: OnBatch | None = None,
+    on_epoch: OnEpoch | None = None,
+    device: str = "cpu",
+) -> TrainedEntry:
+    """Train a named network, from new weights or from the checkpoint `start`, and test it.
+
+    Parameters
+    ----------
+    state : file of the training's state, to go on from
+    command : what was typed, for the record
+    """
+    module = initialise(entry.build, seed)
+    if start is not None:
+        load_checkpoint(start, module)
+    trained, methods = tolerance.apply(entry, module, recipe)
+    history = fit(
+        trained,
+        train.images,
+        train.labels,
+        recipe,
+        seed=seed,
+        methods=methods,
+        resume=state,
+        on_batch=on_batch,
+        on_epoch=on_epoch,
+        device=device,
+    )
+    hits, shots = accuracy(module, test.images, test.labels)
+    about = provenance(
+        entry, tolerance, recipe, train, history, seed=seed, hits=hits, shots=shots, command=command
+    )
+    return TrainedEntry(module=module, history=history, hits=hits, shots=shots, about=about)
 
 
 def provenance(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,7 @@ from xbarsim.faults.sampling import FaultMix, sample_by_rate
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.finn_export import finn_graph
 from xbarsim.torch_bridge.quantize import quantize
-from xbarsim.training.loop import OnBatch, OnEpoch, fit, initialise
-from xbarsim.training.methods import TrainingMethod
-from xbarsim.training.recipe import Recipe
-from xbarsim.training.resume import Epoch
+from xbarsim.training.loop import fit, initialise
 
 CALIBRATION_IMAGES = 500
 
@@ -94,7 +91,7 @@ def build_workbench(
     train, test = load_dataset(entry.dataset, "train"), load_dataset(entry.dataset, "test", limit=images)
     if weights is None:
         with _one_torch_thread():  # the same weights however many processors there are
-            train_entry(entry, module, train, seed=seed, on_batch=on_batch)
+            fit(module, train.images, train.labels, entry.recipe, seed=seed, on_batch=on_batch)
     module.eval()
     chip = program_module(module, train.images[:CALIBRATION_IMAGES], config)
     return Workbench(entry=entry, module=module, train=train, test=test, chip=chip)
@@ -169,31 +166,3 @@ def untrained_chip(name: str, config: ReramConfig) -> ReramChip:
     entry = crossbar_network(name)
     images = stream(0, "placeholder images").random((8, *entry.input_shape), np.float32)
     return program_module(initialise(entry.build, 0), images, config)
-
-
-def train_entry(
-    entry: NetworkEntry,
-    module: nn.Module,
-    train: Dataset,
-    *,
-    seed: int,
-    recipe: Recipe | None = None,
-    methods: Sequence[TrainingMethod] = (),
-    resume: Path | None = None,
-    on_batch: OnBatch | None = None,
-    on_epoch: OnEpoch | None = None,
-    device: str = "cpu",
-) -> list[Epoch]:
-    """Train a network by its catalogue entry's recipe, or by another one; every epoch."""
-    return fit(
-        module,
-        train.images,
-        train.labels,
-        entry.recipe if recipe is None else recipe,
-        seed=seed,
-        methods=methods,
-        resume=resume,
-        on_batch=on_batch,
-        on_epoch=on_epoch,
-        device=device,
-    )

@@ -50,8 +50,10 @@ def tensorboard_log(folder: str | Path) -> OnEpoch:
     return write
 
 
-def all_of(logs: Sequence[OnEpoch]) -> OnEpoch:
-    """One function that calls all of these."""
+def logs_to(csv_path: Path | None, tensorboard_folder: Path | None) -> OnEpoch:
+    """One function that writes the logs that are wanted."""
+    logs = [csv_log(csv_path)] if csv_path is not None else []
+    logs += [tensorboard_log(tensorboard_folder)] if tensorboard_folder is not None else []
 
     def write(history: Sequence[Epoch]) -> None:
         for log in logs:

@@ -15,7 +15,7 @@ from xbarsim.checks import InputError, check_int
 from xbarsim.rng import stream
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe, augmented, loss_of
-from xbarsim.training.resume import Epoch, load_progress, save_progress
+from xbarsim.training.resume import Epoch, TrainingState
 
 Array = np.ndarray | torch.Tensor
 OnBatch = Callable[[int, int, float], None]
@@ -66,10 +66,12 @@ def fit(
     """
     x, y = _on_device(module, images, labels, recipe, device)
     optimizer = recipe.make_optimizer(module)
-    history: list[Epoch] = []
+    kept = None
     if resume is not None:
-        history = load_progress(Path(resume), module, optimizer, methods, recipe=recipe, seed=seed)
-    steps = -(-len(x) // recipe.batch_size)
+        kept = TrainingState(
+            path=Path(resume), module=module, optimizer=optimizer, methods=methods, recipe=recipe, seed=seed
+        )
+    history = [] if kept is None else kept.load()
     shuffle = torch.Generator().manual_seed(seed)
     module.train()
     try:
@@ -79,29 +81,11 @@ def fit(
                 continue
             start = time.perf_counter()
             with _epoch_random(seed, epoch, x.device) as rng:
-                for method in methods:
-                    method.before_epoch(module, epoch, rng)
-                total = 0.0
-                for i, batch in enumerate(order.to(x.device).split(recipe.batch_size)):
-                    for group in optimizer.param_groups:
-                        group["lr"] = recipe.rate_at(epoch * steps + i, steps)
-                    value = _step(module, optimizer, x[batch], y[batch], recipe, methods, rng)
-                    total += value * len(batch)
-                    if on_batch is not None:
-                        on_batch(epoch * steps + i + 1, recipe.epochs * steps, value)
-            rate = float(optimizer.param_groups[0]["lr"])
-            history.append(
-                Epoch(
-                    epoch=epoch + 1,
-                    loss=total / len(x),
-                    learning_rate=rate,
-                    seconds=time.perf_counter() - start,
-                )
-            )
-            if resume is not None:
-                save_progress(
-                    Path(resume), module, optimizer, methods, recipe=recipe, seed=seed, history=history
-                )
+                loss = _epoch(module, optimizer, x, y, order, recipe, methods, epoch, rng, on_batch)
+            rate, seconds = float(optimizer.param_groups[0]["lr"]), time.perf_counter() - start
+            history.append(Epoch(epoch=epoch + 1, loss=loss, learning_rate=rate, seconds=seconds))
+            if kept is not None:
+                kept.save(history)
             if on_epoch is not None:
                 on_epoch(history)
     finally:
@@ -110,6 +94,33 @@ def fit(
             for method in reversed(methods):
                 stack.callback(method.after_training, module)
     return history
+
+
+def _epoch(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    order: torch.Tensor,
+    recipe: Recipe,
+    methods: Sequence[TrainingMethod],
+    epoch: int,
+    rng: np.random.Generator,
+    on_batch: OnBatch | None,
+) -> float:
+    """Train once on all images in this order; the mean loss."""
+    for method in methods:
+        method.before_epoch(module, epoch, rng)
+    batches = order.to(x.device).split(recipe.batch_size)
+    first, total = epoch * len(batches), 0.0
+    for i, batch in enumerate(batches, first):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate_at(i, len(batches))
+        value = _step(module, optimizer, x[batch], y[batch], recipe, methods, rng)
+        total += value * len(batch)
+        if on_batch is not None:
+            on_batch(i + 1, recipe.epochs * len(batches), value)
+    return total / len(x)
 
 
 def _step(

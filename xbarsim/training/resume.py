@@ -32,67 +32,66 @@ class Epoch:
     seconds: float
 
 
-def save_progress(
-    path: Path,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    methods: Sequence[TrainingMethod],
-    *,
-    recipe: Recipe,
-    seed: int,
-    history: Sequence[Epoch],
-) -> None:
-    """Write the state after the last epoch of `history`."""
-    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-    for place, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{place}.{key}": value for key, value in state.items() if value is not None}
-    for i, method in enumerate(methods):
-        tensors |= {f"method.{i}.{name}": tensor for name, tensor in method.state().items()}
-    words = {"about": _about(recipe, seed, methods), "history": json.dumps([asdict(e) for e in history])}
-    # cloned, since tensors may share memory, which the format does not know
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=words))
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """What a training consists of, and the file that it is kept in.
 
-
-def load_progress(
-    path: Path,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    methods: Sequence[TrainingMethod],
-    *,
-    recipe: Recipe,
-    seed: int,
-) -> list[Epoch]:
-    """Bring everything back to where the file was written; the epochs done, none if there is no file.
-
-    Raises
-    ------
-    InputError : not such a file, another network's, another recipe's or seed's.
+    Parameters
+    ----------
+    recipe, seed : with the methods' settings, what a file has to agree with
     """
-    if not path.exists():
-        return []
-    where = f"training {path}"
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            words = file.metadata() or {}
-        history = [Epoch(**epoch) for epoch in json.loads(words["history"])]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(where, "a training's state", f"'{error}'", REMEDY) from error
-    if words.get("about") != _about(recipe, seed, methods):
-        raise InputError(where, f"the training {_about(recipe, seed, methods)}", words.get("about"), REMEDY)
-    _load_module(where, module, _part(tensors, "module."))
-    _load_optimizer(where, optimizer, _part(tensors, "optimizer."))
-    for i, method in enumerate(methods):
-        method.load_state(_part(tensors, f"method.{i}."))
-    return history
 
+    path: Path
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    methods: Sequence[TrainingMethod]
+    recipe: Recipe
+    seed: int
 
-def _about(recipe: Recipe, seed: int, methods: Sequence[TrainingMethod]) -> str:
-    names = [method.describe() for method in methods]
-    defaults = asdict(Recipe(epochs=0))
-    settings = {k: v for k, v in asdict(recipe).items() if k == "epochs" or v != defaults[k]}
-    return json.dumps(settings | {"seed": seed, "methods": names}, sort_keys=True)
+    def save(self, history: Sequence[Epoch]) -> None:
+        """Write the state after the last epoch of `history`."""
+        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
+        for place, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{place}.{key}": v for key, v in state.items() if v is not None}
+        for i, method in enumerate(self.methods):
+            tensors |= {f"method.{i}.{name}": tensor for name, tensor in method.state().items()}
+        words = {"about": self.about, "history": json.dumps([asdict(e) for e in history])}
+        # cloned, since tensors may share memory, which the format does not know
+        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        write_atomically(self.path, lambda temporary: save_file(plain, temporary, metadata=words))
+
+    def load(self) -> list[Epoch]:
+        """Bring everything back to where the file was written; the epochs done, none if there is no file.
+
+        Raises
+        ------
+        InputError : not such a file, another network's, another recipe's or seed's.
+        """
+        if not self.path.exists():
+            return []
+        where = f"training {self.path}"
+        try:
+            with safe_open(str(self.path), framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                words = file.metadata() or {}
+            history = [Epoch(**epoch) for epoch in json.loads(words["history"])]
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(where, "a training's state", f"'{error}'", REMEDY) from error
+        if words.get("about") != self.about:
+            raise InputError(where, f"the training {self.about}", words.get("about"), REMEDY)
+        _load_module(where, self.module, _part(tensors, "module."))
+        _load_optimizer(where, self.optimizer, _part(tensors, "optimizer."))
+        for i, method in enumerate(self.methods):
+            method.load_state(_part(tensors, f"method.{i}."))
+        return history
+
+    @property
+    def about(self) -> str:
+        """The settings that are not the usual ones, seed and methods."""
+        names = [method.describe() for method in self.methods]
+        defaults = asdict(Recipe(epochs=0))
+        settings = {k: v for k, v in asdict(self.recipe).items() if k == "epochs" or v != defaults[k]}
+        return json.dumps(settings | {"seed": self.seed, "methods": names}, sort_keys=True)
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -334,6 +334,10 @@ REFUSED = {
         "'2'.*running statistics",
     ),
     "norm of scores": ([START, linear(), nn.BatchNorm1d(4)], "scores"),
+    "norm of scores before layers": (
+        [START, linear(), ScoreNorm(), QuantActivation(2), linear()],
+        "'3': expected nothing behind a ScoreNorm",
+    ),
     "two activations": ([START, linear(), QuantActivation(2), QuantActivation(2), linear()], "'3'"),
     "unknown": ([START, linear(), nn.ReLU(), linear()], r"'2' \(ReLU\).*build the network from"),
     "float layer": ([START, nn.Linear(4, 4)], r"'1' \(Linear\)"),

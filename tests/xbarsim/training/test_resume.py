@@ -20,7 +20,7 @@ from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.torch_bridge.injection import fault_aware
 from xbarsim.torch_bridge.quantized import QuantActivation
 from xbarsim.training.fault_aware import AllLayers, OneLayerAnEpoch
-from xbarsim.training.logs import all_of, csv_log, tensorboard_log
+from xbarsim.training.logs import logs_to, tensorboard_log
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.stochastic import StuckCellTraining
@@ -125,8 +125,11 @@ def test_random_numbers_outside_are_left_alone(tmp_path):
     assert same(*found)
 
 
+# as many threads as the tests have: other numbers of them round otherwise
 CHILD = """
 import time
+import torch
+torch.set_num_threads({threads})
 from tests.xbarsim.training.test_resume import data, fit, initialise, injected, methods_of_the_child, recipe
 def wait(done, total, loss):
     if done == 11:
@@ -144,7 +147,9 @@ def methods_of_the_child():
 def test_a_killed_process_loses_one_epoch_at_most(tmp_path):
     path = tmp_path / "training.safetensors"
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD.format(path=str(path))], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", CHILD.format(path=str(path), threads=torch.get_num_threads())],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with child:
         assert child.stdout.readline() == "in the third epoch\n"
@@ -302,10 +307,14 @@ def test_a_folder_is_no_training(tmp_path):
 
 def test_the_log_of_a_resumed_training_has_no_gaps(tmp_path):
     path, table = tmp_path / "training.safetensors", tmp_path / "logs" / "epochs.csv"
-    seen = []
+    seen, write = [], logs_to(table, None)
+
+    def log(history):
+        write(history)
+        seen.append(history[-1].epoch)
+
     for stop in (7, 15, None):
         settings = {} if stop is None else {"on_batch": stop_at(stop)}
-        log = all_of([csv_log(table), lambda history: seen.append(history[-1].epoch)])
         try:
             fit(initialise(plain, 0), *data(), recipe(), seed=3, resume=path, on_epoch=log, **settings)
         except KeyboardInterrupt:
