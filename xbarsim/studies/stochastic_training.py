@@ -253,8 +253,8 @@ class FastChip:
     """Right predictions of a chip with drawn stuck cells, by torch in float32.
 
     The weights are exactly those that the cells act as; sums are rounded as floats are, so that single
-    activations may fall on the other side of a rounding (about one prediction in a thousand differs from
-    `ReramChip.run`). Clipping ADCs are not looked at: without faults nothing clips on these arrays.
+    activations may fall on the other side of a rounding and a prediction may differ from `ReramChip.run`'s.
+    Clipping ADCs are not looked at: without faults nothing clips on these arrays, with faults a column may.
     """
 
     def __init__(self, chip: ReramChip, test: Dataset, *, device: str = "cpu") -> None:
