@@ -401,7 +401,9 @@ def stuck_places(count: int, rate: float, rng: np.random.Generator) -> list[int]
     """Independent trials by the distances between successes, one at a time; none of them if rate is 0."""
     found, place = [], -1
     while rate > 0:
-        place += int(rng.geometric(rate))
+        # the number of failures before a success exceeds k as often as E exceeds -k log(1 - rate)
+        scale = -1 / float(np.log1p(-rate)) if rate < 1 else 0.0
+        place += 1 + math.floor(min(rng.standard_exponential() * scale, count))
         if place >= count:
             break
         found.append(place)

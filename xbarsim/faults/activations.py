@@ -78,15 +78,8 @@ class StuckActivations:
         unit, the distances between stuck ones are drawn, which are geometric.
         """
         units = self.unit_shape(shape)
-        count = int(np.prod(units, dtype=np.int64))
-        at = _bernoulli_places(count, self.rate, rng)
-        return StuckUnits(
-            where=tuple(
-                slice(None) if extent != size else place
-                for place, extent, size in zip(np.unravel_index(at, units), units, shape, strict=True)
-            ),
-            value=rng.integers(0, values, len(at)),
-        )
+        at = _bernoulli_places(int(np.prod(units, dtype=np.int64)), self.rate, rng)
+        return StuckUnits(shape=shape, units=units, at=at, value=rng.integers(0, values, len(at)))
 
 
 class StuckUnits(NamedTuple):
@@ -94,23 +87,48 @@ class StuckUnits(NamedTuple):
 
     Attributes
     ----------
-    where : for every axis a (units,) column of places, or all of the axis, as `tensor[where]` takes it
-    value : (units,) which of the values each is stuck at
+    shape : of the tensor
+    units : how many units it has along each axis; 1 where a unit extends
+    at : (stuck,) which units, by their number in C order, ascending
+    value : (stuck,) which of the values each is stuck at
     """
 
-    where: tuple[NDArray[np.int64] | slice, ...]
+    shape: tuple[int, ...]
+    units: tuple[int, ...]
+    at: NDArray[np.int64]
     value: NDArray[np.int64]
+
+    @property
+    def where(self) -> tuple[NDArray[np.int64] | slice, ...]:
+        """For every axis a (stuck,) column of places, or all of the axis, as `tensor[where]` takes it."""
+        places = np.unravel_index(self.at, self.units)
+        return tuple(
+            slice(None) if extent != size else place
+            for place, extent, size in zip(places, self.units, self.shape, strict=True)
+        )
 
 
 def _bernoulli_places(count: int, rate: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The places in 0..count-1 where independent trials with probability `rate` succeed, ascending."""
+    """The places in 0..count-1 where independent trials with probability `rate` succeed, ascending.
+
+    From one success to the next are 1 + floor(E / -log(1 - rate)) places, E exponential: geometric.
+    """
     found: list[NDArray[np.int64]] = []
     last = -1
     while rate > 0 and last < count - 1:
         expected = (count - last) * rate
-        distances = rng.geometric(rate, int(expected + 4 * np.sqrt(expected)) + 8)
-        places = last + np.cumsum(np.minimum(distances, count + 1))
+        gaps = rng.standard_exponential(int(expected + 4 * np.sqrt(expected)) + 8)
+        gaps *= _trials_an_exponential(rate)
+        places = np.minimum(gaps, count, out=gaps).astype(np.int64)
+        places += 1
+        np.cumsum(places, out=places)
+        places += last
         found.append(places)
         last = int(places[-1])
     places = np.concatenate(found) if found else np.zeros(0, np.int64)
-    return places[places < count]
+    return places[: np.searchsorted(places, count)]
+
+
+def _trials_an_exponential(rate: float) -> float:
+    """What a unit of an exponential distance is in trials: -1 / log(1 - rate), 0 where every one succeeds."""
+    return -1 / float(np.log1p(-rate)) if rate < 1 else 0.0

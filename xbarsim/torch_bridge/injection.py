@@ -19,7 +19,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from xbarsim.checks import InputError, check_rate
-from xbarsim.faults.activations import StuckActivations
+from xbarsim.faults.activations import StuckActivations, StuckUnits
 from xbarsim.torch_bridge.brevitas_import import activation_values, is_activation
 from xbarsim.torch_bridge.quantized import QuantActivation
 from xbarsim.torch_bridge.tracing import trace
@@ -42,21 +42,46 @@ class StickUnits(torch.autograd.Function):
     """Write levels over some units: FAT's Eq. 1 forward; backward Eq. 3, zero where an error sits."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, index: tuple[Any, ...], levels: torch.Tensor) -> torch.Tensor:
-        """A copy of x with x[index] set to the (units,) levels."""
-        ctx.index = index
-        return _written(x, index, levels)
+    def forward(ctx: Any, x: torch.Tensor, stuck: StuckUnits, levels: torch.Tensor) -> torch.Tensor:
+        """A copy of x with the stuck units set to the (stuck,) levels."""
+        last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+        ctx.format = torch.channels_last if last else torch.contiguous_format
+        out = x.clone(memory_format=ctx.format)
+        ctx.index = _places(stuck, out)
+        return _write(out, ctx.index, levels)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """See the class."""
-        return _written(gradients[0], ctx.index, gradients[0].new_zeros(1)), None, None
+        out = gradients[0].clone(memory_format=ctx.format)
+        return _write(out, ctx.index, out.new_zeros(1)), None, None
 
 
-def _written(x: torch.Tensor, index: tuple[Any, ...], levels: torch.Tensor) -> torch.Tensor:
-    out = x.clone()
-    extended = sum(isinstance(i, slice) for i in index)  # axes behind the units', in `out[index]`
-    out[index] = levels.reshape(-1, *(1,) * extended)
+# for every axis a column or all of it, or a column of places in memory
+Index = tuple[torch.Tensor | slice, ...] | torch.Tensor
+
+
+def _places(stuck: StuckUnits, out: torch.Tensor) -> Index:
+    """Where stuck units lie in activations; single ones, which are many, by their places in memory."""
+    if stuck.units != stuck.shape:
+        columns = stuck.where
+        return tuple(i if isinstance(i, slice) else torch.from_numpy(i).to(out.device) for i in columns)
+    at = stuck.at
+    if not out.is_contiguous():  # channels last
+        channels, positions = out.shape[1], out.shape[2:].numel()
+        row = at // positions
+        image = row // channels
+        at = (image * positions + at - row * positions) * channels + row - image * channels
+    return torch.from_numpy(at).to(out.device)
+
+
+def _write(out: torch.Tensor, index: Index, levels: torch.Tensor) -> torch.Tensor:
+    """`out`, with one level or a column of them written where the index says."""
+    if isinstance(index, torch.Tensor):
+        out.as_strided((out.numel(),), (1,)).scatter_(0, index, levels.expand(len(index)))
+    else:
+        extended = sum(isinstance(i, slice) for i in index)  # axes behind the units', in `out[index]`
+        out[index] = levels.reshape(-1, *(1,) * extended)
     return out
 
 
@@ -94,9 +119,8 @@ class ErrorInjection(nn.Module):
             return x
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         stuck = self.fault_model.draw(tuple(x.shape), len(self.values), rng)
-        index = tuple(i if isinstance(i, slice) else torch.from_numpy(i).to(x.device) for i in stuck.where)
         levels = torch.tensor(self.values, dtype=x.dtype)[torch.from_numpy(stuck.value)].to(x.device)
-        return StickUnits.apply(x, index, levels)
+        return StickUnits.apply(x, stuck, levels)
 
     def extra_repr(self) -> str:
         """The model and the values."""

@@ -117,12 +117,35 @@ def test_the_layer_sticks_what_the_fault_model_draws(unit, axes, count, rate):
     out = ErrorInjection(model(rate, unit), values)(x)
     torch.manual_seed(5)
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
-    index, value = model(rate, unit).draw(shape, count, rng)
-    numbers = numbers_of(index, shape, unit)
+    drawn = model(rate, unit).draw(shape, count, rng)
+    numbers, value = drawn.at.tolist(), drawn.value
+    assert numbers == numbers_of(drawn.where, shape, unit)
     assert len(set(numbers)) == len(numbers) == len(value)
     levels = [values[v] for v in value]
     expected = stuck_activations(x.numpy(), unit, dict(zip(numbers, levels, strict=True)))
     assert (out.numpy() == expected).all()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_errors_and_gradients_are_the_same_however_activations_lie_in_memory(unit):
+    x, upstream = torch.randn((5, 4, 3, 6)), torch.randn((5, 4, 3, 6))
+    layer, found = ErrorInjection(model(0.3, unit), VALUES[3]), []
+    lying = [
+        lambda t: t,
+        lambda t: t.contiguous(memory_format=torch.channels_last),
+        lambda t: t.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0),
+        lambda t: torch.stack([t, t], dim=4)[..., 0],
+    ]
+    for activations in lying:
+        for gradient in lying:
+            leaf = activations(x.clone()).detach().requires_grad_()
+            torch.manual_seed(4)
+            out = layer(leaf)
+            out.backward(gradient(upstream))
+            found.append((out.detach(), leaf.grad))
+    assert (found[0][0] != x).any()
+    for out, grad in found:
+        assert torch.equal(out, found[0][0]) and torch.equal(grad, found[0][1])
 
 
 @pytest.mark.parametrize("rate", [0, 1e-12, 0.003, 0.1, 0.5, 0.97, 1])
@@ -131,7 +154,7 @@ def test_units_are_those_of_independent_trials_one_after_the_other(unit, axes, r
     shape = (30, 20) if axes == 2 else (10, 6, 5, 4)
     count = int(np.prod(model(rate, unit).unit_shape(shape)))
     for seed in range(3):
-        index, _ = model(rate, unit).draw(shape, 2, np.random.default_rng(seed))
+        index = model(rate, unit).draw(shape, 2, np.random.default_rng(seed)).where
         expected = stuck_places(count, rate, np.random.default_rng(seed))
         assert numbers_of(index, shape, unit) == expected
 
@@ -141,8 +164,7 @@ def test_every_unit_from_the_first_to_the_last_is_as_likely(rate):
     """And every pair of them, in many small draws."""
     rng, stuck = np.random.default_rng(1), np.zeros((3000, 4), bool)
     for row in stuck:
-        index, _ = model(rate, "element").draw((1, 4), 2, rng)
-        row[index[1]] = True
+        row[model(rate, "element").draw((1, 4), 2, rng).at] = True
     for first in range(4):
         assert within_4_sigma(int(stuck[:, first].sum()), 3000, rate)
         for second in range(first):
@@ -158,12 +180,12 @@ def test_axes_of_one_place_are_no_special_case(unit, shape):
     out = ErrorInjection(model(0.4, unit), VALUES[3])(x)
     torch.manual_seed(2)
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
-    index, value = model(0.4, unit).draw(shape, 3, rng)
+    units = model(0.4, unit).draw(shape, 3, rng)
     drawn, stuck = np.zeros(shape, bool), (out != x).numpy()
-    drawn[index] = True
+    drawn[units.where] = True
     assert (stuck == drawn).all()
     assert stuck.any() and not stuck.all()
-    assert {VALUES[3][v] for v in value} == set(out.numpy()[stuck].tolist())
+    assert {VALUES[3][v] for v in units.value} == set(out.numpy()[stuck].tolist())
 
 
 @pytest.mark.parametrize(("unit", "axes"), SHAPES)
