@@ -12,6 +12,7 @@ do not import each other (``lint-imports`` checks it)::
     xbarsim.crossbar
     xbarsim.faults
     xbarsim.cells
+    xbarsim.campaigns
     xbarsim.metrics | xbarsim.kernels
     xbarsim.rng
     xbarsim.checks

@@ -1,4 +1,4 @@
-"""Confidence intervals of rates and of means over chips."""
+"""Confidence intervals of rates, of means over chips, and of differences on the same chips."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import beta, bootstrap, norm, t
 
 from xbarsim.checks import InputError
+from xbarsim.rng import stream
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,8 @@ def wilson(hits: int, shots: int, *, confidence: float = 0.95) -> Estimate:
     >>> print(wilson(97, 100))
     97.00% [91.55%, 98.97%]
     """
-    if shots <= 0 or not 0 <= hits <= shots:
-        raise InputError("rate", "0 <= hits <= shots with shots above 0", f"{hits} of {shots}")
-    z = norm.ppf((1 + confidence) / 2)
+    _check_counts(hits, shots)
+    z = norm.ppf((1 + check_confidence(confidence)) / 2)
     p = hits / shots
     centre = (p + z * z / (2 * shots)) / (1 + z * z / shots)
     half = z / (1 + z * z / shots) * np.sqrt(p * (1 - p) / shots + z * z / (4 * shots * shots))
@@ -47,6 +47,76 @@ def mean_over_chips(values: Sequence[float], *, confidence: float = 0.95) -> Est
         raise InputError("mean over chips", "at least one chip", "none")
     mean = float(x.mean())
     if x.size == 1:
+        return mean_from_moments(1, mean, 0.0)
+    return mean_from_moments(x.size, mean, float(x.var(ddof=1)), confidence=confidence)
+
+
+def mean_from_moments(count: int, mean: float, variance: float, *, confidence: float = 0.95) -> Estimate:
+    """The interval of `mean_over_chips` from the number of chips, their mean and their (n - 1) variance."""
+    if count < 2:
         return Estimate(mean, float("nan"), float("nan"))
-    half = float(t.ppf((1 + confidence) / 2, x.size - 1) * x.std(ddof=1) / np.sqrt(x.size))
+    half = float(t.ppf((1 + check_confidence(confidence)) / 2, count - 1) * np.sqrt(variance / count))
     return Estimate(mean, mean - half, mean + half)
+
+
+def clopper_pearson(hits: int, shots: int, *, confidence: float = 0.95) -> Estimate:
+    """A rate with its exact interval, which covers at least as often as it says (Clopper, Pearson 1934).
+
+    >>> print(clopper_pearson(0, 100))
+    0.00% [0.00%, 3.62%]
+    """
+    _check_counts(hits, shots)
+    tail = (1 - check_confidence(confidence)) / 2
+    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, shots - hits + 1))
+    high = 1.0 if hits == shots else float(beta.ppf(1 - tail, hits + 1, shots - hits))
+    return Estimate(hits / shots, low, high)
+
+
+def bootstrap_mean(
+    values: Sequence[float], *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
+) -> Estimate:
+    """A mean over chips with its bootstrap interval, bias-corrected and accelerated (Efron, JASA 1987).
+
+    For means of skewed values, where Student's t is too short on one side. Equal values have no spread: the
+    interval is the value. One chip has no interval (NaN).
+    """
+    x = np.asarray(values, float)
+    if x.size == 0:
+        raise InputError("mean over chips", "at least one chip", "none")
+    mean = float(x.mean())
+    if x.size == 1:
+        return Estimate(mean, float("nan"), float("nan"))
+    if np.ptp(x) == 0:
+        return Estimate(mean, mean, mean)
+    found = bootstrap(
+        (x,), np.mean, confidence_level=check_confidence(confidence), n_resamples=resamples, batch=500,
+        rng=stream(seed, "bootstrap"),
+    ).confidence_interval  # fmt: skip
+    return Estimate(mean, float(found.low), float(found.high))
+
+
+def paired_difference(
+    first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95
+) -> Estimate:
+    """How much higher `first` is than `second` on the same chips: mean of the differences, Student's t.
+
+    What the chips have in common cancels, so that the interval is shorter than those of the two means.
+
+    >>> print(paired_difference([0.90, 0.80, 0.70], [0.88, 0.79, 0.67]))
+    2.00% [-0.48%, 4.48%]
+    """
+    if len(first) != len(second):
+        raise InputError("paired difference", "as many values of both", f"{len(first)} and {len(second)}")
+    return mean_over_chips(np.subtract(first, second).tolist(), confidence=confidence)
+
+
+def check_confidence(value: float) -> float:
+    """Return `value` if it is a confidence: a number strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise InputError("confidence", "a number between 0 and 1", repr(value), "95 % is written 0.95")
+    return value
+
+
+def _check_counts(hits: int, shots: int) -> None:
+    if shots <= 0 or not 0 <= hits <= shots:
+        raise InputError("rate", "0 <= hits <= shots with shots above 0", f"{hits} of {shots}")

@@ -1,0 +1,112 @@
+"""pandas, Parquet, CSV, and two files made one."""
+
+import sqlite3
+
+import pandas as pd
+import pytest
+
+from tests.xbarsim.campaigns.workloads import Chips, Detections
+from xbarsim.campaigns.exchange import export, frames, merge, read_frame
+from xbarsim.campaigns.runner import collect
+from xbarsim.campaigns.store import Row, Store
+from xbarsim.campaigns.task import Task
+from xbarsim.checks import InputError
+
+TASKS = [Task(workload=Chips(rate), trials=30, seed=4) for rate in (0.1, 0.25)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    collect([*TASKS, Task(workload=Detections(), trials=5)], tmp_path / "a.db")
+    return tmp_path / "a.db"
+
+
+def test_a_frame_has_a_row_for_every_trial_and_a_column_for_all_that_is_known(store):
+    frame = read_frame(store)
+    assert len(frame) == 65
+    assert list(frame.columns[:7]) == ["task", "seed", "trial", "shots", "hits", "seconds", "run"]
+    assert set(frame.columns[7:]) == {
+        "faults.kinds", "faults.rate", "workload", "counts.faults", "counts.margin"
+    }  # fmt: skip
+    first = frame[(frame.task == TASKS[1].key) & (frame.trial == 7)].iloc[0]
+    expected = TASKS[1].workload.trial(4, 7)
+    assert (first.hits, first["counts.faults"]) == (expected.hits, expected.counts["faults"])
+    assert first["counts.margin"] == expected.counts["margin"]
+    assert (first["faults.rate"], first["faults.kinds"], first.seed) == (0.25, '["stuck_hrs"]', 4)
+    assert frame["counts.faults"].isna().sum() == 5
+    assert frame.groupby("faults.rate").hits.mean().round(-1).tolist() == [80, 80]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_what_is_exported_is_the_frame(store, tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    with Store(store) as opened:
+        export(opened, path)
+        assert sum(len(piece) for piece in frames(opened, chunk=7)) == 65
+    found = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
+    expected = read_frame(store)
+    pd.testing.assert_frame_equal(found.astype(expected.dtypes), expected, check_categorical=False)
+
+
+def test_pieces_have_the_columns_and_types_of_the_whole(store):
+    whole = read_frame(store)
+    with Store(store) as opened:
+        pieces = list(frames(opened, chunk=7))
+    assert len(pieces) == 10
+    assert all((piece.dtypes == whole.dtypes).all() for piece in pieces)
+    pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True), whole)
+
+
+def test_only_known_formats_and_stores_with_trials_are_exported(store, tmp_path):
+    with Store(store) as opened, pytest.raises(InputError, match=r"one of .csv, .parquet"):
+        export(opened, tmp_path / "out.xlsx")
+    with Store(tmp_path / "new.db", "write") as empty, pytest.raises(InputError, match="at least one trial"):
+        export(empty, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def halves(tmp_path):
+    """The trials of one task in two files, five of them in both."""
+    collect([Task(workload=Chips(), trials=20)], tmp_path / "a.db")
+    with Store(tmp_path / "a.db") as a, Store(tmp_path / "b.db", "write") as b:
+        run = b.begin_run("elsewhere")
+        (number,) = b.add([Task(workload=Chips(), trials=40)])
+        b.add([Task(workload=Detections(), trials=3)])
+        counts = dict(a.query("SELECT trial, counts FROM trials").fetchall())
+        for trial in range(15, 40):
+            outcome = Chips().trial(0, trial)
+            text = counts.get(trial)
+            b.append([Row(number, trial, run, outcome.shots, int(outcome.hits), 9.0, text)])
+        b.append_failure(number, 77, run, 0.1, "ValueError: no")
+    return tmp_path / "a.db", tmp_path / "b.db"
+
+
+def test_merging_keeps_every_trial_once(tmp_path):
+    a, b = halves(tmp_path)
+    for _ in range(2):
+        merge(tmp_path / "c.db", [a, b])
+        with Store(tmp_path / "c.db") as store:
+            first, second = store.status()
+            assert (first.done, first.planned, second.done) == (40, 40, 0)
+            assert store.results(1)[:, 0].tolist() == list(range(40))
+            assert len({row[2] for row in store.failures()}) == 1
+    merge(a, [b])
+    assert len(read_frame(a)) == 40
+
+
+def test_files_that_disagree_are_not_merged(tmp_path):
+    a, b = halves(tmp_path)
+    raw = sqlite3.connect(b)
+    raw.execute("DROP TRIGGER trials_stay")
+    raw.execute("UPDATE trials SET hits = hits - 1 WHERE trial = 17")
+    raw.commit()
+    raw.close()
+    with pytest.raises(InputError, match="trial 17 of task"):
+        merge(a, [b])
+    with Store(a) as store:
+        assert len(store.results(1)) == 20 and len(store.runs()) == 1
+    with pytest.raises(InputError, match="the one to merge into"):
+        merge(a, [a])
+    with pytest.raises(InputError, match="no such file"):
+        merge(tmp_path / "new.db", [a, tmp_path / "none.db"])
+    assert not (tmp_path / "new.db").exists()

@@ -1,0 +1,290 @@
+"""The same rows whoever works, whatever is lost on the way; failures are noted, limits hold."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import settings
+
+from tests.xbarsim.campaigns.workloads import Chips, Detections, Odd, Threads, Wrong
+from xbarsim.campaigns.exchange import read_frame
+from xbarsim.campaigns.runner import collect
+from xbarsim.campaigns.stopping import Precision
+from xbarsim.campaigns.store import Store
+from xbarsim.campaigns.task import Outcome, Task
+from xbarsim.checks import InputError
+from xbarsim.metrics.intervals import mean_over_chips
+
+WAYS = {"serial": {}, "processes": {"workers": 2}, "dask": {"workers": 2, "scheduler": "local"}}
+
+
+def tasks(trials=25):
+    return [Task(workload=Chips(rate), trials=trials, seed=3) for rate in (0.1, 0.2)]
+
+
+def rows(path):
+    return read_frame(path).drop(columns=["seconds", "run"])
+
+
+def expected(trials=25):
+    """Made one by one, without the runner."""
+    return {
+        (task.key, trial): (
+            task.workload.trial(3, trial).hits,
+            task.workload.trial(3, trial).counts["margin"],
+        )
+        for task in tasks()
+        for trial in range(trials)
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_are_the_same_whoever_works(way, tmp_path):
+    summary = collect(tasks(), tmp_path / "a.db", **WAYS[way])
+    assert (summary.made, summary.failed, summary.unprepared) == (50, 0, {})
+    found = rows(tmp_path / "a.db")
+    assert expected() == {
+        (row.task, row.trial): (row.hits, row["counts.margin"]) for _, row in found.iterrows()
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_done_is_not_done_again(way, tmp_path):
+    collect(tasks(10), tmp_path / "a.db")
+    assert collect(tasks(15), tmp_path / "a.db", **WAYS[way]).made == 10
+    begun = time.perf_counter()
+    assert collect(tasks(15), tmp_path / "a.db", **WAYS[way]).made == 0
+    assert time.perf_counter() - begun < 60  # no worker was started, or at least none hangs
+    with Store(tmp_path / "a.db") as store:
+        assert [task.done for task in store.status()] == [15, 15]
+        assert len(store.runs()) == 2
+
+
+def test_equal_tasks_count_once(tmp_path):
+    assert collect(tasks(5) + tasks(5), tmp_path / "a.db").made == 10
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_failed_trial_is_noted_and_does_not_stop_the_rest(way, tmp_path):
+    work = [Task(workload=Odd(), trials=6), *tasks(4)]
+    summary = collect(work, tmp_path / "a.db", **WAYS[way])
+    assert (summary.made, summary.failed) == (11, 3)
+    with Store(tmp_path / "a.db") as store:
+        assert {(trial, error) for _, trial, error in store.failures()} == {
+            (t, "IndexError: list index out of range") for t in (1, 3, 5)
+        }
+        assert store.results(1)[:, 0].tolist() == [0, 2, 4]
+    assert collect(work, tmp_path / "a.db", **WAYS[way]).failed == 3  # tried again
+
+
+def test_fail_fast_stops_at_the_first(tmp_path):
+    with pytest.raises(InputError, match=r"trial 1 of task .*IndexError"):
+        collect([Task(workload=Odd(), trials=50)], tmp_path / "a.db", fail_fast=True)
+    with Store(tmp_path / "a.db") as store:
+        assert store.status()[0].done == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_task_that_cannot_be_prepared_is_left_out(way, tmp_path):
+    bad = Task(workload=Odd(how="unprepared"), trials=50)
+    summary = collect([bad, *tasks(4)], tmp_path / "a.db", **WAYS[way])
+    assert summary.made == 8
+    assert summary.unprepared == {bad.key: "FileNotFoundError: no weights"}
+    with Store(tmp_path / "a.db") as store:
+        assert len(store.failures()) == 1
+
+
+WRONG = [
+    (), None, (1, 2), (10, 11, {}), (0, 0, {}), (10, -1, {}), (10, 1.5, {}),
+    (10, 1, {"x": float("nan")}), (10, 1, {"x": "text"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", WRONG)
+def test_what_is_no_outcome_fails(answer, tmp_path):
+    assert collect([Task(workload=Wrong(answer=answer), trials=2)], tmp_path / "a.db").failed == 2
+
+
+@pytest.mark.parametrize("way", ["processes", "dask"])
+def test_a_worker_that_dies_is_replaced_and_its_trial_made_again(way, tmp_path):
+    work = [Task(workload=Odd(how="die once", folder=str(tmp_path)), trials=6)]
+    assert collect(work, tmp_path / "a.db", **WAYS[way]).made == 6
+
+
+def test_a_trial_that_kills_its_workers_fails(tmp_path):
+    work = [Task(workload=Odd(how="die"), trials=3), *tasks(4)]
+    summary = collect(work, tmp_path / "a.db", workers=2)
+    assert (summary.made, summary.failed) == (10, 1)
+    with Store(tmp_path / "a.db") as store:
+        assert [(trial, error) for _, trial, error in store.failures()] == [
+            (1, "its worker died: killed, or out of memory")
+        ]
+
+
+def test_a_trial_that_takes_too_long_fails(tmp_path):
+    work = [Task(workload=Odd(how="sleep"), trials=3), *tasks(4)]
+    summary = collect(work, tmp_path / "a.db", time_limit_s=1.0)
+    assert (summary.made, summary.failed) == (10, 1)
+    with Store(tmp_path / "a.db") as store:
+        assert store.failures()[0][2] == "longer than the time limit of 1 s"
+
+
+def test_a_trial_that_asks_for_too_much_memory_fails(tmp_path):
+    work = [Task(workload=Odd(how="eat"), trials=3), *tasks(4)]
+    summary = collect(work, tmp_path / "a.db", memory_limit_MB=3000)
+    assert (summary.made, summary.failed) == (10, 1)
+    with Store(tmp_path / "a.db") as store:
+        assert "MemoryError" in store.failures()[0][2]
+
+
+@pytest.mark.parametrize("way", ["processes", "dask"])
+def test_workers_share_the_processors(way, tmp_path):
+    collect([Task(workload=Threads(), trials=4)], tmp_path / "a.db", **WAYS[way])
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    found = read_frame(tmp_path / "a.db")
+    for name in ("numba", "torch", "pools"):
+        assert (found[f"counts.{name}"] <= share).all(), name
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_task_ends_when_it_is_precise_at_the_same_trial_everywhere(way, tmp_path):
+    work = [Task(workload=Chips(0.1), trials=5000), Task(workload=Detections(0.5), trials=200)]
+    until = Precision(metric="accuracy", half_width=0.01)
+    collect(work, tmp_path / "a.db", until=until, **WAYS[way])
+    with Store(tmp_path / "a.db") as store:
+        ends = [task.done for task in store.status()]
+        assert ends == [63, 200]
+        assert store.results(1)[:, 0].tolist() == list(range(63))
+        assert store.status()[0].stop == "accuracy ± 1 % at 95 %"
+    assert collect(work, tmp_path / "a.db", until=until).made == 0
+
+
+def test_progress_tells_what_is_done_and_the_estimate(tmp_path):
+    seen = []
+    collect(tasks(), tmp_path / "a.db", on_progress=seen.append)
+    assert seen[-1].done == seen[-1].planned == seen[-1].made == 50
+    shares = [hits / 100 for (key, _), (hits, _) in expected().items() if key == tasks()[1].key]
+    assert seen[-1].current == mean_over_chips(shares)
+
+
+@pytest.mark.parametrize("way", ["serial", "processes"])
+def test_ctrl_c_keeps_what_is_done(way, tmp_path):
+    def stop(progress):
+        if progress.made >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collect(
+            [Task(workload=Chips(seconds=0.1), trials=200)], tmp_path / "a.db", on_progress=stop, **WAYS[way]
+        )
+    with Store(tmp_path / "a.db", "write") as store:
+        assert 5 <= store.status()[0].done < 20
+
+
+@pytest.mark.parametrize("bad", [{"workers": 0}, {"time_limit_s": 0}, {"memory_limit_MB": 0}])
+def test_bad_options_are_refused(bad, tmp_path):
+    with pytest.raises(InputError):
+        collect(tasks(), tmp_path / "a.db", **bad)
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_no_tasks_and_unreachable_schedulers_are_refused(tmp_path):
+    with pytest.raises(InputError, match="at least one task"):
+        collect([], tmp_path / "a.db")
+    with pytest.raises(InputError, match="scheduler"):
+        collect(tasks(), tmp_path / "a.db", scheduler="nonsense://x")
+
+
+def test_a_workload_that_cannot_travel_is_refused(tmp_path):
+    class Local(Chips):
+        pass
+
+    with pytest.raises(InputError, match="that other processes can receive"):
+        collect([Task(workload=Local(), trials=2)], tmp_path / "a.db", workers=2)
+
+
+CAMPAIGN = """
+import sys
+from tests.xbarsim.campaigns.workloads import Chips
+from xbarsim.campaigns.runner import collect
+from xbarsim.campaigns.task import Task
+if __name__ == "__main__":
+    trials = int(sys.argv[2]) // 4
+    work = [Task(workload=Chips(rate, seconds=0.005), trials=trials) for rate in (0.1, 0.2, 0.3, 0.4)]
+    collect(work, sys.argv[1], workers=2)
+"""
+
+
+def workers_of(pid):
+    """Worker processes below a process, however deep."""
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+        return [process.pid for process in below if "spawn_main" in " ".join(process.cmdline())]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_nothing_is_lost_or_counted_twice_when_anything_is_killed(tmp_path):
+    """3 kills of the runner or of a worker at random moments; 20 in a thorough run."""
+    thorough = settings().max_examples >= 1000
+    kills, trials = (20, 2000) if thorough else (3, 400)
+    script, path = tmp_path / "campaign.py", tmp_path / "a.db"
+    script.write_text(CAMPAIGN)
+    rng, killed = np.random.default_rng(), 0
+
+    def begin():
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        return subprocess.Popen([sys.executable, script, path, str(trials)], env=environment)
+
+    runner, orphans = begin(), []
+    while killed < kills:
+        time.sleep(rng.uniform(0.5, 3.0))
+        if runner.poll() is not None:
+            break  # it was done before it could be killed often enough
+        workers = workers_of(runner.pid)
+        victim = int(rng.choice([runner.pid, *workers]))
+        orphans += workers
+        os.kill(victim, signal.SIGKILL)
+        killed += 1
+        if victim == runner.pid:
+            runner.wait()
+            runner = begin()
+    assert runner.wait() == 0
+    assert begin().wait() == 0
+    assert killed >= 2
+    work = [Task(workload=Chips(rate), trials=trials // 4) for rate in (0.1, 0.2, 0.3, 0.4)]
+    collect(work, tmp_path / "b.db")
+    found, whole = rows(path), rows(tmp_path / "b.db")
+    assert len(found) == trials
+    assert found.equals(whole)
+    time.sleep(1)
+    assert not [pid for pid in orphans if psutil.pid_exists(pid)]
+
+
+def test_a_worker_killed_in_a_dask_run_does_not_end_it(tmp_path):
+    before = set(workers_of(os.getpid()))
+
+    def kill_one():
+        while not (path.exists() and (tasks := Store(path).status()) and tasks[0].done > 5):
+            time.sleep(0.1)
+        os.kill(max(set(workers_of(os.getpid())) - before), signal.SIGKILL)
+
+    path = tmp_path / "a.db"
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill_one)
+        work = [Task(workload=Chips(seconds=0.05), trials=80)]
+        summary = collect(work, path, workers=2, scheduler="local")
+        killing.result()
+    assert (summary.made, summary.failed) == (80, 0)
+
+
+def test_an_outcome_has_counts_only_if_there_are_some(tmp_path):
+    collect([Task(workload=Detections(), trials=2)], tmp_path / "a.db")
+    assert not [name for name in read_frame(tmp_path / "a.db").columns if name.startswith("counts")]
+    assert Outcome(1, 1).counts == {}

@@ -1,0 +1,163 @@
+"""The file: what it keeps, what it refuses, what it survives."""
+
+import os
+import resource
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+
+from tests.xbarsim.campaigns.workloads import Chips
+from xbarsim.campaigns.store import APPLICATION, Row, Store
+from xbarsim.campaigns.task import Task
+from xbarsim.checks import InputError
+
+TASK = Task(workload=Chips(), trials=1000)
+
+
+def filled(path, trials=20):
+    with Store(path, "write") as store:
+        run = store.begin_run("a command")
+        (number,) = store.add([TASK])
+        store.append(Row(number, t, run, 100, 90 + t % 10, 0.5, None) for t in range(trials))
+    return path
+
+
+def test_rows_are_there_again(tmp_path):
+    with Store(filled(tmp_path / "a.db")) as store:
+        assert store.results(1).tolist() == [[t, 100, 90 + t % 10] for t in range(20)]
+        (status,) = store.status()
+        assert (status.key, status.done, status.planned, status.failed) == (TASK.key, 20, 1000, 0)
+        assert status.seconds == 10 and status.description["faults"]["rate"] == 0.1
+        ((number, _, command, _),) = store.runs()
+        assert (number, command) == (1, "a command")
+
+
+def test_a_trial_is_counted_once_and_never_changed(tmp_path):
+    with Store(filled(tmp_path / "a.db"), "write") as store:
+        with pytest.raises(InputError, match="not there yet"):
+            store.append([Row(1, 20, 1, 100, 1, 0, None), Row(1, 7, 1, 100, 1, 0, None)])
+        assert len(store.results(1)) == 20  # the other row of that call is not there either
+    raw = sqlite3.connect(tmp_path / "a.db")
+    for sql in ("UPDATE trials SET hits = 0", "DELETE FROM trials"):
+        with pytest.raises(sqlite3.IntegrityError, match="never"):
+            raw.execute(sql)
+
+
+def test_a_task_is_added_once_and_may_grow(tmp_path):
+    with Store(filled(tmp_path / "a.db"), "write") as store:
+        grown = Task(workload=Chips(), trials=5000)
+        assert store.add([grown, Task(workload=Chips(0.3), trials=1)]) == [1, 2]
+        assert [task.planned for task in store.status()] == [5000, 1]
+
+
+def test_failures_count_until_a_later_attempt_succeeds(tmp_path):
+    with Store(filled(tmp_path / "a.db"), "write") as store:
+        for trial in (25, 25, 26):
+            store.append_failure(1, trial, 1, 0.1, "ValueError: no")
+        assert store.status()[0].failed == 2
+        store.append([Row(1, 25, 1, 100, 1, 0, None)])
+        assert store.status()[0].failed == 1
+        assert store.failures() == [(1, 25, "ValueError: no")] * 2 + [(1, 26, "ValueError: no")]
+
+
+def test_one_writes_and_others_read_meanwhile(tmp_path):
+    path = filled(tmp_path / "a.db")
+    with Store(path, "write") as store:
+        with pytest.raises(InputError, match="nobody else writes, got one in use; wait"):
+            Store(path, "write")
+        store.append([Row(1, 20, 1, 100, 1, 0, None)])
+        with Store(path) as reader:
+            assert len(reader.results(1)) == 21
+    Store(path, "write").close()
+
+
+def test_missing_foreign_and_later_files_are_refused_and_stay(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        Store(tmp_path / "none.db")
+    text = tmp_path / "text.db"
+    text.write_text("this is no database, " * 100)
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as raw:
+        raw.execute("CREATE TABLE x (y)")
+    later = filled(tmp_path / "later.db")
+    with sqlite3.connect(later) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    for path, words in (
+        (text, "not a database"),
+        (foreign, "another SQLite file"),
+        (later, "version 99; export"),
+    ):
+        before = path.read_bytes()
+        for mode in ("read", "write"):
+            with pytest.raises(InputError, match=words):
+                Store(path, mode)
+        if path is not later:
+            assert path.read_bytes() == before
+
+
+def test_a_damaged_store_gives_one_line(tmp_path):
+    path = filled(tmp_path / "a.db", trials=5000)
+    content = bytearray(path.read_bytes())
+    content[8192:-4096] = os.urandom(len(content) - 12288)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="malformed; go on with a copy"), Store(path) as store:
+        store.results(1)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may write anywhere")
+def test_a_read_only_store_can_be_read(tmp_path):
+    path = filled(tmp_path / "folder" / "a.db")
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    try:
+        with Store(path) as store:
+            assert len(store.results(1)) == 20
+        with pytest.raises(InputError, match="can be used"):
+            Store(path, "write")
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_a_folder_that_refuses_new_files_is_no_obstacle_to_reading(tmp_path, monkeypatch):
+    path = filled(tmp_path / "a.db")
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with Store(path) as store:
+        assert len(store.results(1)) == 20
+        assert sorted(tmp_path.iterdir()) == before  # no log was begun
+
+
+def test_a_store_that_cannot_be_written_gives_one_line(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "a.db" / "b.db"):
+        (tmp_path / "a.db").touch()
+        with pytest.raises(InputError):
+            Store(path, "write")
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    path = filled(tmp_path / "a.db")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Store(path, "write") as store:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+        try:
+            with pytest.raises(InputError, match="stored before is kept"):
+                for first in range(100, 10**5, 100):
+                    store.append(Row(1, t, 1, 100, 1, 0, "x" * 50) for t in range(first, first + 100))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with Store(path) as store:
+        found = store.results(1)[:, 0]
+        assert (found[:20] == np.arange(20)).all()
+        assert len(found) % 100 == 20  # whole calls, or nothing of them
+        assert not store.failures()
+
+
+def test_a_copy_without_its_log_is_a_store(tmp_path):
+    path = filled(tmp_path / "a.db")
+    shutil.copy(path, tmp_path / "b.db")
+    with Store(tmp_path / "b.db") as store:
+        assert len(store.results(1)) == 20
+    assert int.from_bytes(path.read_bytes()[68:72]) == APPLICATION

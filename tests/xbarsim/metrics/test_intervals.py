@@ -1,0 +1,101 @@
+"""Intervals against scipy's, and how often they cover in simulation."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom, binomtest
+
+from xbarsim.checks import InputError
+from xbarsim.metrics.intervals import (
+    bootstrap_mean,
+    clopper_pearson,
+    mean_over_chips,
+    paired_difference,
+    wilson,
+)
+from xbarsim.metrics.planning import sample_size
+
+
+@pytest.mark.parametrize(("hits", "shots"), [(0, 10), (10, 10), (3, 7), (97, 100), (9931, 10000)])
+def test_clopper_pearson_is_scipys(hits, shots):
+    expected = binomtest(hits, shots).proportion_ci(method="exact")
+    found = clopper_pearson(hits, shots)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.97])
+@pytest.mark.parametrize("shots", [40, 300])
+def test_rates_cover_exactly_as_often_as_binomials_say(share, shots):
+    """The exact interval never less than 95 %; Wilson's 95 % within what its step at 0 and 1 costs."""
+    weights = binom.pmf(np.arange(shots + 1), shots, share)
+
+    def coverage(interval):
+        found = [interval(k, shots) for k in range(shots + 1)]
+        return sum(w for w, f in zip(weights, found, strict=True) if f.low <= share <= f.high)
+
+    assert coverage(clopper_pearson) >= 0.95
+    assert 0.925 <= coverage(wilson) <= 0.99
+
+
+@pytest.mark.parametrize(("draw", "truth", "chips"), [
+    (lambda rng, n: rng.beta(60, 3, n), 60 / 63, 30),
+    (lambda rng, n: rng.beta(9, 1, n), 0.9, 60),
+])  # fmt: skip
+def test_means_over_chips_cover(draw, truth, chips):
+    """At 95 %, 1,500 and 300 campaigns, within three standard errors; both are a little short if skewed."""
+    rng = np.random.default_rng(1)
+    found = [mean_over_chips(draw(rng, chips).tolist()) for _ in range(1500)]
+    assert 0.92 <= np.mean([f.low <= truth <= f.high for f in found]) <= 0.967
+    found = [bootstrap_mean(draw(rng, chips).tolist(), resamples=999) for _ in range(300)]
+    assert 0.89 <= np.mean([f.low <= truth <= f.high for f in found]) <= 0.988
+
+
+def test_a_bootstrap_is_reproducible_and_lopsided_where_values_are():
+    values = np.random.default_rng(0).beta(9, 1, 40).tolist()
+    found = bootstrap_mean(values)
+    assert found == bootstrap_mean(values)
+    assert found != bootstrap_mean(values, seed=1)
+    assert found.value - found.low > found.high - found.value
+    assert bootstrap_mean([0.5, 0.5]) == bootstrap_mean([0.5, 0.5, 0.5])
+    assert np.isnan(bootstrap_mean([0.5]).low)
+    with pytest.raises(InputError, match="at least one chip"):
+        bootstrap_mean([])
+
+
+def test_pairs_are_more_precise_than_two_means():
+    rng = np.random.default_rng(2)
+    chips = rng.beta(9, 1, 50)
+    better = chips + 0.01 + rng.normal(0, 0.002, 50)
+    found = paired_difference(better.tolist(), chips.tolist())
+    assert 0.009 < found.low < 0.01 < found.high < 0.011
+    both = mean_over_chips(better.tolist()), mean_over_chips(chips.tolist())
+    assert both[0].low < both[1].high  # the two means alone could not tell
+    with pytest.raises(InputError, match="as many values"):
+        paired_difference([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5])
+def test_a_confidence_is_a_share(confidence):
+    for interval in (wilson, clopper_pearson):
+        with pytest.raises(InputError, match=r"95 % is written 0.95"):
+            interval(1, 2, confidence=confidence)
+
+
+def test_sample_sizes_are_those_of_leveugle():
+    """Its Eq. for p = 0.5; a large population needs what a survey needs, a small one nearly all of it."""
+    assert sample_size(10**12, margin=0.01) == 9604
+    assert sample_size(10**12, margin=0.001) == pytest.approx(960365, abs=5)
+    assert sample_size(100, margin=0.01) == 99
+    assert sample_size(1, margin=0.01) == 1
+    assert sample_size(10**6, margin=0.01, share=0.1) < sample_size(10**6, margin=0.01)
+    for bad in ({"margin": 0.0}, {"margin": 1.5}, {"margin": 0.1, "share": 1}):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            sample_size(10, **bad)
+    with pytest.raises(InputError, match="population"):
+        sample_size(0, margin=0.1)
+
+
+def test_a_sample_of_that_size_has_that_margin():
+    rng, population, faulty = np.random.default_rng(3), 5000, 2500
+    drawn = sample_size(population, margin=0.03)
+    shares = rng.hypergeometric(faulty, population - faulty, drawn, 4000) / drawn
+    assert 0.94 <= np.mean(np.abs(shares - 0.5) <= 0.03) <= 0.965

@@ -1,0 +1,152 @@
+"""Trials on a Dask cluster: that of an address, or one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+from uuid import uuid4
+
+import dask
+from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker
+from distributed.worker import Worker
+
+from xbarsim.campaigns.task import Task
+from xbarsim.campaigns.worker import (
+    THREAD_VARIABLES,
+    Bench,
+    Finished,
+    Job,
+    Limits,
+    limit_memory,
+    limit_threads,
+    threads_each,
+    worded,
+)
+from xbarsim.checks import InputError
+
+ANSWER_S = 15
+POLL_S = 1.0
+COUNT_S = 2.0
+
+
+class Dask:
+    """Makes trials on a cluster; workers that join or come back get the tasks as well.
+
+    Parameters
+    ----------
+    scheduler : its address, or 'local' for a cluster of `workers` processes of this machine
+    """
+
+    def __init__(self, tasks: Sequence[Task], scheduler: str, workers: int, limits: Limits) -> None:
+        self._scheduler, self._name = scheduler, f"xbarsim-{uuid4().hex}"
+        self._answers, self._jobs = SimpleQueue[Future](), dict[Any, Job]()
+        self._capacity, self._counted_at = 1, float("-inf")
+        local = scheduler == "local"
+        self._cluster = _local_cluster(workers) if local else None
+        try:
+            self._client = Client(self._cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            remedy = "give the address that 'dask scheduler' prints, or 'local'"
+            raise InputError("scheduler", "a Dask scheduler that answers", scheduler, remedy) from error
+        plugin = _Tasks(Bench(tasks), threads_each(workers) if local else None, limits)
+        self._client.register_plugin(plugin, name=self._name)
+
+    @property
+    def capacity(self) -> int:
+        """One job for every thread: one that waited at a worker would be blamed for its death."""
+        if time.monotonic() > self._counted_at + COUNT_S:  # workers come and go; asking takes milliseconds
+            self._counted_at = time.monotonic()
+            self._capacity = max(1, sum(self._client.nthreads().values()))
+        return self._capacity
+
+    def submit(self, job: Job) -> None:
+        """See `Backend`."""
+        future = self._client.submit(_run, self._name, job, pure=False, retries=0)
+        self._jobs[future.key] = job
+        future.add_done_callback(self._answers.put)
+
+    def wait(self) -> list[Finished]:
+        """See `Backend`."""
+        found: list[Finished] = []
+        while not found or not self._answers.empty():
+            try:
+                future = self._answers.get(timeout=POLL_S)
+            except Empty:
+                if self._client.status != "running":
+                    remedy = "see whether it still runs, then give the same command again to go on"
+                    lost = f"a lost one to {self._scheduler}"
+                    raise InputError("scheduler", "a connection", lost, remedy) from None
+                continue
+            found.append(self._finished(future))
+        return found
+
+    def _finished(self, future: Future) -> Finished:
+        job = self._jobs.pop(future.key)
+        if future.status == "finished":
+            return future.result()
+        words = worded(future.exception()) if future.status == "error" else future.status
+        return Finished(job=job, died=True, error=f"its worker died: {words}")
+
+    def close(self) -> None:
+        """See `Backend`."""
+        with suppress(Exception):  # a cluster that is gone has nothing to forget
+            self._client.unregister_worker_plugin(self._name)
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+class _Tasks(WorkerPlugin):
+    """The tasks in a worker. One trial at a time in each, since compiled kernels use all threads."""
+
+    def __init__(self, bench: Bench, threads: int | None, limits: Limits) -> None:
+        self.bench, self._threads, self._limits = bench, threads, limits
+
+    def setup(self, worker: Worker) -> None:
+        """Once in every worker."""
+        self._one, self._limited = threading.Lock(), set[int]()
+        self._threads = self._threads or worker.state.nthreads
+        limit_memory(self._limits.memory_MB)
+
+    def teardown(self, worker: Worker) -> None:
+        """When the campaign has ended."""
+        limit_memory(None)
+
+    def run(self, job: Job) -> Finished:
+        """Make a trial; a worker that takes too long for it ends itself, and its nanny starts another."""
+        with self._one:
+            if threading.get_ident() not in self._limited:  # some libraries count by thread
+                self._limited.add(threading.get_ident())
+                limit_threads(self._threads or 1)
+            if (problem := self.bench.unprepared(job)) is not None:
+                return problem
+            timer = threading.Timer(self._limits.time_s or threading.TIMEOUT_MAX, os._exit, (1,))
+            timer.daemon = True
+            timer.start()
+            try:
+                return self.bench.run(job)
+            finally:
+                timer.cancel()
+
+
+def _run(name: str, job: Job) -> Finished:
+    tasks: Any = get_worker().plugins[name]
+    return tasks.run(job)
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,  # the runner tries again itself
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, str(threads_each(workers))),
+    }
+    with dask.config.set(settings):
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=None, dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )  # fmt: skip

@@ -1,0 +1,274 @@
+"""The runner: what a campaign still lacks, made wherever there is room, and stored as it comes in.
+
+Only missing trials are made, so the same call goes on after anything. Rows do not depend on the number of
+workers, their order, or how often one of them was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xbarsim.campaigns.backends import Backend, Processes, Serial
+from xbarsim.campaigns.stopping import Precision, estimate, looks
+from xbarsim.campaigns.store import Row, Store
+from xbarsim.campaigns.task import Task
+from xbarsim.campaigns.worker import Finished, Job, Limits
+from xbarsim.checks import InputError, check_int
+from xbarsim.metrics.intervals import Estimate
+
+MOST_DEATHS = 3
+SECONDS_BETWEEN = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    done, planned : trials of all tasks, those stored before included; with a stopping rule `planned` is the
+        most that there can be, and falls as tasks end
+    made, failed : trials of this run
+    task : that of the latest trial
+    current : its estimate so far
+    """
+
+    done: int
+    planned: int
+    made: int
+    failed: int
+    task: Task
+    current: Estimate
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run did: trials made and failed, and tasks that could not be prepared, with the reason."""
+
+    made: int
+    failed: int
+    unprepared: dict[str, str]
+
+
+def collect(
+    tasks: Sequence[Task],
+    store: str | Path,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    until: Precision | None = None,
+    fail_fast: bool = False,
+    time_limit_s: float | None = None,
+    memory_limit_MB: int | None = None,
+    on_progress: OnProgress | None = None,
+    command: str = "",
+) -> Summary:
+    """Make the trials that a store lacks.
+
+    Parameters
+    ----------
+    tasks : what is repeated; equal ones count once
+    store : file, made if it is missing; every trial is in it as soon as it is done
+    workers : 1 works in this process, unless there is a limit to enforce; more are processes. On Dask:
+        how many workers a local cluster starts
+    scheduler : address of a Dask scheduler ('tcp://...'), or 'local'; needs the extra `dask`
+    until : ends a task as soon as it is precise enough, see `xbarsim.campaigns.stopping`
+    fail_fast : stop at the first trial that fails, instead of noting it and going on
+    time_limit_s, memory_limit_MB : of a trial, and of each worker; what exceeds them fails
+    on_progress : called after every trial
+    command : how this run was begun, for the record
+
+    Returns
+    -------
+    Failed trials and tasks are in the store, and are tried again by the next call.
+
+    Raises
+    ------
+    InputError : a store that cannot be used, a bad option, a failed trial with `fail_fast`.
+    KeyboardInterrupt : as it came; workers are stopped, and what was done is stored.
+    """
+    check_int("workers", workers, 1, 4096)
+    limits = Limits(time_s=time_limit_s, memory_MB=memory_limit_MB)
+    distinct = list({task.key: task for task in tasks}.values())
+    if not distinct:
+        raise InputError("campaign", "at least one task", "none")
+    with Store(store, "write") as file:
+        numbers = file.add(distinct, stop="" if until is None else str(until))
+        lists = [_ToDo(task, file, number, until) for task, number in zip(distinct, numbers, strict=True)]
+        if all(todo.ended for todo in lists):
+            return Summary(made=0, failed=0, unprepared={})
+        run = _Run(file, file.begin_run(command), lists, fail_fast=fail_fast, on_progress=on_progress)
+        backend = _backend(distinct, workers, scheduler, limits)
+        try:
+            return run.work(backend)
+        finally:
+            backend.close()
+
+
+def _backend(tasks: Sequence[Task], workers: int, scheduler: str | None, limits: Limits) -> Backend:
+    if scheduler is None:
+        alone = workers == 1 and limits == Limits()
+        return Serial(tasks) if alone else Processes(tasks, workers, limits)
+    try:
+        from xbarsim.campaigns.dask_backend import Dask
+    except ImportError as error:
+        remedy = "pip install 'xbarsim[dask]'"
+        raise InputError("scheduler", "Dask, to reach it", f"no module {error.name}", remedy) from error
+    return Dask(tasks, scheduler, workers, limits)
+
+
+class _ToDo:
+    """The trials of one task: which are stored, and which come next."""
+
+    def __init__(self, task: Task, file: Store, number: int, until: Precision | None) -> None:
+        self.task, self.number, self._until = task, number, until
+        self._counts = np.full((task.trials, 2), -1, np.int64)
+        stored = file.results(number)
+        stored = stored[stored[:, 0] < task.trials]
+        self._counts[stored[:, 0]] = stored[:, 1:]
+        self.done, self.dropped, self.again = len(stored), False, deque[int]()
+        self._next = self._first_missing = 0
+        self.end, self._limit = task.trials, task.trials if until is None else 0
+        self._look()
+
+    def note(self, trial: int, shots: int, hits: int) -> None:
+        """A trial is done."""
+        self._counts[trial] = shots, hits
+        self.done += 1
+        if trial == self._first_missing:
+            self._look()
+
+    def take(self) -> int | None:
+        """The next trial to make, if there is one at present."""
+        if self.dropped:
+            return None
+        if self.again:
+            return self.again.popleft()
+        while self._next < self._limit:
+            trial, self._next = self._next, self._next + 1
+            if self._counts[trial, 0] < 0:
+                return trial
+        return None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no trial is missing: of all, or of those up to where the stopping rule ended it."""
+        return self._first_missing >= self.end
+
+    @property
+    def over(self) -> bool:
+        """Whether no trial can come any more: all are made, or the task cannot be prepared."""
+        return self.dropped or self.ended
+
+    @property
+    def estimate(self) -> Estimate:
+        """From the trials that are done."""
+        found = self._counts[self._counts[:, 0] >= 0]
+        confidence = 0.95 if self._until is None else self._until.confidence
+        return estimate(found[:, 0], found[:, 1], confidence=confidence)
+
+    def _look(self) -> None:
+        """See how far trials are done without a gap, and up to where they may be made now."""
+        while self._first_missing < len(self._counts) and self._counts[self._first_missing, 0] >= 0:
+            self._first_missing += 1
+        if self._until is None or self._first_missing < self._limit:
+            return
+        known = self._counts[: self._first_missing]
+        ended = self._until.end(known[:, 0], known[:, 1], self.task.trials)
+        if ended is not None:
+            self.end = self._limit = ended
+        else:
+            self._limit = next(at for at in looks(self.task.trials) if at > self._first_missing)
+
+
+class _Run:
+    """One call of `collect`: hands out jobs, stores what comes back."""
+
+    def __init__(
+        self, file: Store, number: int, lists: list[_ToDo], *, fail_fast: bool, on_progress: OnProgress | None
+    ) -> None:
+        self._file, self._number, self._lists = file, number, lists
+        self._fail_fast, self._on_progress, self._shown = fail_fast, on_progress, float("-inf")
+        self._open = [place for place, todo in enumerate(lists) if not todo.ended]
+        self._deaths: Counter[Job] = Counter()
+        self._made, self._failed, self._unprepared = 0, 0, dict[str, str]()
+
+    def work(self, backend: Backend) -> Summary:
+        """Until nothing is left that could be made."""
+        running = 0
+        while True:
+            while running < backend.capacity and (job := self._next()) is not None:
+                backend.submit(job)
+                running += 1
+            if not running:
+                return Summary(made=self._made, failed=self._failed, unprepared=self._unprepared)
+            finished = backend.wait()
+            running -= len(finished)
+            self._store([one for one in finished if one.outcome is not None])
+            for one in finished:
+                if one.outcome is None:
+                    self._note_loss(one)
+            self._show(self._lists[finished[-1].job.task], last=not running)
+
+    def _next(self) -> Job | None:
+        self._open = [place for place in self._open if not self._lists[place].over]
+        for place in self._open:
+            if (trial := self._lists[place].take()) is not None:
+                return Job(place, trial)
+        return None
+
+    def _store(self, finished: Sequence[Finished]) -> None:
+        rows = []
+        for one in finished:
+            shots, hits, counts = one.outcome  # type: ignore[misc]
+            todo = self._lists[one.job.task]
+            text = json.dumps(counts) if counts else None
+            rows.append(Row(todo.number, one.job.trial, self._number, shots, hits, one.seconds, text))
+        self._file.append(rows)
+        for one, row in zip(finished, rows, strict=True):
+            self._lists[one.job.task].note(row.trial, row.shots, row.hits)
+        self._made += len(rows)
+
+    def _note_loss(self, one: Finished) -> None:
+        todo = self._lists[one.job.task]
+        self._deaths[one.job] += one.died
+        if one.died and self._deaths[one.job] < MOST_DEATHS:
+            todo.again.append(one.job.trial)
+            return
+        if not (one.unprepared and todo.dropped):
+            self._file.append_failure(todo.number, one.job.trial, self._number, one.seconds, one.error)
+        if one.unprepared:
+            todo.dropped = True
+            self._unprepared[todo.task.key] = one.error
+        else:
+            self._failed += 1
+        if self._fail_fast:
+            where = f"trial {one.job.trial} of task {todo.task.key[:8]}"
+            raise InputError(
+                where, "a trial that succeeds", one.error, "leave out --fail-fast to go on after it"
+            )
+
+    def _show(self, todo: _ToDo, *, last: bool) -> None:
+        if self._on_progress is None or (not last and time.monotonic() < self._shown + SECONDS_BETWEEN):
+            return
+        self._shown = time.monotonic()
+        self._on_progress(
+            Progress(
+                done=sum(one.done for one in self._lists),
+                planned=sum(max(one.done, one.end) for one in self._lists),
+                made=self._made,
+                failed=self._failed,
+                task=todo.task,
+                current=todo.estimate,
+            )
+        )

@@ -1,0 +1,288 @@
+"""The store: one SQLite file with tasks, their trials, their failures, and where the numbers come from.
+
+Every row is committed when it is appended (write-ahead log), so a process that is killed loses only trials
+in flight; a task and a trial number are a key, so nothing is counted twice. Trials are never changed. One
+process writes, any number reads at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from xbarsim import __version__
+from xbarsim.campaigns.task import Task
+from xbarsim.checks import InputError
+
+SCHEMA = 1
+APPLICATION = 0x78627273  # 'xbrs', at byte 68 of the file
+TABLES = """
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY, started TEXT NOT NULL, command TEXT NOT NULL, versions TEXT NOT NULL
+) STRICT;
+CREATE TABLE tasks (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, seed INTEGER NOT NULL, planned INTEGER NOT NULL,
+    stop TEXT NOT NULL, description TEXT NOT NULL
+) STRICT;
+CREATE TABLE trials (
+    task INTEGER NOT NULL REFERENCES tasks, trial INTEGER NOT NULL, run INTEGER NOT NULL REFERENCES runs,
+    shots INTEGER NOT NULL, hits INTEGER NOT NULL, seconds REAL NOT NULL, counts TEXT,
+    PRIMARY KEY (task, trial)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE failures (
+    task INTEGER NOT NULL REFERENCES tasks, trial INTEGER NOT NULL, run INTEGER NOT NULL REFERENCES runs,
+    seconds REAL NOT NULL, error TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER trials_stay BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'trials are never changed'); END;
+CREATE TRIGGER trials_last BEFORE DELETE ON trials BEGIN SELECT RAISE(ABORT, 'trials are never deleted'); END;
+"""
+
+
+class Row(NamedTuple):
+    """One trial as it is stored; `counts` is JSON, or None where there are none."""
+
+    task: int
+    trial: int
+    run: int
+    shots: int
+    hits: int
+    seconds: float
+    counts: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStatus:
+    """How far a task has come; failures count those that no later attempt has mended."""
+
+    id: int
+    key: str
+    seed: int
+    planned: int
+    stop: str
+    description: Mapping[str, Any]
+    done: int
+    failed: int
+    seconds: float
+
+
+class Store:
+    """A campaign's file.
+
+    Parameters
+    ----------
+    path : made if it is missing and `mode` is 'write'
+    mode : 'write' takes a lock beside the file, so that no other process writes; 'read' does not wait for it
+
+    Raises
+    ------
+    InputError : no such file, another kind of file, another version, a damaged one, one that is being
+        written by another process, one that cannot be written.
+    """
+
+    def __init__(self, path: str | Path, mode: Literal["read", "write"] = "read") -> None:
+        self.path, self._lock = Path(path), None
+        if mode == "write":
+            self._lock = _locked(self.path)
+        elif not self.path.is_file():
+            raise InputError(str(path), "a campaign's store", "no such file", "run a campaign first")
+        try:
+            self._connection = _connect(self.path, mode)
+            with self._worded():
+                self._check_kind(new=mode == "write")
+                if mode == "write":
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                    self._connection.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_kind(self, *, new: bool) -> None:
+        (application,) = self._one("PRAGMA application_id")
+        (version,) = self._one("PRAGMA user_version")
+        (tables,) = self._one("SELECT count(*) FROM sqlite_master")
+        if new and not tables and not application:
+            self._connection.executescript(
+                f"BEGIN; {TABLES} PRAGMA application_id = {APPLICATION}; "
+                f"PRAGMA user_version = {SCHEMA}; COMMIT;"
+            )
+            return
+        if application != APPLICATION:
+            raise InputError(
+                str(self.path), "a campaign's store", "another SQLite file", "choose another path"
+            )
+        if version != SCHEMA:
+            remedy = "export it with the version that wrote it, or begin another store"
+            raise InputError(str(self.path), f"a store of version {SCHEMA}", f"version {version}", remedy)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file and of its lock; what was appended stays."""
+        if connection := getattr(self, "_connection", None):
+            connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def begin_run(self, command: str) -> int:
+        """Note who writes from now on; the number that rows refer to."""
+        with self._worded(), self._connection:
+            at = self._connection.execute(
+                "INSERT INTO runs (started, command, versions) VALUES (?, ?, ?)",
+                (datetime.now(UTC).isoformat(timespec="seconds"), command, json.dumps(versions())),
+            )
+        assert at.lastrowid is not None
+        return at.lastrowid
+
+    def add(self, tasks: Sequence[Task], *, stop: str = "") -> list[int]:
+        """Note tasks, each once; their numbers in this file, in the order given."""
+        with self._worded(), self._connection:
+            self._connection.executemany(
+                "INSERT INTO tasks (key, seed, planned, stop, description) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET planned = excluded.planned, stop = excluded.stop",
+                [(task.key, task.seed, task.trials, stop, task.description) for task in tasks],
+            )
+            numbers = dict(self._connection.execute("SELECT key, id FROM tasks"))
+        return [numbers[task.key] for task in tasks]
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Commit finished trials.
+
+        Raises
+        ------
+        InputError : a trial that is there already, or the system cannot write; then none of them is there.
+        """
+        with self._worded(), self._connection:
+            self._connection.executemany("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def append_failure(self, task: int, trial: int, run: int, seconds: float, error: str) -> None:
+        """Commit that a trial failed, and why. A later run tries it again."""
+        with self._worded(), self._connection:
+            row = (task, trial, run, seconds, error)
+            self._connection.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", row)
+
+    def results(self, task: int) -> NDArray[np.int64]:
+        """(done, 3): trial, shots and hits of a task's trials, by trial."""
+        with self._worded():
+            rows = self._connection.execute(
+                "SELECT trial, shots, hits FROM trials WHERE task = ? ORDER BY trial", (task,)
+            ).fetchall()
+        return np.array(rows, np.int64).reshape(-1, 3)
+
+    def status(self) -> list[TaskStatus]:
+        """Every task, in the order in which they were added."""
+        with self._worded():
+            rows = self._connection.execute(
+                "SELECT id, key, seed, planned, stop, description, coalesce(done, 0), "
+                "(SELECT count(DISTINCT trial) FROM failures f WHERE f.task = id AND NOT EXISTS "
+                "(SELECT 1 FROM trials t WHERE t.task = f.task AND t.trial = f.trial)), coalesce(seconds, 0) "
+                "FROM tasks LEFT JOIN (SELECT task, count(*) AS done, sum(seconds) AS seconds FROM trials "
+                "GROUP BY task) ON task = id ORDER BY id"
+            ).fetchall()
+        return [
+            TaskStatus(
+                id=id, key=key, seed=seed, planned=planned, stop=stop, description=json.loads(description),
+                done=done, failed=failed, seconds=seconds,
+            )
+            for id, key, seed, planned, stop, description, done, failed, seconds in rows
+        ]  # fmt: skip
+
+    def failures(self) -> list[tuple[int, int, str]]:
+        """Task, trial and error of every failed attempt, in order."""
+        with self._worded():
+            return self._connection.execute("SELECT task, trial, error FROM failures").fetchall()
+
+    def runs(self) -> list[tuple[int, str, str, str]]:
+        """Number, time (UTC), command and versions (JSON) of every run."""
+        with self._worded():
+            return self._connection.execute("SELECT id, started, command, versions FROM runs").fetchall()
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Any statement, for the modules beside this one."""
+        with self._worded():
+            return self._connection.execute(sql, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All statements within, or none of them."""
+        with self._worded(), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+
+    def _one(self, sql: str) -> tuple[Any, ...]:
+        return self._connection.execute(sql).fetchone()
+
+    @contextmanager
+    def _worded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise InputError(str(self.path), "trials that are not there yet", str(error)) from error
+        except (sqlite3.Error, OverflowError) as error:
+            raise _unusable(self.path, error) from error
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were computed with."""
+    import platform
+
+    import numba
+    import scipy
+
+    return {
+        "xbarsim": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "scipy": scipy.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _locked(path: Path) -> FileLock:
+    lock = FileLock(f"{path}.lock", timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        remedy = "wait until it is done, or stop it; reading is possible meanwhile"
+        raise InputError(str(path), "a store that nobody else writes", "one in use", remedy) from error
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return lock
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode={'rwc' if mode == 'write' else 'ro'}"
+    if mode == "read" and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+        uri += "&immutable=1"  # nobody can be writing, and readers of a log need a file beside it
+    try:
+        return sqlite3.connect(uri, uri=True, timeout=10)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> InputError:
+    words = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in words or "not a database" in words):
+        remedy = "go on with a copy, or save what is readable with 'sqlite3 FILE .recover'"
+        return InputError(str(path), "a campaign's store", words, remedy)
+    remedy = "what was stored before is kept; free some space, or choose a place that can be written"
+    return InputError(str(path), "a store that can be used", words, remedy)

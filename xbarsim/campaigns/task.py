@@ -1,0 +1,82 @@
+"""Tasks: what is repeated trial by trial, and the digest that says whether two are the same.
+
+A workload knows how a trial is made; a campaign knows nothing about it but its description. Whatever a result
+depends on belongs into that description: digests of weights and data, configurations, fault models, the
+revision of the code. Two tasks with equal descriptions are one task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple, Protocol
+
+from xbarsim.checks import InputError, check_int
+
+MOST_TRIALS = 10**7
+
+
+class Outcome(NamedTuple):
+    """What a trial counted: `hits` of `shots`, and any further counts by name."""
+
+    shots: int
+    hits: int
+    counts: Mapping[str, float] = {}
+
+
+# (seed, trial) to what was counted; the same for the same two numbers, wherever and whenever
+TrialFunction = Callable[[int, int], Outcome]
+
+
+class Workload(Protocol):
+    """What a trial is. It travels to the workers, so it must pickle; it should be small until prepared."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Everything but the seed that its results depend on, as JSON."""
+
+    def prepare(self) -> TrialFunction:
+        """Build what all trials share, once a worker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A workload, repeated.
+
+    Parameters
+    ----------
+    seed : which chips; trial t of a seed is the same chip in every task
+    trials : how many, or at most how many where a stopping rule may end them earlier
+
+    Raises
+    ------
+    InputError : a description that is not JSON, no trials.
+    """
+
+    workload: Workload
+    trials: int
+    seed: int = 0
+    description: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_int("Task.trials", self.trials, 1, MOST_TRIALS)
+        check_int("Task.seed", self.seed, 0, 2**63 - 1)
+        object.__setattr__(self, "description", canonical(self.workload.describe()))
+
+    @property
+    def key(self) -> str:
+        """32 hexadecimal digits that name the task."""
+        return blake2b(f"{self.seed} {self.description}".encode(), digest_size=16).hexdigest()
+
+
+def canonical(description: Mapping[str, Any]) -> str:
+    """JSON with sorted keys and no spaces: equal descriptions are equal strings.
+
+    >>> canonical({"rate": 0.01, "network": "lenet"})
+    '{"network":"lenet","rate":0.01}'
+    """
+    try:
+        return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError("description of a task", "plain JSON", str(error)) from error

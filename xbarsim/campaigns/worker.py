@@ -1,0 +1,177 @@
+"""What a worker does: it receives all tasks once, prepares those it meets, and makes their trials."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from xbarsim.campaigns.task import Outcome, Task, TrialFunction
+from xbarsim.checks import InputError, check_int, check_positive
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+KEPT = 4
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a worker may take: None for no limit.
+
+    Parameters
+    ----------
+    time_s : of a trial, without what its task needs to be prepared; a trial that takes longer fails
+    memory_MB : of the process; a trial that asks for more fails
+    """
+
+    time_s: float | None = None
+    memory_MB: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.time_s is not None:
+            check_positive("time limit", self.time_s)
+        if self.memory_MB is not None:
+            check_int("memory limit", self.memory_MB, 1, 10**9)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial of one task, by its place among the tasks."""
+
+    task: int
+    trial: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What became of a job: an outcome, or an error.
+
+    Attributes
+    ----------
+    seconds : of the trial alone
+    unprepared : the task itself could not be prepared, so none of its trials can be made
+    died : the worker was gone, through the trial's fault or not
+    """
+
+    job: Job
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+    error: str = ""
+    unprepared: bool = False
+    died: bool = False
+
+
+class Bench:
+    """The tasks of a campaign in one process, and what is prepared of them: the latest four."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tuple(tasks)
+        self._prepared: OrderedDict[int, TrialFunction] = OrderedDict()
+
+    def __getstate__(self) -> tuple[Task, ...]:
+        return self.tasks
+
+    def __setstate__(self, tasks: tuple[Task, ...]) -> None:
+        self.__init__(tasks)  # type: ignore[misc]
+
+    def prepare(self, task: int) -> TrialFunction:
+        """The task's trial function, built if it is not at hand."""
+        if task not in self._prepared:
+            self._prepared[task] = self.tasks[task].workload.prepare()
+            while len(self._prepared) > KEPT:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(task)
+        return self._prepared[task]
+
+    def unprepared(self, job: Job) -> Finished | None:
+        """Prepare a job's task; None, or what went wrong."""
+        try:
+            self.prepare(job.task)
+        except Exception as error:
+            return Finished(job=job, error=worded(error), unprepared=True)
+        return None
+
+    def run(self, job: Job) -> Finished:
+        """Make a trial; whatever goes wrong in it is an answer too."""
+        if (problem := self.unprepared(job)) is not None:
+            return problem
+        trial, outcome, words = self.prepare(job.task), None, ""
+        begun = time.perf_counter()
+        try:
+            outcome = checked(trial(self.tasks[job.task].seed, job.trial))
+        except Exception as error:
+            words = worded(error)
+        return Finished(job=job, outcome=outcome, error=words, seconds=time.perf_counter() - begun)
+
+
+def checked(outcome: Outcome) -> Outcome:
+    """The outcome in plain numbers, if it is one; raises ValueError or TypeError."""
+    shots, hits, counts = outcome
+    shots, hits = operator.index(shots), operator.index(hits)
+    if not 0 <= hits <= shots or shots == 0:
+        raise ValueError(f"expected 0 <= hits <= shots with shots above 0, got {hits} of {shots}")
+    plain = {name: _plain(value) for name, value in counts.items()}
+    return Outcome(shots, hits, plain)
+
+
+def _plain(value: float) -> float:
+    number = float(value) if isinstance(value, (float, np.floating)) else operator.index(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected finite counts, got {number}")
+    return number
+
+
+def worded(error: BaseException) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+
+
+def threads_each(workers: int) -> int:
+    """Threads that a worker may take so that all of them fit the machine."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable // workers)
+
+
+@contextmanager
+def environment_of_threads(threads: int) -> Iterator[None]:
+    """Processes that are started meanwhile load BLAS, OpenMP, torch and numba with so many threads."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def limit_threads(threads: int) -> None:
+    """The same for this process, whose libraries may be loaded already."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    threadpool_limits(limits=threads)
+    if numba := sys.modules.get("numba"):
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+
+
+def limit_memory(most_MB: int | None) -> None:
+    """Refuse this process more memory, or (None) lift the limit; what asks for more gets a MemoryError."""
+    if resource is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard if most_MB is None else most_MB << 20, hard))
+    elif most_MB is not None:
+        raise InputError("memory limit", "a system that enforces one", sys.platform, "leave it out")
