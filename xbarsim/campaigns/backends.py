@@ -123,7 +123,7 @@ class _Process:
         self.job = job
         if self._ready == job.task:
             self._submit(_run, job)
-            self.deadline = time.monotonic() + self._time_s
+            self.deadline = time.monotonic() + self._time_s * len(job.trials)
         else:
             self._submit(_prepare, job)
 
@@ -136,7 +136,7 @@ class _Process:
                 return None
             self.stop()
             limit = f"longer than the time limit of {self._time_s:g} s"
-            return Finished(job=job, error=limit, seconds=self._time_s)
+            return Finished(job=job, error=limit, seconds=self._time_s * len(job.trials))
         try:
             answer = self.future.result()
         except BrokenProcessPool:
@@ -148,7 +148,7 @@ class _Process:
         if answer is None:  # prepared
             self._ready, self._prepared_once = job.task, True
             self._submit(_run, job)
-            self.deadline = time.monotonic() + self._time_s
+            self.deadline = time.monotonic() + self._time_s * len(job.trials)
             return None
         self.job = None
         return answer

@@ -126,7 +126,8 @@ class _Tasks(WorkerPlugin):
                 limit_threads(self._threads or 1)
             if (problem := self.bench.unprepared(job)) is not None:
                 return problem
-            timer = threading.Timer(self._limits.time_s or threading.TIMEOUT_MAX, os._exit, (1,))
+            most_s = (self._limits.time_s or threading.TIMEOUT_MAX) * len(job.trials)
+            timer = threading.Timer(min(most_s, threading.TIMEOUT_MAX), os._exit, (1,))
             timer.daemon = True
             timer.start()
             try:

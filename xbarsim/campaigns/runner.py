@@ -132,6 +132,7 @@ class _ToDo:
 
     def __init__(self, task: Task, file: Store, number: int, until: Precision | None) -> None:
         self.task, self.number, self._until = task, number, until
+        self._batch = check_int("Workload.batch", getattr(task.workload, "batch", 1), 1, 10**6)
         self._counts = np.full((task.trials, 2), -1, np.int64)
         stored = file.results(number)
         stored = stored[stored[:, 0] < task.trials]
@@ -148,17 +149,18 @@ class _ToDo:
         if trial == self._first_missing:
             self._look()
 
-    def take(self) -> int | None:
-        """The next trial to make, if there is one at present."""
+    def take(self) -> tuple[int, ...]:
+        """The next trials to make, as many as the workload wants at a time; none if there are none now."""
         if self.dropped:
-            return None
+            return ()
         if self.again:
-            return self.again.popleft()
-        while self._next < self._limit:
-            trial, self._next = self._next, self._next + 1
-            if self._counts[trial, 0] < 0:
-                return trial
-        return None
+            return (self.again.popleft(),)  # alone: who is to blame shows
+        found: list[int] = []
+        while self._next < self._limit and len(found) < self._batch:
+            if self._counts[self._next, 0] < 0:
+                found.append(self._next)
+            self._next += 1
+        return tuple(found)
 
     @property
     def ended(self) -> bool:
@@ -214,49 +216,52 @@ class _Run:
                 return Summary(made=self._made, failed=self._failed, unprepared=self._unprepared)
             finished = backend.wait()
             running -= len(finished)
-            self._store([one for one in finished if one.outcome is not None])
+            self._store(finished)
             for one in finished:
-                if one.outcome is None:
+                if len(one.outcomes) < len(one.job.trials):
                     self._note_loss(one)
             self._show(self._lists[finished[-1].job.task], last=not running)
 
     def _next(self) -> Job | None:
         self._open = [place for place in self._open if not self._lists[place].over]
         for place in self._open:
-            if (trial := self._lists[place].take()) is not None:
-                return Job(place, trial)
+            if trials := self._lists[place].take():
+                return Job(place, trials)
         return None
 
     def _store(self, finished: Sequence[Finished]) -> None:
         rows = []
         for one in finished:
-            shots, hits, counts = one.outcome  # type: ignore[misc]
-            todo = self._lists[one.job.task]
-            text = json.dumps(counts) if counts else None
-            rows.append(Row(todo.number, one.job.trial, self._number, shots, hits, one.seconds, text))
+            number = self._lists[one.job.task].number
+            for trial, (outcome, seconds) in zip(one.job.trials, one.outcomes, strict=False):
+                counts = json.dumps(outcome.counts) if outcome.counts else None
+                rows.append(Row(number, trial, self._number, outcome.shots, outcome.hits, seconds, counts))
         self._file.append(rows)
-        for one, row in zip(finished, rows, strict=True):
-            self._lists[one.job.task].note(row.trial, row.shots, row.hits)
+        for one in finished:
+            for trial, (outcome, _) in zip(one.job.trials, one.outcomes, strict=False):
+                self._lists[one.job.task].note(trial, outcome.shots, outcome.hits)
         self._made += len(rows)
 
     def _note_loss(self, one: Finished) -> None:
-        todo = self._lists[one.job.task]
+        """The first trial without an outcome is lost, or, if others were made with it, made again alone."""
+        todo, missing = self._lists[one.job.task], one.job.trials[len(one.outcomes) :]
         self._deaths[one.job] += one.died
-        if one.died and self._deaths[one.job] < MOST_DEATHS:
-            todo.again.append(one.job.trial)
+        alone = len(missing) == 1
+        again = one.died and self._deaths[one.job] < MOST_DEATHS
+        if not one.unprepared and (again or not alone):
+            todo.again.extend(missing)
             return
         if not (one.unprepared and todo.dropped):
-            self._file.append_failure(todo.number, one.job.trial, self._number, one.seconds, one.error)
+            self._file.append_failure(todo.number, missing[0], self._number, one.seconds, one.error)
         if one.unprepared:
             todo.dropped = True
             self._unprepared[todo.task.key] = one.error
         else:
             self._failed += 1
         if self._fail_fast:
-            where = f"trial {one.job.trial} of task {todo.task.key[:8]}"
-            raise InputError(
-                where, "a trial that succeeds", one.error, "leave out --fail-fast to go on after it"
-            )
+            where = f"trial {missing[0]} of task {todo.task.key[:8]}"
+            remedy = "leave out --fail-fast to go on after it"
+            raise InputError(where, "a trial that succeeds", one.error, remedy)
 
     def _show(self, todo: _ToDo, *, last: bool) -> None:
         if self._on_progress is None or (not last and time.monotonic() < self._shown + SECONDS_BETWEEN):

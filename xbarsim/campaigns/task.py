@@ -8,7 +8,7 @@ revision of the code. Two tasks with equal descriptions are one task.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
@@ -26,12 +26,16 @@ class Outcome(NamedTuple):
     counts: Mapping[str, float] = {}
 
 
-# (seed, trial) to what was counted; the same for the same two numbers, wherever and whenever
-TrialFunction = Callable[[int, int], Outcome]
+# (seed, trials) to what each of them counted, in order: a generator where trials are made one by one. What a
+# trial counts depends on its number and the seed alone, not on those that are made together with it
+TrialFunction = Callable[[int, Sequence[int]], Iterable[Outcome]]
 
 
 class Workload(Protocol):
-    """What a trial is. It travels to the workers, so it must pickle; it should be small until prepared."""
+    """What a trial is. It travels to the workers, so it must pickle; it should be small until prepared.
+
+    A workload whose trials share work may have an attribute `batch`: how many a worker gets at a time.
+    """
 
     def describe(self) -> Mapping[str, Any]:
         """Everything but the seed that its results depend on, as JSON."""

@@ -49,25 +49,26 @@ class Limits:
 
 @dataclass(frozen=True)
 class Job:
-    """One trial of one task, by its place among the tasks."""
+    """Some trials of one task, which is named by its place among the tasks."""
 
     task: int
-    trial: int
+    trials: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What became of a job: an outcome, or an error.
+    """What became of a job: outcomes, of all its trials or of those before an error.
 
     Attributes
     ----------
-    seconds : of the trial alone
+    outcomes : of the first trials, each with its seconds
+    seconds : that the trial with the error took
     unprepared : the task itself could not be prepared, so none of its trials can be made
     died : the worker was gone, through the trial's fault or not
     """
 
     job: Job
-    outcome: Outcome | None = None
+    outcomes: tuple[tuple[Outcome, float], ...] = ()
     seconds: float = 0.0
     error: str = ""
     unprepared: bool = False
@@ -105,16 +106,22 @@ class Bench:
         return None
 
     def run(self, job: Job) -> Finished:
-        """Make a trial; whatever goes wrong in it is an answer too."""
+        """Make trials; whatever goes wrong in one of them is an answer too."""
         if (problem := self.unprepared(job)) is not None:
             return problem
-        trial, outcome, words = self.prepare(job.task), None, ""
+        found: list[tuple[Outcome, float]] = []
         begun = time.perf_counter()
         try:
-            outcome = checked(trial(self.tasks[job.task].seed, job.trial))
+            outcomes = iter(self.prepare(job.task)(self.tasks[job.task].seed, job.trials))
+            for _ in job.trials:
+                outcome = checked(next(outcomes))
+                now = time.perf_counter()
+                found.append((outcome, now - begun))
+                begun = now
         except Exception as error:
-            words = worded(error)
-        return Finished(job=job, outcome=outcome, error=words, seconds=time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            return Finished(job=job, outcomes=tuple(found), error=worded(error), seconds=seconds)
+        return Finished(job=job, outcomes=tuple(found))
 
 
 def checked(outcome: Outcome) -> Outcome:

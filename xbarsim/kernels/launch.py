@@ -6,12 +6,12 @@ to the process: both are guarded by locks.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 
+import numba
 from threadpoolctl import threadpool_limits
 
 ONE_LAUNCH = Lock()
@@ -20,7 +20,6 @@ _ONE_POOL = Lock()
 
 @contextmanager
 def worker_threads() -> Iterator[ThreadPoolExecutor]:
-    """A thread for every processor that this process may use, and one for each product of BLAS."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with _ONE_POOL, threadpool_limits(limits=1), ThreadPoolExecutor(processors) as pool:
+    """A thread for every one that numba may use, and one for each product of BLAS."""
+    with _ONE_POOL, threadpool_limits(limits=1), ThreadPoolExecutor(numba.get_num_threads()) as pool:
         yield pool

@@ -12,7 +12,15 @@ import psutil
 import pytest
 from hypothesis import settings
 
-from tests.xbarsim.campaigns.workloads import Chips, Detections, Odd, Threads, Wrong
+from tests.xbarsim.campaigns.workloads import (
+    Chips,
+    Detections,
+    Odd,
+    OddTogether,
+    Threads,
+    Together,
+    Wrong,
+)
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.stopping import Precision
@@ -98,6 +106,27 @@ def test_a_task_that_cannot_be_prepared_is_left_out(way, tmp_path):
     assert summary.unprepared == {bad.key: "FileNotFoundError: no weights"}
     with Store(tmp_path / "a.db") as store:
         assert len(store.failures()) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_trials_made_together_are_those_made_alone(way, tmp_path):
+    work = [Task(workload=Together(rate), trials=25, seed=3) for rate in (0.1, 0.2)]
+    collect(tasks(7), tmp_path / "a.db")  # some are there, so that a batch has gaps
+    assert collect(work, tmp_path / "a.db", **WAYS[way]).made == 36
+    found = rows(tmp_path / "a.db")
+    assert expected() == {
+        (row.task, row.trial): (row.hits, row["counts.margin"]) for _, row in found.iterrows()
+    }
+
+
+@pytest.mark.parametrize("how", ["raise", "die"])
+def test_a_trial_that_fails_among_others_is_the_only_one_to_fail(how, tmp_path):
+    work = [Task(workload=OddTogether(how=how), trials=6)]
+    summary = collect(work, tmp_path / "a.db", workers=2)
+    assert (summary.made, summary.failed) == (3, 3)
+    with Store(tmp_path / "a.db") as store:
+        assert [trial for _, trial, _ in sorted(store.failures())] == [1, 3, 5]
+        assert store.results(1)[:, 0].tolist() == [0, 2, 4]
 
 
 WRONG = [

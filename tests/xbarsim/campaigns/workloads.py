@@ -22,7 +22,11 @@ class Chips:
         return {"workload": "made-up chips", "faults": {"rate": self.rate, "kinds": ["stuck_hrs"]}}
 
     def prepare(self):
-        return self.trial
+        return self.trials
+
+    def trials(self, seed, numbers):
+        for number in numbers:
+            yield self.trial(seed, number)
 
     def trial(self, seed, trial):
         time.sleep(self.seconds)
@@ -56,7 +60,7 @@ class Odd(Chips):
     def prepare(self):
         if self.how == "unprepared":
             raise FileNotFoundError("no weights")
-        return self.trial
+        return self.trials
 
     def trial(self, seed, trial):
         if trial % 2 and not self._mended(trial):
@@ -76,6 +80,23 @@ class Odd(Chips):
         if self.how == "die once":
             open(mark, "w").close()
         return self.how == "die once" and tried
+
+
+@dataclass(frozen=True)
+class Together(Chips):
+    """As `Chips`, three at a time, all or none of them."""
+
+    batch = 3
+
+    def trials(self, seed, numbers):
+        return list(super().trials(seed, numbers))
+
+
+@dataclass(frozen=True)
+class OddTogether(Odd):
+    """As `Odd`, four at a time, one after the other."""
+
+    batch = 4
 
 
 @dataclass(frozen=True)
