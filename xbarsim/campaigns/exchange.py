@@ -144,8 +144,8 @@ def _merge_one(store: Store, source: Path) -> None:
     try:
         with store.transaction():
             store.query(
-                "INSERT INTO tasks (key, seed, planned, stop, description) SELECT key, seed, planned, stop, "
-                "description FROM other.tasks WHERE true ON CONFLICT (key) DO UPDATE SET "
+                "INSERT INTO tasks (key, seed, planned, stop, description, facts) SELECT key, seed, planned, "
+                "stop, description, facts FROM other.tasks WHERE true ON CONFLICT (key) DO UPDATE SET "
                 "planned = max(planned, excluded.planned)"
             )
             differing = store.query(

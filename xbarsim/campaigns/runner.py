@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from xbarsim.campaigns.backends import Backend, Processes, Serial
-from xbarsim.campaigns.stopping import Precision, estimate, looks
+from xbarsim.campaigns.estimates import estimate
+from xbarsim.campaigns.stopping import Precision, looks
 from xbarsim.campaigns.store import Row, Store
 from xbarsim.campaigns.task import Task
 from xbarsim.campaigns.worker import Finished, Job, Limits

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.campaigns.estimates import estimate
 from xbarsim.checks import InputError
-from xbarsim.metrics.intervals import Estimate, mean_over_chips, wilson
+from xbarsim.metrics.intervals import Estimate
 
 FIRST_LOOK = 50
 GROWTH = 1.25
@@ -104,16 +105,3 @@ def looks(most: int) -> Iterator[int]:
         yield at
         at = math.ceil(at * GROWTH)
     yield most
-
-
-def estimate(shots: NDArray[np.int64], hits: NDArray[np.int64], *, confidence: float = 0.95) -> Estimate:
-    """A share with its interval, from the (trials,) shots and hits of a task.
-
-    Trials of one shot each are a rate (Wilson); else every trial is a chip with an accuracy of its own, and
-    the estimate is the mean over chips (Student's t). No trials, no estimate (NaN).
-    """
-    if len(shots) == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    if (shots == 1).all():
-        return wilson(int(hits.sum()), len(hits), confidence=confidence)
-    return mean_over_chips((hits / shots).tolist(), confidence=confidence)

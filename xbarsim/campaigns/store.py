@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from xbarsim import __version__
+from xbarsim.campaigns.estimates import Moments
 from xbarsim.campaigns.task import Task
 from xbarsim.checks import InputError
 
@@ -34,7 +35,7 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE TABLE tasks (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, seed INTEGER NOT NULL, planned INTEGER NOT NULL,
-    stop TEXT NOT NULL, description TEXT NOT NULL
+    stop TEXT NOT NULL, description TEXT NOT NULL, facts TEXT NOT NULL
 ) STRICT;
 CREATE TABLE trials (
     task INTEGER NOT NULL REFERENCES tasks, trial INTEGER NOT NULL, run INTEGER NOT NULL REFERENCES runs,
@@ -64,7 +65,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStatus:
-    """How far a task has come; failures count those that no later attempt has mended."""
+    """How far a task has come, and what it found.
+
+    Attributes
+    ----------
+    planned, stop : trials, at most; the stopping rule, if there is one
+    facts : what the workload said about what it measures, for reports
+    failed : trials whose failure no later attempt has mended
+    """
 
     id: int
     key: str
@@ -72,9 +80,15 @@ class TaskStatus:
     planned: int
     stop: str
     description: Mapping[str, Any]
-    done: int
+    facts: Mapping[str, Any]
     failed: int
     seconds: float
+    moments: Moments
+
+    @property
+    def done(self) -> int:
+        """Trials that are stored."""
+        return self.moments.trials
 
 
 class Store:
@@ -153,11 +167,16 @@ class Store:
 
     def add(self, tasks: Sequence[Task], *, stop: str = "") -> list[int]:
         """Note tasks, each once; their numbers in this file, in the order given."""
+        with self._worded():
+            facts = dict(self._connection.execute("SELECT key, facts FROM tasks"))
+        for task in tasks:
+            if task.key not in facts:
+                facts[task.key] = task.facts()
         with self._worded(), self._connection:
             self._connection.executemany(
-                "INSERT INTO tasks (key, seed, planned, stop, description) VALUES (?, ?, ?, ?, ?) "
+                "INSERT INTO tasks (key, seed, planned, stop, description, facts) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET planned = excluded.planned, stop = excluded.stop",
-                [(task.key, task.seed, task.trials, stop, task.description) for task in tasks],
+                [(t.key, t.seed, t.trials, stop, t.description, facts[t.key]) for t in tasks],
             )
             numbers = dict(self._connection.execute("SELECT key, id FROM tasks"))
         return [numbers[task.key] for task in tasks]
@@ -190,18 +209,21 @@ class Store:
         """Every task, in the order in which they were added."""
         with self._worded():
             rows = self._connection.execute(
-                "SELECT id, key, seed, planned, stop, description, coalesce(done, 0), "
+                "SELECT id, key, seed, planned, stop, description, facts, "
                 "(SELECT count(DISTINCT trial) FROM failures f WHERE f.task = id AND NOT EXISTS "
-                "(SELECT 1 FROM trials t WHERE t.task = f.task AND t.trial = f.trial)), coalesce(seconds, 0) "
-                "FROM tasks LEFT JOIN (SELECT task, count(*) AS done, sum(seconds) AS seconds FROM trials "
-                "GROUP BY task) ON task = id ORDER BY id"
+                "(SELECT 1 FROM trials t WHERE t.task = f.task AND t.trial = f.trial)), "
+                "coalesce(done, 0), coalesce(seconds, 0), share, square, single FROM tasks LEFT JOIN (SELECT "
+                "task, count(*) AS done, sum(seconds) AS seconds, sum(1.0 * hits / shots) AS share, "
+                "sum((1.0 * hits / shots) * (1.0 * hits / shots)) AS square, max(shots) = 1 AS single "
+                "FROM trials GROUP BY task) ON task = id ORDER BY id"
             ).fetchall()
         return [
             TaskStatus(
-                id=id, key=key, seed=seed, planned=planned, stop=stop, description=json.loads(description),
-                done=done, failed=failed, seconds=seconds,
+                id=row[0], key=row[1], seed=row[2], planned=row[3], stop=row[4],
+                description=json.loads(row[5]), facts=json.loads(row[6]), failed=row[7], seconds=row[9],
+                moments=_moments(*row[8:9], *row[10:]),
             )
-            for id, key, seed, planned, stop, description, done, failed, seconds in rows
+            for row in rows
         ]  # fmt: skip
 
     def failures(self) -> list[tuple[int, int, str]]:
@@ -237,6 +259,16 @@ class Store:
             raise InputError(str(self.path), "trials that are not there yet", str(error)) from error
         except (sqlite3.Error, OverflowError) as error:
             raise _unusable(self.path, error) from error
+
+
+def _moments(count: int, total: float | None, squares: float | None, single: int | None) -> Moments:
+    if not count or total is None or squares is None:
+        return Moments(0, float("nan"), 0.0, False)
+    mean = total / count
+    spread = squares - count * mean * mean
+    rounded = spread < 1e-12 * squares  # what is left of equal values
+    variance = 0.0 if rounded or count < 2 else spread / (count - 1)
+    return Moments(count, mean, variance, bool(single))
 
 
 def versions() -> dict[str, str]:

@@ -34,7 +34,8 @@ TrialFunction = Callable[[int, Sequence[int]], Iterable[Outcome]]
 class Workload(Protocol):
     """What a trial is. It travels to the workers, so it must pickle; it should be small until prepared.
 
-    A workload whose trials share work may have an attribute `batch`: how many a worker gets at a time.
+    A workload whose trials share work may have an attribute `batch`: how many a worker gets at a time. One
+    that has something to say for reports may have a method `facts()`: plain JSON that does not name the task.
     """
 
     def describe(self) -> Mapping[str, Any]:
@@ -72,6 +73,10 @@ class Task:
     def key(self) -> str:
         """32 hexadecimal digits that name the task."""
         return blake2b(f"{self.seed} {self.description}".encode(), digest_size=16).hexdigest()
+
+    def facts(self) -> str:
+        """What the workload says for reports, as JSON; may take a while."""
+        return canonical(getattr(self.workload, "facts", dict)())
 
 
 def canonical(description: Mapping[str, Any]) -> str:

@@ -112,11 +112,13 @@ class Bench:
         found: list[tuple[Outcome, float]] = []
         begun = time.perf_counter()
         try:
-            outcomes = iter(self.prepare(job.task)(self.tasks[job.task].seed, job.trials))
+            outcomes = self.prepare(job.task)(self.tasks[job.task].seed, job.trials)
+            together = (time.perf_counter() - begun) / len(job.trials) if isinstance(outcomes, list) else None
+            each = iter(outcomes)
             for _ in job.trials:
-                outcome = checked(next(outcomes))
+                outcome = checked(next(each))
                 now = time.perf_counter()
-                found.append((outcome, now - begun))
+                found.append((outcome, now - begun if together is None else together))
                 begun = now
         except Exception as error:
             seconds = time.perf_counter() - begun

@@ -20,6 +20,7 @@ from xbarsim.cli import (
     demo,
     detect,
     faults,
+    inject,
     march,
     networks,
     protect,
@@ -35,11 +36,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, simulate, detect, retrain, train, board, campaign, protect, networks, accelerators):
+for module in (demo, simulate, detect, retrain, train, board, inject, protect, networks, accelerators):
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")
 app.add_typer(study.app, name="study")
+app.add_typer(campaign.app, name="campaign")
 
 
 @app.callback(invoke_without_command=True)

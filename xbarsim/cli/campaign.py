@@ -1,83 +1,213 @@
-"""`xbarsim campaign`: single faults of a FINN accelerator, each on every test image."""
+"""`xbarsim campaign`: thousands of trials from a description, kept in a store, resumed after anything."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xbarsim.cli import options, output
 
+if TYPE_CHECKING:
+    from xbarsim.campaigns.runner import OnProgress
+    from xbarsim.campaigns.runner import Progress as RunProgress
+    from xbarsim.report.tables import Table
+    from xbarsim.studies.campaign_file import Plan
 
+app = typer.Typer(help="Campaigns of many trials: plan, run, resume, merge, export.", rich_markup_mode=None)
+Description = Annotated[Path, typer.Argument(help="Description of the campaign, a TOML or YAML file.")]
+StoreFile = Annotated[Path, typer.Argument(help="A campaign's store.")]
+
+
+@app.command()
+def plan(context: typer.Context, description: Description, as_json: options.AsJson = False) -> None:
+    """What a campaign would do: its tasks, and how many trials they take."""
+    found = _plan(description)
+    tasks = [
+        {"key": task.key, "trials": task.trials, "seed": task.seed, "is": task.workload.describe()}
+        for task in found.tasks
+    ]
+    output.finish(context, {"tasks": tasks}, [_plan_table(found)], as_json=as_json)
+
+
+@app.command()
 def run(
     context: typer.Context,
-    board: options.Board,
-    name: options.BoardName = None,
-    dataset: options.BoardData = None,
-    images: options.Images = None,
-    kinds: Annotated[
-        str,
-        typer.Option(
-            "--kinds", "-k", help="channel, pe, lane, weight, threshold, accumulator, pixel; with commas."
-        ),
-    ] = "channel",
-    layers: Annotated[
-        str | None, typer.Option("--layers", "-l", help="Numbers with commas; all by default.")
+    description: Description,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="File of the trials; beside the description by default.")
     ] = None,
-    sample: Annotated[int | None, typer.Option(help="Draw so many of these faults; all by default.")] = None,
-    faults: Annotated[Path | None, typer.Option(help="A fault list (CSV) instead of --kinds.")] = None,
-    transient: Annotated[
-        bool, typer.Option("--transient", help="Each fault strikes one image only, drawn.")
-    ] = False,
-    loopback: Annotated[
-        str | None, typer.Option(help="One array of PE,SIMD computes all layers, as in '16,32'.")
+    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes that work at a time.")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A Dask scheduler, tcp://..., or 'local' for a cluster of --workers processes."),
     ] = None,
-    count: Annotated[bool, typer.Option("--count", help="Only count the faults of each kind.")] = False,
-    memory_mb: Annotated[int, typer.Option(help="About how much memory a batch may take.")] = 1024,
-    seed: options.Seed = 1,
+    until: Annotated[
+        str | None, typer.Option(help="Stop a task when it is precise: 'accuracy ± 0.2 % at 95 %'.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failed trial.")] = False,
+    time_limit: Annotated[float | None, typer.Option(help="Most seconds of a trial.")] = None,
+    memory_limit: Annotated[int | None, typer.Option(help="Most megabytes of a worker.")] = None,
     as_json: options.AsJson = False,
-    out: options.Out = None,
 ) -> None:
-    """Accuracy, changed predictions and masked images of every single fault, exactly.
+    """Make what is missing of a campaign; the same command goes on after anything.
 
-    With --out, the faults and their counts as CSV files, and a figure.
+    Ctrl-C stops at once and keeps what is done.
     """
-    output.prepare(out)
-    from xbarsim.cli.setup import chosen_faults, shared_array
-    from xbarsim.studies import board_summaries as summaries
-    from xbarsim.studies.boards import board_bench, run_campaign
+    from xbarsim.campaigns.runner import collect
+    from xbarsim.campaigns.stopping import parse_precision
 
-    bench = board_bench(board, name=name, dataset=dataset, images=images, shared=shared_array(loopback))
-    if count:
-        found = summaries.fault_counts(bench.design)
-        table = summaries.counts_table(bench.design, found)
-        output.finish(context, {"faults": found}, [table], as_json=as_json, out=out)
-        return
-    chosen = chosen_faults(
-        bench.design, file=faults, kinds=kinds, layers=layers, sample=sample, seed=seed,
-        images=len(bench.images) if transient else None,
-    )  # fmt: skip
-    with output.progress("injecting faults") as advance:
-        campaign = run_campaign(bench, chosen, memory_MB=memory_mb, on_step=advance)
-    results, words = campaign.results, summaries.design_words(bench.design)
-    output.finish(
-        context,
-        {
-            "network": bench.design.network.name,
-            "dataset": bench.dataset,
-            "baseline_hits": results.baseline_hits,
-            "shots": results.shots,
-            "seconds": campaign.seconds,
-            "classes": len(campaign.classes.representatives),
-            "faults": summaries.result_columns(results),
-        },
-        [summaries.campaign_table(campaign), summaries.critical_table(results)],
-        as_json=as_json,
-        out=out,
-        figures={"accuracy.png": lambda: summaries.campaign_figure(results, words)},
-        files={
-            "faults.csv": results.faults.save,
-            "results.csv": lambda path: summaries.save_results(results, path),
-        },
-    )
+    rule = None if until is None else parse_precision(until)
+    planned = _plan(description)
+    if not as_json:
+        output.show([_plan_table(planned)])
+    path = description.with_suffix(".db") if store is None else store
+    with _progress() as on_progress:
+        try:
+            summary = collect(
+                planned.tasks,
+                path,
+                workers=workers,
+                scheduler=scheduler,
+                until=rule or planned.precision,
+                fail_fast=fail_fast,
+                time_limit_s=time_limit,
+                memory_limit_MB=memory_limit,
+                on_progress=on_progress,
+                command=output.command_line(),
+            )
+        except KeyboardInterrupt:
+            typer.echo(f"stopped; {path} has what was done, and the same command goes on", err=True)
+            raise
+    output.finish(context, {"run": summary} | _status(path), [_status_table(path)], as_json=as_json)
+
+
+@app.command()
+def status(context: typer.Context, store: StoreFile, as_json: options.AsJson = False) -> None:
+    """How far a campaign is, and what it has found."""
+    output.finish(context, _status(store), [_status_table(store)], as_json=as_json)
+
+
+@app.command()
+def merge(
+    target: Annotated[Path, typer.Argument(help="Store to put everything into; made if it is missing.")],
+    sources: Annotated[list[Path], typer.Argument(help="Stores to take from.")],
+) -> None:
+    """Put the trials of several stores into one; those that agree are kept once."""
+    from xbarsim.campaigns import exchange
+
+    exchange.merge(target, sources)
+    output.show([_status_table(target)])
+
+
+@app.command()
+def export(
+    store: StoreFile, file: Annotated[Path, typer.Argument(help="To write: .parquet or .csv.")]
+) -> None:
+    """Write all trials as a table, one row each."""
+    from xbarsim.campaigns import exchange
+    from xbarsim.campaigns.store import Store
+
+    with Store(store) as opened:
+        typer.echo(f"wrote {exchange.export(opened, file)}")
+
+
+def _plan(description: Path) -> Plan:
+    output.prepare(None)
+    from rich.console import Console
+
+    from xbarsim.studies import campaign_file
+
+    campaign = campaign_file.read_campaign(description)
+    with Console(stderr=True).status("loading networks and images"):
+        return campaign_file.plan(campaign)
+
+
+def _plan_table(plan: Plan) -> Table:
+    from xbarsim.report.tables import Table
+
+    rows = []
+    for task in plan.tasks:
+        population = plan.populations.get(task.key)
+        words = f"{task.trials:,}" if population is None else f"{task.trials:,} of {population:,}"
+        rows.append((task.key[:8], *_words(task.workload.describe()), words))
+    trials = sum(task.trials for task in plan.tasks)
+    note = f"{len(plan.tasks)} tasks, {trials:,} trials"
+    note += f", fewer where '{plan.precision}' is reached." if plan.precision else "."
+    return Table(title="Plan", columns=("task", *COLUMNS, "trials"), rows=tuple(rows), note=note)
+
+
+COLUMNS = ("network", "accelerator", "faults", "method", "metric")
+
+
+def _words(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """A task's description in the columns of a table."""
+    faults = description.get("faults", {})
+    rate = faults.get("rate")
+    words = " ".join(faults.get("kinds", [])) or faults.get("mix", "") if isinstance(faults, Mapping) else ""
+    shown = f"{100 * rate:g} % {words}" if rate is not None else f"single, {words}"
+    names = [str(description.get(name, "")) for name in COLUMNS if name != "faults"]
+    return (names[0], names[1], shown, names[2], names[3])
+
+
+def _status(path: Path) -> dict[str, Any]:
+    from xbarsim.campaigns.store import Store
+
+    with Store(path) as store:
+        tasks = [{"task": task, "estimate": task.moments.estimate()} for task in store.status()]
+        return {"tasks": tasks, "failures": store.failures()}
+
+
+def _status_table(path: Path) -> Table:
+    from xbarsim.report.tables import Table, duration
+
+    found = _status(path)
+    rows, failed, seconds = [], 0, 0.0
+    for entry in found["tasks"]:
+        task, value = entry["task"], entry["estimate"]
+        interval = f"{100 * value.value:.2f} [{100 * value.low:.2f}, {100 * value.high:.2f}]"
+        done = f"{task.done:,} of {task.planned:,}"
+        rows.append((task.key[:8], *_words(task.description), done, interval if task.done else ""))
+        failed, seconds = failed + task.failed, seconds + task.seconds
+    note = f"Intervals at 95 %. {duration(1e9 * seconds)} of work."
+    if failed:
+        errors = dict.fromkeys(error for _, _, error in found["failures"][-20:])
+        note += f" {failed} trials failed; the latest errors: " + "; ".join(errors)
+    columns = ("task", *COLUMNS, "done", "mean [%]")
+    return Table(title=str(path), columns=columns, rows=tuple(rows), note=note)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """Done, rate, time left and the latest estimate, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(
+        TextColumn("{task.description}"), *columns, console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        line = bar.add_task("starting", total=None, rate="")
+        begun = bar.get_time()
+
+        def show(progress: RunProgress) -> None:
+            now = bar.get_time()
+            made = progress.made / (now - begun) if now > begun else 0.0
+            value = progress.current
+            half = 100 * (value.high - value.low) / 2
+            words = f"{_metric(progress)} {100 * value.value:.2f} ± {half:.2f} %"
+            bar.update(
+                line, description=words, completed=progress.done, total=progress.planned,
+                rate=f"{made:.1f}/s" + (f", {progress.failed} failed" if progress.failed else ""),
+            )  # fmt: skip
+
+        yield show
+
+
+def _metric(progress: RunProgress) -> str:
+    return str(progress.task.workload.describe().get("metric", "share"))

@@ -156,7 +156,7 @@ def crossbar_network(name: str) -> NetworkEntry:
     """A named network that crossbars can hold; refuses quantized ones."""
     entry = network(name)
     if entry.quantized:
-        remedy = "train it and give the file to 'xbarsim board' or 'xbarsim campaign'"
+        remedy = "train it and give the file to 'xbarsim board' or 'xbarsim inject'"
         raise InputError(f"network {name!r}", "one for crossbars", "one of quantized layers", remedy)
     return entry
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -88,6 +89,7 @@ def test_merging_keeps_every_trial_once(tmp_path):
         with Store(tmp_path / "c.db") as store:
             first, second = store.status()
             assert (first.done, first.planned, second.done) == (40, 40, 0)
+            assert np.isnan(second.moments.estimate().value)
             assert store.results(1)[:, 0].tolist() == list(range(40))
             assert len({row[2] for row in store.failures()}) == 1
     merge(a, [b])

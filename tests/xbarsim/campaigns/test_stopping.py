@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from xbarsim.campaigns.stopping import Precision, estimate, looks, parse_precision
+from xbarsim.campaigns.estimates import estimate
+from xbarsim.campaigns.stopping import Precision, looks, parse_precision
 from xbarsim.checks import InputError
 from xbarsim.metrics.intervals import mean_over_chips, wilson
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.xbarsim.campaigns.workloads import Chips
+from xbarsim.campaigns.estimates import estimate, moments
 from xbarsim.campaigns.store import APPLICATION, Row, Store
 from xbarsim.campaigns.task import Task
 from xbarsim.checks import InputError
@@ -32,6 +33,33 @@ def test_rows_are_there_again(tmp_path):
         assert status.seconds == 10 and status.description["faults"]["rate"] == 0.1
         ((number, _, command, _),) = store.runs()
         assert (number, command) == (1, "a command")
+
+
+@pytest.mark.parametrize("shots", [1, 7, 100])
+def test_sums_of_a_store_are_those_of_its_rows(tmp_path, shots):
+    rng = np.random.default_rng(shots)
+    with Store(tmp_path / "a.db", "write") as store:
+        run = store.begin_run("")
+        (number,) = store.add([TASK])
+        for count in (1, 2, 30, 500):
+            rows = [
+                Row(number, 1000 * count + t, run, shots, rng.integers(shots + 1), 0, None)
+                for t in range(count)
+            ]
+            store.append(row._replace(hits=int(row.hits)) for row in rows)
+            _, *both = store.results(number).T
+            found, expected = store.status()[0].moments, moments(*both)
+            assert (found.trials, found.single) == (expected.trials, expected.single)
+            assert found[1:3] == pytest.approx(expected[1:3], abs=1e-14)
+            assert str(found.estimate()) == str(estimate(*both))
+
+
+def test_equal_rows_have_no_spread(tmp_path):
+    with Store(tmp_path / "a.db", "write") as store:
+        run = store.begin_run("")
+        (number,) = store.add([TASK])
+        store.append(Row(number, t, run, 10_000, 9917, 0, None) for t in range(1000))
+        assert store.status()[0].moments.variance == 0
 
 
 def test_a_trial_is_counted_once_and_never_changed(tmp_path):

@@ -30,7 +30,7 @@ def results(capsys, *arguments):
 
 def faults_of(capsys, *arguments):
     """The faults' columns of a campaign as arrays."""
-    found = results(capsys, "campaign", *arguments)["faults"]
+    found = results(capsys, "inject", *arguments)["faults"]
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -44,12 +44,12 @@ def without_seconds(value):
     ("command", "options"),
     [
         ("board", FEW),
-        ("campaign", [*FEW, "--sample", "10"]),
-        ("campaign", [*FEW, "--sample", "10", "--transient", "--kinds", "weight,pixel"]),
-        ("campaign", ["--count"]),
+        ("inject", [*FEW, "--sample", "10"]),
+        ("inject", [*FEW, "--sample", "10", "--transient", "--kinds", "weight,pixel"]),
+        ("inject", ["--count"]),
         ("protect", ["--images", "3"]),
     ],
-    ids=["board", "campaign", "transient", "count", "protect"],
+    ids=["board", "inject", "transient", "count", "protect"],
 )
 def test_commands_print_tables_or_one_json_document(capsys, board, command, options):
     code, out, err = run(capsys, command, board, *options)
@@ -100,7 +100,7 @@ def test_wanted_clock_gets_a_line_of_its_own(capsys, board):
 
 
 def test_campaign_counts_add_up(capsys, board):
-    found = results(capsys, "campaign", board, "--kinds", "channel,pe,lane", "--sample", "40")
+    found = results(capsys, "inject", board, "--kinds", "channel,pe,lane", "--sample", "40")
     columns = {name: np.array(values) for name, values in found["faults"].items()}
     hits, flips, masked = columns["hits"], columns["flips"], columns["masked"]
     assert (found["baseline_hits"], found["shots"]) == (15, 20)
@@ -114,17 +114,17 @@ def test_campaign_counts_add_up(capsys, board):
 
 def test_campaign_writes_faults_results_and_a_figure(capsys, board, tmp_path):
     options = [*FEW, "--kinds", "weight", "--layers", "0", "--sample", "12"]
-    found = document(capsys, "campaign", board, *options, "--out", tmp_path)
-    names = {"campaign.json", "accuracy.png", "faults.csv", "results.csv"}
+    found = document(capsys, "inject", board, *options, "--out", tmp_path)
+    names = {"inject.json", "accuracy.png", "faults.csv", "results.csv"}
     assert {p.name for p in tmp_path.iterdir()} == names
-    assert json.loads((tmp_path / "campaign.json").read_text()) == found
+    assert json.loads((tmp_path / "inject.json").read_text()) == found
     assert (tmp_path / "accuracy.png").read_bytes().startswith(PNG)
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     columns = found["results"]["faults"]
     assert {name: [row[name] for row in rows] for name in rows[0]} == {
         name: list(map(str, values)) for name, values in columns.items()
     }
-    again = results(capsys, "campaign", board, *FEW, "--faults", tmp_path / "faults.csv")
+    again = results(capsys, "inject", board, *FEW, "--faults", tmp_path / "faults.csv")
     assert without_seconds(again) == without_seconds(found["results"])
 
 
@@ -166,18 +166,18 @@ def test_loopback_faults_hit_all_layers(capsys, board):
     found = faults_of(capsys, board, *FEW, "--loopback", "4,8", "--kinds", "pe")
     assert len(found["layer"]) == 2 * 4
     assert set(found["layer"]) == {-1}
-    code, out, _ = run(capsys, "campaign", board, *FEW, "--loopback", "4,8", "--kinds", "pe", "--sample", "3")
+    code, out, _ = run(capsys, "inject", board, *FEW, "--loopback", "4,8", "--kinds", "pe", "--sample", "3")
     assert code == 0
     assert "pe    all " in out
 
 
 def test_counts_are_those_of_the_lists(capsys, board):
-    counts = results(capsys, "campaign", board, "--count")["faults"]
+    counts = results(capsys, "inject", board, "--count")["faults"]
     assert list(counts) == [kind.name for kind in PeFaultKind]
     assert counts["channel"] == 2 * (64 + 64 + 128 + 128 + 256 + 256 + 512 + 512)
     assert counts["pe"] == 2 * (16 + 32 + 16 + 16 + 4 + 1 + 1 + 1)
     assert len(faults_of(capsys, board, "--images", "1", "--kinds", "pe")["kind"]) == counts["pe"]
-    shared = results(capsys, "campaign", board, "--count", "--loopback", "4,8")["faults"]
+    shared = results(capsys, "inject", board, "--count", "--loopback", "4,8")["faults"]
     assert shared["pe"] == 2 * 4
 
 
@@ -221,7 +221,7 @@ def test_qonnx_files_are_boards_too(capsys, tmp_path):
     assert "--dataset: expected the data set of the network" in err
     options = ["--dataset", "digits", "--images", "30"]
     assert results(capsys, "board", path, *options)["shots"] == 30
-    found = results(capsys, "campaign", path, *options, "--kinds", "channel,threshold")
+    found = results(capsys, "inject", path, *options, "--kinds", "channel,threshold")
     assert set(found["faults"]["layer"]) == {0, 1}
     assert results(capsys, "protect", path, *options, "--protected", "3")["protection"]["network"] == "line"
     code, _, err = run(capsys, "board", path, "--network", "cnvW1A1")
@@ -290,7 +290,7 @@ def test_thresholds_out_of_order_are_refused_by_file(capsys, board, tmp_path):
     path = folder / "1-5-thres.bin"
     path.write_bytes(np.array([9, 3], "<i8").tobytes() + path.read_bytes()[16:])
     assert "1-5-thres.bin: expected the thresholds of a row in ascending order" in refused(
-        capsys, "campaign", folder
+        capsys, "inject", folder
     )
 
 
@@ -299,7 +299,7 @@ def test_thresholds_out_of_order_are_refused_by_file(capsys, board, tmp_path):
     [
         ("board", "nowhere", "board nowhere: expected a folder of parameter files, got no such folder"),
         (
-            "campaign",
+            "inject",
             "mnist",
             "expected a network of cnvW1A1, cnvW1A2, cnvW2A2, lfcW1A1, lfcW1A2, got 'mnist'",
         ),
@@ -363,7 +363,7 @@ PROTECT = [
     (["--protected", "1921"], "--protected: expected an integer in 0..1920"),
     (["--dataset", "digits"], "images for cnvW1A1: expected shape (N, 32, 32, 3)"),
 ]
-MISTAKES = [("campaign", *c) for c in CAMPAIGN] + [("board", *b) for b in BOARD]
+MISTAKES = [("inject", *c) for c in CAMPAIGN] + [("board", *b) for b in BOARD]
 MISTAKES += [("protect", *p) for p in PROTECT]
 
 
@@ -416,7 +416,7 @@ def test_mistakes_get_one_line_and_leave_earlier_files(
 def test_fault_lists_that_do_not_fit_are_refused(capsys, board, tmp_path, content, words):
     path = tmp_path / "faults.csv"
     path.write_text(content)
-    assert words in refused(capsys, "campaign", board, *FEW, "--faults", path)
+    assert words in refused(capsys, "inject", board, *FEW, "--faults", path)
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_foldings_that_do_not_fit_are_refused(capsys, board, tmp_path, content, 
     assert words in refused(capsys, "board", board, "--folding", path)
 
 
-@pytest.mark.parametrize("command", ["board", "campaign", "protect"])
+@pytest.mark.parametrize("command", ["board", "inject", "protect"])
 def test_folder_that_cannot_be_written_is_found_before_the_work(
     capsys, board, tmp_path, monkeypatch, command
 ):
@@ -453,7 +453,7 @@ def test_file_that_cannot_be_written_gets_one_line(capsys, board, tmp_path):
     path = faults.save(tmp_path / "one.csv")
     (tmp_path / "out" / "results.csv").mkdir(parents=True)
     options = ["--faults", path, "--out", tmp_path / "out"]
-    code, _, err = run(capsys, "campaign", board, *FEW, *options)
+    code, _, err = run(capsys, "inject", board, *FEW, *options)
     assert code == 2
     assert "results.csv: expected a place that can be written" in err
     assert err.count("\n") == 1

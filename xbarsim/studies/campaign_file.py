@@ -1,0 +1,346 @@
+"""A campaign's description: networks x accelerators x faults x methods x metrics, in TOML, YAML or Python.
+
+A combination that makes no sense is left out (a crossbar network on a FINN accelerator, single faults on
+crossbars, a test of a repaired chip); what would never be used at all is refused.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from accel_models.reram.config import accelerator_presets
+from networks.catalogue import network
+from networks.checkpoints import read_metadata
+from networks.zoo import zoo, zoo_path
+from xbarsim.campaigns.stopping import Precision, parse_precision
+from xbarsim.campaigns.task import Task, Workload
+from xbarsim.checks import InputError, check_choice
+from xbarsim.faults.pe import PeFaultKind
+from xbarsim.faults.sampling import mix_presets
+from xbarsim.metrics.planning import sample_size
+from xbarsim.studies.workloads import (
+    METHODS,
+    CellFaults,
+    ChipAccuracy,
+    ChipDetection,
+    OnCrossbars,
+    SingleFaults,
+    placed,
+    single_faults,
+)
+
+FINN = "finn"
+METRICS = ("accuracy", "detection")
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkChoice(_Strict):
+    """A trained network.
+
+    Parameters
+    ----------
+    name : as `xbarsim networks` lists it, or of a checkpoint of the zoo
+    weights : checkpoint; by default the one of the zoo. For FINN also a board's folder or a QONNX file
+    """
+
+    name: str
+    weights: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file or folder with its weights."""
+        return zoo_path(self.name) if self.weights is None else self.weights
+
+    @property
+    def for_finn(self) -> bool:
+        """Whether it has quantized layers."""
+        if self.path.is_dir() or self.path.suffix == ".onnx":
+            return True
+        return network(self.architecture).quantized
+
+    @property
+    def architecture(self) -> str:
+        """The catalogue's name: what a checkpoint says, or else `name`."""
+        return read_metadata(self.path).get("network", self.name)
+
+    @model_validator(mode="after")
+    def _known(self) -> NetworkChoice:
+        if self.weights is None:
+            check_choice("network without weights", self.name, zoo())
+        elif not self.weights.exists():
+            raise InputError(str(self.weights), "a checkpoint, folder or QONNX file", "nothing there")
+        return self
+
+
+class Cells(_Strict):
+    """Faulty cells of crossbars, drawn for every chip."""
+
+    model: Literal["cells"]
+    rates: Annotated[tuple[Rate, ...], Field(min_length=1)]
+    mix: str = "even"
+
+    @field_validator("mix")
+    @classmethod
+    def _mix(cls, value: str) -> str:
+        return check_choice("mix", value, mix_presets())
+
+
+class Single(_Strict):
+    """Single permanent faults of a FINN design: all of them, or a sample with a margin of error."""
+
+    model: Literal["single"]
+    kinds: Annotated[tuple[str, ...], Field(min_length=1)] = ("channel",)
+    margin: Annotated[float, Field(gt=0, lt=1)] | None = None
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+    @field_validator("kinds")
+    @classmethod
+    def _kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in value:
+            check_choice("kind", kind, PeFaultKind.__members__)
+        return value
+
+
+class CampaignFile(_Strict):
+    """A campaign.
+
+    Parameters
+    ----------
+    trials : faulty chips a point, or the most that a stopping rule may take; single faults know their own
+    until : stopping rule, as in 'accuracy ± 0.5 % at 95 %'
+    images : test images; None for all
+    methods : what is done to a faulty chip before it is measured: 'none', 'closest', 'retrain'
+    metrics : 'accuracy', 'detection' (adversarial patterns)
+    """
+
+    name: str
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    trials: Annotated[int, Field(ge=1, le=10**7)] = 100
+    until: str | None = None
+    images: Annotated[int, Field(ge=1)] | None = None
+    networks: Annotated[tuple[NetworkChoice, ...], Field(min_length=1)]
+    accelerators: Annotated[tuple[str, ...], Field(min_length=1)]
+    faults: Annotated[
+        tuple[Annotated[Cells | Single, Field(discriminator="model")], ...], Field(min_length=1)
+    ]
+    methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("none",)
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
+    patterns: Annotated[int, Field(ge=1)] = 10
+    epochs: Annotated[int, Field(ge=1)] = 1
+    train_images: Annotated[int, Field(ge=1)] | None = None
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("accelerators")
+    @classmethod
+    def _accelerators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            check_choice("accelerator", name, (*accelerator_presets(), FINN))
+        return value
+
+    @field_validator("methods")
+    @classmethod
+    def _methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            check_choice("method", name, METHODS)
+        return value
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            check_choice("metric", name, METRICS)
+        return value
+
+    @field_validator("until")
+    @classmethod
+    def _until(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_choice("metric of the stopping rule", parse_precision(value).metric, METRICS)
+        return value
+
+    @property
+    def precision(self) -> Precision | None:
+        """The stopping rule."""
+        return None if self.until is None else parse_precision(self.until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The tasks of a campaign; `populations` are the sizes of the fault lists that are sampled, by key."""
+
+    tasks: tuple[Task, ...]
+    precision: Precision | None
+    populations: dict[str, int]
+
+
+def plan(campaign: CampaignFile) -> Plan:
+    """Every combination as a task. Loads networks and images, so that mistakes show before a trial is made.
+
+    Raises
+    ------
+    InputError : a network or a fault model that no combination uses, bad weights.
+    """
+    tasks: dict[str, Task] = {}
+    populations: dict[str, int] = {}
+    used: set[object] = set()
+    for choice, name, faults in product(campaign.networks, campaign.accelerators, campaign.faults):
+        finn = name == FINN
+        if choice.for_finn != finn or isinstance(faults, Single) != finn:
+            continue
+        used |= {choice, name, faults}
+        if isinstance(faults, Single):
+            workload = single_faults(choice.path, faults.kinds, campaign.images)
+            task = Task(workload=workload, trials=_sampled(workload, faults), seed=campaign.seed)
+            tasks[task.key], populations[task.key] = task, workload.population
+            continue
+        subject = placed(choice.architecture, choice.path, name, campaign.images)
+        for chips in _on_crossbars(campaign, subject, faults):
+            task = Task(workload=chips, trials=campaign.trials, seed=campaign.seed)
+            tasks[task.key] = task
+    for what in (*campaign.networks, *campaign.accelerators, *campaign.faults):
+        if what not in used:
+            expected = "networks, accelerators and fault models that go together"
+            remedy = (
+                f"'{FINN}' takes quantized networks and single faults, crossbars take the others and cells"
+            )
+            raise InputError(f"campaign {campaign.name!r}", expected, f"no use for {what!r}", remedy)
+    return Plan(tasks=tuple(tasks.values()), precision=campaign.precision, populations=populations)
+
+
+def _sampled(workload: SingleFaults, faults: Single) -> int:
+    if faults.margin is None:
+        return workload.population
+    return sample_size(workload.population, margin=faults.margin, confidence=faults.confidence)
+
+
+def _on_crossbars(campaign: CampaignFile, subject: OnCrossbars, faults: Cells) -> Iterator[Workload]:
+    for metric, method, rate in product(campaign.metrics, campaign.methods, faults.rates):
+        cells = CellFaults(rate=rate, mix=faults.mix)
+        if metric == "accuracy":
+            yield ChipAccuracy(
+                subject=subject, faults=cells, method=method, epochs=campaign.epochs,  # type: ignore[arg-type]
+                train_images=campaign.train_images,
+            )  # fmt: skip
+        elif method == "none":
+            yield ChipDetection(subject=subject, faults=cells, patterns=campaign.patterns)
+
+
+def read_campaign(path: str | Path) -> CampaignFile:
+    """Read a description; paths in it are taken from its folder.
+
+    Raises
+    ------
+    InputError : no such file, bad syntax, an unknown key, a bad value; with the key and its line.
+    """
+    where = Path(path)
+    check_choice("campaign file", where.suffix, (".toml", ".yaml", ".yml"))
+    try:
+        text = where.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(str(path), "a campaign file", reason) from error
+    content, lines = _parsed(where, text)
+    if not isinstance(content, dict):
+        raise InputError(str(path), "keys with values", type(content).__name__)
+    for choice in content.get("networks") or ():
+        if isinstance(choice, dict) and isinstance(choice.get("weights"), str):
+            choice["weights"] = str(where.parent / choice["weights"])
+    try:
+        return CampaignFile.model_validate(content)
+    except ValidationError as error:
+        raise _worded(where, error, lines) from error
+
+
+Lines = dict[tuple[str | int, ...], int]
+
+
+def _parsed(path: Path, text: str) -> tuple[Any, Lines]:
+    try:
+        if path.suffix == ".toml":
+            return tomllib.loads(text), _toml_lines(text)
+        return yaml.safe_load(text), _yaml_lines(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        raise InputError(str(path), f"a {path.suffix[1:].upper()} file", str(error)) from error
+
+
+def _worded(path: Path, error: ValidationError, lines: Lines) -> InputError:
+    first = error.errors()[0]
+    key = tuple(part for part in first["loc"] if part not in ("cells", "single"))
+    known = next((key[:n] for n in range(len(key), 0, -1) if key[:n] in lines), ())
+    line = f"{path}, line {lines[known]}" if known else str(path)
+    name = ".".join(map(str, key)) or "the file"
+    if first["type"] == "extra_forbidden":
+        fields = _fields_at(key[:-1])
+        return InputError(f"{line}: {name}", f"one of {', '.join(fields)}", "an unknown key")
+    cause = (first.get("ctx") or {}).get("error")
+    if isinstance(cause, InputError):
+        return InputError(f"{line}: {name}: {str(cause).split(': expected ')[0]}", *_parts(cause))
+    return InputError(f"{line}: {name}", first["msg"], repr(first["input"])[:60])
+
+
+def _parts(error: InputError) -> tuple[str, str]:
+    expected, _, got = str(error).partition(": expected ")[2].partition(", got ")
+    return expected, got
+
+
+def _fields_at(key: Sequence[str | int]) -> list[str]:
+    models: dict[str, tuple[type[BaseModel], ...]] = {"networks": (NetworkChoice,), "faults": (Cells, Single)}
+    found = models.get(str(key[0]), ()) if key else (CampaignFile,)
+    return sorted({name for model in found for name in model.model_fields})
+
+
+def _yaml_lines(text: str) -> Lines:
+    lines: Lines = {}
+
+    def walk(node: yaml.Node, key: tuple[str | int, ...]) -> None:
+        lines.setdefault(key, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                lines[(*key, name.value)] = name.start_mark.line + 1
+                walk(value, (*key, name.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for place, value in enumerate(node.value):
+                walk(value, (*key, place))
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        walk(root, ())
+    return lines
+
+
+def _toml_lines(text: str) -> Lines:
+    """Where keys and table headers stand; a key inside an inline table is found at the table's line."""
+    lines: Lines = {}
+    table: tuple[str | int, ...] = ()
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].strip()
+        if words.startswith("[[") and words.endswith("]]"):
+            name = words[2:-2].strip()
+            seen[name] = seen.get(name, -1) + 1
+            table = (*name.split("."), seen[name])
+            lines[table] = number
+        elif words.startswith("[") and words.endswith("]") and "=" not in words and "," not in words:
+            table = tuple(words[1:-1].strip().split("."))
+            lines[table] = number
+        elif "=" in words:
+            lines.setdefault((*table, words.split("=")[0].strip().strip("\"'")), number)
+    return lines

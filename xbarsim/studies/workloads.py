@@ -1,0 +1,390 @@
+"""What campaigns repeat: crossbar chips measured, tested or repaired, and single faults of FINN designs.
+
+Trial t of a seed is the same chip for every method and metric, so that their results can be compared pair by
+pair, and it is the chip that `xbarsim simulate` draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from accel_models.finn.concurrent import simulate_faults
+from accel_models.reram.chip import ReramChip
+from accel_models.reram.config import accelerator
+from accel_models.reram.many import CHIPS_AT_ONCE, run_each
+from accel_models.reram.timing import inference_latency_ns
+from xbarsim.campaigns.task import Outcome, TrialFunction, canonical
+from xbarsim.checks import InputError
+from xbarsim.detection.adversarial import fires, pattern_sets
+from xbarsim.detection.march.algorithms import march_test
+from xbarsim.detection.march.chip import march_chip
+from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.pe import PeFaultKind, PeFaultList
+from xbarsim.faults.sampling import mix_presets, sample_by_rate
+from xbarsim.mapping.closest import project_graph
+from xbarsim.metrics.corruption import softmax
+from xbarsim.rng import stream
+from xbarsim.studies.boards import BoardBench, board_bench
+from xbarsim.studies.repair import RetrainSettings, repair_chip
+from xbarsim.studies.trainings import data_hash
+from xbarsim.studies.workbench import Workbench, build_workbench, hits
+
+REVISION = 1  # one more whenever an unchanged description gives other counts
+METHODS = ("none", "closest", "retrain")
+FAULTS_AT_ONCE = 256
+DIGITS = 9  # of measured differences: what processors agree on
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnCrossbars:
+    """A trained network on a healthy accelerator, with the test images that it is measured on.
+
+    Parameters
+    ----------
+    weights : checkpoint
+    weights_digest, data_digest : of what these names stood for when the campaign was planned, see `placed`
+    images : the first so many test images; None for all
+    """
+
+    network: str
+    weights: Path
+    accelerator: str
+    images: int | None
+    weights_digest: str
+    data_digest: str
+
+    def describe(self) -> dict[str, Any]:
+        """The entries of a task's description that say what faults strike."""
+        hardware = canonical(_plain(asdict(accelerator(self.accelerator))))
+        return {
+            "network": self.network,
+            "weights": self.weights_digest,
+            "data": self.data_digest,
+            "images": self.images,
+            "accelerator": self.accelerator,
+            "hardware": hashlib.sha256(hardware.encode()).hexdigest()[:16],
+            "revision": REVISION,
+        }
+
+    def bench(self) -> Workbench:
+        """The network on its chip.
+
+        Raises
+        ------
+        InputError : weights or images are no longer those of the plan.
+        """
+        bench = _bench(self.network, self.weights, self.accelerator, self.images)
+        found = file_digest(self.weights), data_hash(bench.test)
+        if found != (self.weights_digest, self.data_digest):
+            remedy = "plan the campaign again"
+            raise InputError(str(self.weights), "weights and images as planned", "others", remedy)
+        return bench
+
+
+@lru_cache(maxsize=2)
+def _bench(network: str, weights: Path, name: str, images: int | None) -> Workbench:
+    return build_workbench(network, accelerator(name), weights=weights, images=images)
+
+
+def placed(network: str, weights: Path, name: str, images: int | None) -> OnCrossbars:
+    """A network on an accelerator as it is now, with its digests."""
+    bench = _bench(network, weights, name, images)
+    return OnCrossbars(
+        network=network,
+        weights=weights.resolve(),
+        accelerator=name,
+        images=images,
+        weights_digest=file_digest(weights),
+        data_digest=data_hash(bench.test),
+    )
+
+
+def file_digest(path: Path) -> str:
+    """Sixteen digits of the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    """Nested configurations as JSON: what is no number, text or container becomes its name."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFaults:
+    """Faulty cells, drawn for every trial: each with probability `rate`, in the proportions of `mix`."""
+
+    rate: float
+    mix: str = "even"
+
+    def describe(self) -> dict[str, Any]:
+        """As in a task's description."""
+        return {"model": "cells", "rate": self.rate, "mix": self.mix}
+
+    def draw(self, chip: ReramChip, seed: int, trial: int) -> FaultMap:
+        """The faults of a trial."""
+        mix = mix_presets()[self.mix]
+        return sample_by_rate(chip.geometry, self.rate, mix=mix, rng=stream(seed, "faults", trial))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipAccuracy:
+    """Right predictions of a faulty chip: as it is, or after a repair.
+
+    Parameters
+    ----------
+    method : 'none'; 'closest' diagnoses it with March C- and writes the closest values that its stuck cells
+        can act as; 'retrain' diagnoses it and trains around them
+    epochs, train_images : of 'retrain'
+    """
+
+    subject: OnCrossbars
+    faults: CellFaults
+    method: Literal["none", "closest", "retrain"] = "none"
+    epochs: int = 1
+    train_images: int | None = None
+
+    @property
+    def batch(self) -> int:
+        """Chips that are simulated together."""
+        return CHIPS_AT_ONCE // 2 if self.method == "none" else 1
+
+    def describe(self) -> dict[str, Any]:
+        """See `Workload`."""
+        training = {"epochs": self.epochs, "images": self.train_images} if self.method == "retrain" else {}
+        return {
+            "metric": "accuracy",
+            "method": self.method,
+            **({"training": training} if training else {}),
+            **self.subject.describe(),
+            "faults": self.faults.describe(),
+        }
+
+    def prepare(self) -> TrialFunction:
+        """See `Workload`."""
+        bench = self.subject.bench()
+
+        def trials(seed: int, numbers: Sequence[int]) -> Sequence[Outcome] | Iterator[Outcome]:
+            if self.method == "none":
+                return self._as_they_are(bench, seed, numbers)
+            return (self._repaired(bench, seed, number) for number in numbers)
+
+        return trials
+
+    def _as_they_are(self, bench: Workbench, seed: int, numbers: Sequence[int]) -> list[Outcome]:
+        maps = [self.faults.draw(bench.chip, seed, number) for number in numbers]
+        logits = run_each(bench.chip, maps, bench.test.images)
+        return [_outcome(bench, *pair) for pair in zip(maps, logits, strict=True)]
+
+    def _repaired(self, bench: Workbench, seed: int, number: int) -> Outcome:
+        fault_map = self.faults.draw(bench.chip, seed, number)
+        march = march_test("March C-")
+        if self.method == "closest":
+            known = march_chip(fault_map, march, rng=stream(seed, "march", number)).fault_map
+            masks = bench.chip.inject(known).training_masks()
+            graph = project_graph(bench.chip.graph, bench.chip.config.array.format, masks)
+            chip = bench.chip.inject(fault_map).update(graph)
+            return _outcome(bench, fault_map, chip.run(bench.test.images)[0])
+        settings = RetrainSettings(epochs=self.epochs, images=self.train_images)
+        repair, _ = repair_chip(bench, fault_map, seed=seed, trial=number, march=march, settings=settings)
+        counts = {"stuck_cells": repair.stuck_cells, "update_bytes": repair.update_bytes}
+        return Outcome(repair.shots, repair.hits_retrained, counts)
+
+    def facts(self) -> dict[str, Any]:
+        """What a report shows beside the trials: the healthy chip, its size, what a test of it takes."""
+        return chip_facts(self.subject)
+
+
+def _outcome(bench: Workbench, fault_map: FaultMap, logits: np.ndarray) -> Outcome:
+    counts = {"faults": len(fault_map), "used_faults": bench.chip.placement.used_faults(fault_map)}
+    return Outcome(len(logits), hits(logits, bench.test.labels), counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipDetection:
+    """Whether adversarial patterns call a faulty chip faulty (one shot), and how far answers moved.
+
+    Counts: the same for original images, the criterion SDC-1 for both, and the largest change of a top
+    confidence. A rate of 0 counts false alarms.
+    """
+
+    subject: OnCrossbars
+    faults: CellFaults
+    patterns: int = 10
+
+    batch = 1
+
+    def describe(self) -> dict[str, Any]:
+        """See `Workload`."""
+        test = {"patterns": self.patterns, "criterion": "SDC-3%"}
+        return {
+            "metric": "detection",
+            "method": "none",
+            "test": test,
+            **self.subject.describe(),
+            "faults": self.faults.describe(),
+        }
+
+    def prepare(self) -> TrialFunction:
+        """See `Workload`."""
+        bench = self.subject.bench()
+        sets = pattern_sets(
+            bench.module,
+            bench.test.images,
+            bench.test.labels,
+            epsilon=bench.entry.epsilon,
+            value_range=bench.test.value_range,
+        )
+
+        def trials(seed: int, numbers: Sequence[int]) -> Iterator[Outcome]:
+            for number in numbers:
+                chip = bench.chip.inject(self.faults.draw(bench.chip, seed, number))
+                pool = stream(seed, "patterns", number)
+                chosen = pool.choice(len(sets[0].images), self.patterns, replace=False)
+                counts: dict[str, float] = {}
+                for part in (one.take(chosen) for one in sets):
+                    answers = chip.run(part.images)[0]
+                    fired = fires(part, answers)
+                    moved = softmax(answers).max(axis=1) - softmax(part.logits).max(axis=1)
+                    counts[f"{part.name}_sdc_1"] = int(fired["SDC-1"].any())
+                    counts[f"{part.name}_sdc_3"] = int(fired["SDC-3%"].any())
+                    counts[f"{part.name}_moved"] = round(float(np.abs(moved).max()), DIGITS)
+                yield Outcome(1, int(counts["adversarial_sdc_3"]), counts)
+
+        return trials
+
+    def facts(self) -> dict[str, Any]:
+        """As `ChipAccuracy`, with the latency of the patterns."""
+        bench = self.subject.bench()
+        latency = inference_latency_ns(bench.chip.loads, bench.chip.config, self.patterns)
+        return {**chip_facts(self.subject), "patterns_latency_ns": latency}
+
+
+@lru_cache(maxsize=8)
+def chip_facts(subject: OnCrossbars) -> dict[str, Any]:
+    """A healthy chip in numbers, for reports."""
+    from xbarsim.studies.detection import compare_latency
+
+    bench = subject.bench()
+    chip, placement = bench.chip, bench.chip.placement
+    logits, cost = chip.run(bench.test.images)
+    march = compare_latency(bench, march_test("March C-"), patterns=1, restore=True)
+    return {
+        "healthy_hits": hits(logits, bench.test.labels),
+        "shots": len(logits),
+        "arrays": placement.arrays,
+        "geometry": _plain(asdict(chip.geometry)),
+        "latency_ns": inference_latency_ns(chip.loads, chip.config, 1),
+        "energy_nJ": cost.energy_pJ / 1e3 / len(logits) if cost.energy_pJ is not None else None,
+        "march_latency_ns": {row.model: row.latency_ns for row in march if row.test == "March C-"},
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleFaults:
+    """One permanent fault of a FINN design on all test images, another one in every trial.
+
+    Trial t is the t-th of all faults of these kinds in a drawn order, so that the first n trials are a sample
+    without repetition, and as many trials as there are faults are all of them.
+    """
+
+    board: Path
+    kinds: tuple[str, ...]
+    images: int | None
+    network_digest: str
+    data_digest: str
+
+    batch = FAULTS_AT_ONCE
+
+    def describe(self) -> dict[str, Any]:
+        """See `Workload`."""
+        bench = _board(self.board, self.images)
+        return {
+            "metric": "accuracy",
+            "method": "none",
+            "network": bench.design.network.name,
+            "weights": self.network_digest,
+            "data": self.data_digest,
+            "images": self.images,
+            "accelerator": "finn",
+            "revision": REVISION,
+            "faults": {"model": "single", "kinds": list(self.kinds)},
+        }
+
+    def prepare(self) -> TrialFunction:
+        """See `Workload`."""
+        bench = _board(self.board, self.images)
+        faults = _fault_list(bench, self.kinds)
+
+        def trials(seed: int, numbers: Sequence[int]) -> list[Outcome]:
+            order = stream(seed, "pe faults").permutation(len(faults))
+            if max(numbers) >= len(order):
+                raise ValueError(f"trial {max(numbers)} of {len(order)} faults")
+            chosen = faults.take(order[list(numbers)])
+            found = simulate_faults(bench.design, chosen, bench.images, bench.labels)
+            return [
+                Outcome(
+                    found.shots,
+                    int(found.hits[place]),
+                    {
+                        "kind": int(fault.kind),
+                        "layer": int(fault.layer),
+                        "unit": int(fault.unit),
+                        "value": int(fault.value),
+                        "flips": int(found.flips[place]),
+                    },
+                )
+                for place, fault in enumerate(chosen)
+            ]
+
+        return trials
+
+    @property
+    def population(self) -> int:
+        """How many such faults the design has."""
+        return len(_fault_list(_board(self.board, self.images), self.kinds))
+
+    def facts(self) -> dict[str, Any]:
+        """What a report shows beside the trials."""
+        bench = _board(self.board, self.images)
+        right = int((bench.design.classify(bench.images) == bench.labels).sum())
+        return {"healthy_hits": right, "shots": len(bench.labels), "population": self.population}
+
+
+@lru_cache(maxsize=2)
+def _board(path: Path, images: int | None) -> BoardBench:
+    return board_bench(path, images=images)
+
+
+@lru_cache(maxsize=2)
+def _fault_list(bench: BoardBench, kinds: tuple[str, ...]) -> PeFaultList:
+    return bench.design.fault_list([PeFaultKind[kind] for kind in kinds])
+
+
+def single_faults(board: Path, kinds: Sequence[str], images: int | None) -> SingleFaults:
+    """Single faults of a board's folder, a QONNX file or a checkpoint as it is now, with its digests."""
+    bench = _board(board, images)
+    digest = hashlib.sha256()
+    for layer in bench.design.network.layers:
+        digest.update(np.ascontiguousarray(layer.weights).tobytes())
+        if layer.thresholds is not None:
+            digest.update(np.ascontiguousarray(layer.thresholds).tobytes())
+    data = hashlib.sha256(bench.images.tobytes())
+    data.update(bench.labels.tobytes())
+    return SingleFaults(
+        board=board.resolve(),
+        kinds=tuple(kinds),
+        images=images,
+        network_digest=digest.hexdigest()[:16],
+        data_digest=data.hexdigest()[:16],
+    )
