@@ -118,6 +118,8 @@ class Store:
                 if mode == "write":
                     self._connection.execute("PRAGMA journal_mode = WAL")
                     self._connection.execute("PRAGMA synchronous = NORMAL")
+                else:
+                    self._connection.execute("PRAGMA query_only = ON")
         except BaseException:
             self.close()
             raise
@@ -302,9 +304,11 @@ def _locked(path: Path) -> FileLock:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode={'rwc' if mode == 'write' else 'ro'}"
-    if mode == "read" and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
-        uri += "&immutable=1"  # nobody can be writing, and readers of a log need a file beside it
+    uri = f"{path.resolve().as_uri()}?mode={'rwc' if mode == 'write' else 'rw'}"
+    if mode == "read" and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        uri = uri.replace("mode=rw", "mode=ro")  # else the last reader clears the log away
+        if not Path(f"{path}-wal").exists():
+            uri += "&immutable=1"  # nobody can be writing, and readers of a log need a file beside it
     try:
         return sqlite3.connect(uri, uri=True, timeout=10)
     except sqlite3.Error as error:

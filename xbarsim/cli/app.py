@@ -24,6 +24,7 @@ from xbarsim.cli import (
     march,
     networks,
     protect,
+    report,
     retrain,
     simulate,
     study,
@@ -36,7 +37,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, simulate, detect, retrain, train, board, inject, protect, networks, accelerators):
+COMMANDS = (
+    demo, simulate, detect, retrain, train, board, inject, protect, report, networks, accelerators
+)  # fmt: skip
+for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -127,30 +127,18 @@ def _plan(description: Path) -> Plan:
 
 
 def _plan_table(plan: Plan) -> Table:
+    from xbarsim.report.campaign_tables import COLUMNS, described
     from xbarsim.report.tables import Table
 
     rows = []
     for task in plan.tasks:
         population = plan.populations.get(task.key)
         words = f"{task.trials:,}" if population is None else f"{task.trials:,} of {population:,}"
-        rows.append((task.key[:8], *_words(task.workload.describe()), words))
+        rows.append((task.key[:8], *described(task.workload.describe()), words))
     trials = sum(task.trials for task in plan.tasks)
     note = f"{len(plan.tasks)} tasks, {trials:,} trials"
     note += f", fewer where '{plan.precision}' is reached." if plan.precision else "."
     return Table(title="Plan", columns=("task", *COLUMNS, "trials"), rows=tuple(rows), note=note)
-
-
-COLUMNS = ("network", "accelerator", "faults", "method", "metric")
-
-
-def _words(description: Mapping[str, Any]) -> tuple[str, ...]:
-    """A task's description in the columns of a table."""
-    faults = description.get("faults", {})
-    rate = faults.get("rate")
-    words = " ".join(faults.get("kinds", [])) or faults.get("mix", "") if isinstance(faults, Mapping) else ""
-    shown = f"{100 * rate:g} % {words}" if rate is not None else f"single, {words}"
-    names = [str(description.get(name, "")) for name in COLUMNS if name != "faults"]
-    return (names[0], names[1], shown, names[2], names[3])
 
 
 def _status(path: Path) -> dict[str, Any]:
@@ -162,6 +150,7 @@ def _status(path: Path) -> dict[str, Any]:
 
 
 def _status_table(path: Path) -> Table:
+    from xbarsim.report.campaign_tables import COLUMNS, described
     from xbarsim.report.tables import Table, duration
 
     found = _status(path)
@@ -170,7 +159,7 @@ def _status_table(path: Path) -> Table:
         task, value = entry["task"], entry["estimate"]
         interval = f"{100 * value.value:.2f} [{100 * value.low:.2f}, {100 * value.high:.2f}]"
         done = f"{task.done:,} of {task.planned:,}"
-        rows.append((task.key[:8], *_words(task.description), done, interval if task.done else ""))
+        rows.append((task.key[:8], *described(task.description), done, interval if task.done else ""))
         failed, seconds = failed + task.failed, seconds + task.seconds
     note = f"Intervals at 95 %. {duration(1e9 * seconds)} of work."
     if failed:

@@ -33,6 +33,12 @@ def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", pa
     InputError : a suffix other than .png, .svg or .pdf, or a place that cannot be written.
     """
     check_choice(f"figure {path}", Path(path).suffix.lower(), (".png", ".svg", ".pdf"))
+    figure = fault_map_figure(fault_map, title=title, panels=panels)
+    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130))
+
+
+def fault_map_figure(fault_map: FaultMap, *, title: str = "", panels: int = 12) -> Figure:
+    """The picture that `draw_fault_map` writes."""
     check_int("panels", panels, 1, 100)
     from matplotlib.figure import Figure
 
@@ -47,7 +53,7 @@ def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", pa
     _draw_counts(figure.add_subplot(grid[down, :]), per_array)
     figure.suptitle(title or str(fault_map), fontsize=10, parse_math=False)
     _name_kinds(figure)
-    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=130))
+    return figure
 
 
 def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
@@ -56,7 +62,14 @@ def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
         here = (where == array) & (fault_map.kind == kind)
         if here.any():
             axes.scatter(
-                column[here], row[here], s=4, marker="s", linewidths=0, color=colour, label=kind.name
+                column[here],
+                row[here],
+                s=4,
+                marker="s",
+                linewidths=0,
+                color=colour,
+                label=kind.name,
+                rasterized=True,
             )
     axes.set_xlim(-0.5, fault_map.geometry.columns - 0.5)
     axes.set_ylim(fault_map.geometry.rows - 0.5, -0.5)

@@ -101,7 +101,7 @@ def fault_accuracies(
     for place, (name, (layer, accuracy)) in enumerate(groups.items()):
         shift = (place - (len(groups) - 1) / 2) * 0.5 / len(groups)
         colour = PALETTE[place % len(PALETTE)]
-        axes.scatter(accuracy, layer + shift, s=7, alpha=0.35, linewidths=0, color=colour)
+        axes.scatter(accuracy, layer + shift, s=7, alpha=0.35, linewidths=0, color=colour, rasterized=True)
         for m in np.unique(layer):
             ends = [accuracy[layer == m].min(), accuracy[layer == m].max()]
             axes.scatter(ends, [m + shift] * 2, s=26, facecolors="none", edgecolors=colour)
@@ -152,9 +152,26 @@ def accuracy_curves(
             rates, means, color=colour, lw=1.4, ls="--" if dashed else "-", marker="o", ms=3, label=name
         )
         axes.fill_between(rates, lows, highs, color=colour, alpha=0.2, lw=0)
+    ticks = sorted({float(rate) for rates, *_ in curves.values() for rate in rates})
     axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     axes.set_xlabel(xlabel)
     axes.set_ylabel("accuracy, mean over chips [%]")
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def roc_curves(curves: Mapping[str, tuple[NDArray, NDArray]], *, title: str) -> Figure:
+    """Share of faulty chips detected over false alarms: {name: (false alarms, detections)} in shares."""
+    figure, axes = _figure(title)
+    for place, (name, (alarms, detected)) in enumerate(curves.items()):
+        style = ("-", "--")[place >= len(PALETTE)]
+        colour = PALETTE[place % len(PALETTE)]
+        axes.plot(100 * alarms, 100 * detected, style, color=colour, lw=1.4, marker="o", ms=3, label=name)
+    axes.plot([0, 100], [0, 100], color="#999999", lw=0.8, ls=":")
+    axes.set_xlabel("false alarms [% of healthy chips]")
+    axes.set_ylabel("detected [% of faulty chips]")
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-NUMERIC = (*"0123456789-<>", "")
+NUMERIC = (*"0123456789-+<>", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def print_table(table: Table, console: Console) -> None:
     """Draw a table on a console."""
     drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, heading in enumerate(table.columns):
-        numbers = all(row[place][:1] in NUMERIC for row in table.rows)
+        numbers = all(is_number(row[place]) for row in table.rows)
         drawn.add_column(Text(heading), justify="right" if numbers else "left", overflow="fold")
     for row in table.rows:
         drawn.add_row(*map(Text, row))
@@ -41,6 +41,11 @@ def print_table(table: Table, console: Console) -> None:
     if table.note:
         console.print(table.note, style="dim", markup=False, highlight=False)
     console.print()
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell looks like a number, so that its column is aligned to the right."""
+    return cell[:1] in NUMERIC
 
 
 def duration(latency_ns: float) -> str:

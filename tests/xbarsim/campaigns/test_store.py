@@ -101,6 +101,17 @@ def test_one_writes_and_others_read_meanwhile(tmp_path):
     Store(path, "write").close()
 
 
+def test_readers_change_nothing_and_leave_nothing_beside_the_file(tmp_path):
+    path = filled(tmp_path / "a.db")
+    before = path.read_bytes()
+    with Store(path) as store:
+        store.status()
+        with pytest.raises(InputError, match="readonly"):
+            store.begin_run("")
+    assert path.read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} <= {"a.db", "a.db.lock"}
+
+
 def test_missing_foreign_and_later_files_are_refused_and_stay(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         Store(tmp_path / "none.db")

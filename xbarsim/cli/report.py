@@ -1,0 +1,31 @@
+"""`xbarsim report`: a campaign's store as a page and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    store: Annotated[Path, typer.Argument(help="A campaign's store.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Page to write; STORE with .html by default.")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Write figures as PNG and SVG into this folder instead.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="The one figure to write, by name.")] = None,
+) -> None:
+    """One page with all figures and tables of a campaign, readable without a network."""
+    from xbarsim.checks import InputError
+    from xbarsim.report.page import write_figures, write_report
+
+    if only is not None and figures is None:
+        raise InputError("--only", "--figures FOLDER beside it", "none", "the page has all figures")
+    if figures is not None:
+        for path in write_figures(store, figures, only=only):
+            typer.echo(f"wrote {path}")
+    if figures is None or out is not None:
+        typer.echo(f"wrote {write_report(store, out or store.with_suffix('.html'))}")

@@ -1,0 +1,99 @@
+"""The tables of a campaign."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from xbarsim.campaigns.store import TaskStatus
+from xbarsim.metrics.intervals import Estimate
+from xbarsim.report.campaign_results import Results, pairs, share
+from xbarsim.report.tables import Table
+
+COLUMNS = ("network", "accelerator", "faults", "method", "metric")
+
+
+def described(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a task is, in the words of `COLUMNS`; entries that it does not have are empty.
+
+    >>> described({"network": "lenet", "faults": {"rate": 0.01, "mix": "even"}})
+    ('lenet', '', '1 % even', '', '')
+    """
+    faults = description.get("faults")
+    words = ""
+    if isinstance(faults, Mapping):
+        kinds = " ".join(faults.get("kinds", [])) or str(faults.get("mix", ""))
+        words = f"{100 * faults['rate']:g} % {kinds}" if "rate" in faults else f"single {kinds}"
+    found = {name: str(description.get(name, "")) for name in COLUMNS} | {"faults": words}
+    return tuple(found[name] for name in COLUMNS)
+
+
+def interval(found: Estimate) -> tuple[str, str, str]:
+    """Value and ends in %."""
+    return f"{100 * found.value:.2f}", f"{100 * found.low:.2f}", f"{100 * found.high:.2f}"
+
+
+def task_table(results: Results) -> Table:
+    """Every task with its estimate."""
+    rows = [
+        (task.key[:8], *described(task.description), *interval(share(task)), f"{task.done:,}", _of(task))
+        for task in results.tasks
+    ]
+    return Table(
+        title="Tasks",
+        columns=("task", *COLUMNS, "mean [%]", "from", "to", "trials", "planned"),
+        rows=tuple(rows),
+        note="Accuracies are means over chips (Student's t), detections are rates (Wilson); intervals at "
+        "95 %. A click on a heading sorts.",
+    )
+
+
+def _of(task: TaskStatus) -> str:
+    return f"{task.planned:,}" + (f", until {task.stop}" if task.stop else "")
+
+
+def pair_table(results: Results) -> Table:
+    """Methods against doing nothing, on the same chips."""
+    rows = []
+    for pair in pairs(results):
+        network, accelerator, faults, method, _ = described(pair.task.description)
+        gain = [f"{100 * value:+.2f}" for value in (pair.gain.value, pair.gain.low, pair.gain.high)]
+        rows.append((network, accelerator, faults, method, *gain, f"{pair.chips:,}"))
+    return Table(
+        title="Methods on the same chips",
+        columns=("network", "accelerator", "faults", "method", "gain [points]", "from", "to", "chips"),
+        rows=tuple(rows),
+        note="Accuracy with the method less accuracy without, chip by chip: what chips have in common "
+        "cancels. Intervals at 95 % (Student's t).",
+    )
+
+
+def failure_table(results: Results) -> Table:
+    """What went wrong, by error."""
+    keys = {task.id: task.key[:8] for task in results.tasks}
+    rows = [(keys.get(task, str(task)), f"{trial}", error) for task, trial, error in results.failures[-200:]]
+    return Table(
+        title="Failed trials",
+        columns=("task", "trial", "error"),
+        rows=tuple(rows),
+        note=f"{len(results.failures):,} attempts failed; the latest {len(rows)}. The next run tries again.",
+    )
+
+
+def run_table(results: Results) -> Table:
+    """Who wrote the store."""
+    rows = [
+        (str(number), started, command or "from Python", _versions(versions))
+        for number, started, command, versions in results.runs
+    ]
+    return Table(
+        title="Runs",
+        columns=("run", "began (UTC)", "command", "versions"),
+        rows=tuple(rows),
+        note="The same command again makes what is missing, and nothing else.",
+    )
+
+
+def _versions(text: str) -> str:
+    return ", ".join(f"{name} {value}" for name, value in json.loads(text).items())

@@ -1,0 +1,112 @@
+"""The report of a campaign: one page that needs nothing else, and its figures as files."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from xbarsim import __version__
+from xbarsim.checks import check_choice, write_atomically
+from xbarsim.report.campaign_figures import Shown, figures
+from xbarsim.report.campaign_results import Results, read_results
+from xbarsim.report.campaign_tables import failure_table, pair_table, run_table, task_table
+from xbarsim.report.plots import save_figure
+from xbarsim.report.tables import Table, duration, is_number
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    number: bool
+
+
+def write_report(store: str | Path, path: str | Path) -> Path:
+    """Write the page.
+
+    Raises
+    ------
+    InputError : no store, one without a trial, a place that cannot be written.
+    """
+    results = read_results(store)
+    text = _page(results, figures(results))
+    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_figures(store: str | Path, folder: str | Path, *, only: str | None = None) -> list[Path]:
+    """Write figures as PNG and SVG into a folder: all, or one by name."""
+    shown = figures(read_results(store))
+    if only is not None:
+        check_choice("figure", only, [figure.name for figure in shown])
+        shown = [figure for figure in shown if figure.name == only]
+    return [
+        save_figure(figure.draw(), Path(folder) / f"{figure.name}{suffix}")
+        for figure in shown
+        for suffix in (".png", ".svg")
+    ]
+
+
+def _page(results: Results, shown: list[Shown]) -> str:
+    environment = Environment(
+        loader=PackageLoader("xbarsim.report", "."), autoescape=True, undefined=StrictUndefined
+    )
+    store = shlex.quote(results.path.name)
+    trials = sum(task.done for task in results.tasks)
+    seconds = sum(task.seconds for task in results.tasks)
+    tables = {
+        "tasks": task_table(results),
+        "pairs": pair_table(results),
+        "failures": failure_table(results),
+        "runs": run_table(results),
+    }
+    return environment.get_template("page.html").render(
+        title=f"Campaign {results.path.stem}",
+        subtitle=f"{results.path.name}, runs from {results.runs[0][1]} to {results.runs[-1][1]} (UTC)",
+        tiles=[
+            ("tasks", f"{len(results.tasks):,}"),
+            ("trials", f"{trials:,}"),
+            ("of work", duration(1e9 * seconds)),
+            ("failed", f"{sum(task.failed for task in results.tasks):,}"),
+        ],
+        figures=[
+            {
+                "name": figure.name,
+                "title": figure.title,
+                "words": figure.words,
+                "svg": Markup(_svg(figure, place)),
+                "command": f"xbarsim report {store} --figures figures --only {figure.name}",
+            }
+            for place, figure in enumerate(shown)
+        ],
+        tables=[
+            {"name": name, "table": table, "columns": _columns(table)}
+            for name, table in tables.items()
+            if table.rows
+        ],
+        footer=f"xbarsim {__version__}. Every trial: xbarsim campaign export {store} trials.csv",
+    )
+
+
+def _columns(table: Table) -> list[_Column]:
+    return [
+        _Column(name, all(is_number(row[place]) for row in table.rows))
+        for place, name in enumerate(table.columns)
+    ]
+
+
+def _svg(figure: Shown, place: int) -> str:
+    """The drawing alone, with names of its own, so that several can stand in one page."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": figure.name}):
+        figure.draw().savefig(buffer, format="svg", metadata={"Date": None}, dpi=150)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    for mark in ('id="', "url(#", 'href="#'):
+        text = text.replace(mark, f"{mark}f{place}-")
+    return text
