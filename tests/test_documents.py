@@ -27,7 +27,9 @@ SHORT = {
     "detect": ["--chips", "1", "--images", "50"],
     "retrain": ["--chips", "1", "--images", "50", "--train-images", "64"],
     "board": ["--images", "50"],
-    "campaign": ["--images", "8"],
+    "inject": ["--images", "8"],
+    "campaign": [],
+    "report": [],
     "protect": ["--images", "4"],
     "study": ["--budget", "smoke"],
 }
@@ -67,8 +69,18 @@ def test_python_snippet_prints_what_the_page_says(language, code, output, monkey
     assert_prints(printed.getvalue(), output or "")
 
 
+@pytest.fixture
+def files_of_the_pages(tmp_path):
+    """The pages' TOML files, under the names that their first lines say."""
+    for parameter in snippets("toml"):
+        _, text, _ = parameter.values
+        (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
+
+
 @pytest.mark.parametrize(("language", "session", "output"), snippets("console"))
-def test_command_prints_what_the_page_says(language, session, output, monkeypatch, tmp_path):
+def test_command_prints_what_the_page_says(
+    language, session, output, monkeypatch, tmp_path, files_of_the_pages
+):
     monkeypatch.chdir(tmp_path)
     for part in session.split("$ ")[1:]:
         command, _, expected = part.partition("\n")
@@ -78,7 +90,9 @@ def test_command_prints_what_the_page_says(language, session, output, monkeypatc
 
 
 @pytest.mark.parametrize(("language", "script", "output"), snippets("sh"))
-def test_long_commands_run_with_a_smaller_budget(language, script, output, request, monkeypatch, tmp_path):
+def test_long_commands_run_with_a_smaller_budget(
+    language, script, output, request, monkeypatch, tmp_path, files_of_the_pages
+):
     monkeypatch.chdir(tmp_path)
     for line in script.strip().splitlines():
         command = line.partition("#")[0].strip()
@@ -93,7 +107,7 @@ def test_long_commands_run_with_a_smaller_budget(language, script, output, reque
 def test_every_fence_is_of_a_kind_that_is_run_and_every_link_leads_somewhere(page):
     text = page.read_text()
     kinds = set(re.findall(r"^```(\w+)$", text, re.MULTILINE))
-    assert kinds <= {"python", "console", "sh", "text"}
+    assert kinds <= {"python", "console", "sh", "text", "toml"}
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / target).exists(), target
 

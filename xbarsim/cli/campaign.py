@@ -134,18 +134,20 @@ def _plan_table(plan: Plan) -> Table:
     for task in plan.tasks:
         population = plan.populations.get(task.key)
         words = f"{task.trials:,}" if population is None else f"{task.trials:,} of {population:,}"
-        rows.append((task.key[:8], *described(task.workload.describe()), words))
+        rows.append((*described(task.workload.describe()), words))
     trials = sum(task.trials for task in plan.tasks)
     note = f"{len(plan.tasks)} tasks, {trials:,} trials"
     note += f", fewer where '{plan.precision}' is reached." if plan.precision else "."
-    return Table(title="Plan", columns=("task", *COLUMNS, "trials"), rows=tuple(rows), note=note)
+    return Table(title="Plan", columns=(*COLUMNS, "trials"), rows=tuple(rows), note=note)
 
 
 def _status(path: Path) -> dict[str, Any]:
     from xbarsim.campaigns.store import Store
 
     with Store(path) as store:
-        tasks = [{"task": task, "estimate": task.moments.estimate()} for task in store.status()]
+        tasks = [
+            {"task": task, "done": task.done, "estimate": task.moments.estimate()} for task in store.status()
+        ]
         return {"tasks": tasks, "failures": store.failures()}
 
 

@@ -278,7 +278,8 @@ def _parsed(path: Path, text: str) -> tuple[Any, Lines]:
             return tomllib.loads(text), _toml_lines(text)
         return yaml.safe_load(text), _yaml_lines(text)
     except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-        raise InputError(str(path), f"a {path.suffix[1:].upper()} file", str(error)) from error
+        kind = "TOML" if path.suffix == ".toml" else "YAML"
+        raise InputError(str(path), f"a {kind} file", str(error)) from error
 
 
 def _worded(path: Path, error: ValidationError, lines: Lines) -> InputError:

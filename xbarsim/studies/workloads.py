@@ -24,7 +24,6 @@ from xbarsim.campaigns.task import Outcome, TrialFunction, canonical
 from xbarsim.checks import InputError
 from xbarsim.detection.adversarial import fires, pattern_sets
 from xbarsim.detection.march.algorithms import march_test
-from xbarsim.detection.march.chip import march_chip
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.pe import PeFaultKind, PeFaultList
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
@@ -143,8 +142,8 @@ class ChipAccuracy:
 
     Parameters
     ----------
-    method : 'none'; 'closest' diagnoses it with March C- and writes the closest values that its stuck cells
-        can act as; 'retrain' diagnoses it and trains around them
+    method : 'none'; 'closest' writes the closest values that its stuck cells can act as; 'retrain' trains
+        around them. Both know the stuck cells as March C- finds them: exactly
     epochs, train_images : of 'retrain'
     """
 
@@ -188,14 +187,14 @@ class ChipAccuracy:
 
     def _repaired(self, bench: Workbench, seed: int, number: int) -> Outcome:
         fault_map = self.faults.draw(bench.chip, seed, number)
-        march = march_test("March C-")
         if self.method == "closest":
-            known = march_chip(fault_map, march, rng=stream(seed, "march", number)).fault_map
+            known = fault_map.permanent.as_stuck_levels()
             masks = bench.chip.inject(known).training_masks()
             graph = project_graph(bench.chip.graph, bench.chip.config.array.format, masks)
             chip = bench.chip.inject(fault_map).update(graph)
             return _outcome(bench, fault_map, chip.run(bench.test.images)[0])
         settings = RetrainSettings(epochs=self.epochs, images=self.train_images)
+        march = march_test("March C-")
         repair, _ = repair_chip(bench, fault_map, seed=seed, trial=number, march=march, settings=settings)
         counts = {"stuck_cells": repair.stuck_cells, "update_bytes": repair.update_bytes}
         return Outcome(repair.shots, repair.hits_retrained, counts)

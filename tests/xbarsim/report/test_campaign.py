@@ -1,0 +1,130 @@
+"""A campaign's page and figures: all there, self-contained, and without errors in a browser."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from matplotlib.image import imread
+
+from networks.zoo import zoo_path
+from xbarsim.campaigns.runner import collect
+from xbarsim.campaigns.store import Store
+from xbarsim.campaigns.task import Task
+from xbarsim.checks import InputError
+from xbarsim.metrics.intervals import paired_difference
+from xbarsim.report.campaign_figures import figures
+from xbarsim.report.campaign_results import pairs, read_results, share
+from xbarsim.report.page import write_figures, write_report
+from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed, single_faults
+
+NAMES = {
+    "accuracy-digits-mlp", "front-digits-mlp", "layers-cnvw1a1-channel",
+    *(f"{kind}-digits-mlp-{name}" for kind in ("detection", "latency") for name in ("isaac", "isaac-slc")),
+    *(f"chip-digits-mlp-{name}-even" for name in ("isaac", "isaac-slc")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, finn_data):
+    """Two accelerators, two rates, two methods, tests of chips, and single faults; one task fails."""
+    path, tasks = tmp_path_factory.mktemp("campaign") / "small campaign.db", []
+    for name in ("isaac", "isaac-slc"):
+        subject = placed("digits-mlp", zoo_path("digits-mlp"), name, 40)
+        for rate in (0.0, 0.01, 0.03):
+            faults = CellFaults(rate=rate)
+            workloads = [ChipAccuracy(subject=subject, faults=faults, method=m) for m in ("none", "closest")]
+            workloads.append(ChipDetection(subject=subject, faults=faults, patterns=3))
+            tasks += [Task(workload=workload, trials=4, seed=2) for workload in workloads]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XBARSIM_DATA", str(finn_data))
+        single = single_faults(finn_data / "cnvW1A1", ["channel"], 6)
+        tasks.append(Task(workload=single, trials=60, seed=2))
+        collect(tasks, path, command="xbarsim campaign run <a> & 'b'.toml")
+    with Store(path, "write") as opened:
+        opened.append_failure(1, 77, 1, 0.1, "ValueError: <b>no</b>")
+    return path
+
+
+def test_every_figure_is_there_with_its_words(store):
+    found = {shown.name: shown for shown in figures(read_results(store))}
+    assert set(found) == NAMES
+    assert "60 of 3,840 single faults, each on 6 images" in found["layers-cnvw1a1-channel"].words
+
+
+def test_figures_are_written_as_png_and_svg(store, tmp_path):
+    (png, svg) = write_figures(store, tmp_path, only="accuracy-digits-mlp")
+    assert imread(png).std() > 0.01 and "<svg" in svg.read_text()
+    with pytest.raises(InputError, match=r"figure: expected one of accuracy-digits-mlp"):
+        write_figures(store, tmp_path, only="none")
+    assert len(write_figures(store, tmp_path / "all")) == 2 * len(NAMES)
+
+
+def test_pairs_compare_the_same_chips(store):
+    results = read_results(store)
+    found = list(pairs(results))
+    assert len(found) == 6
+    for pair in found:
+        after = results.trials_of(pair.task).hits / 40
+        name, rate = pair.task.description["accelerator"], pair.task.description["faults"]["rate"]
+        (plain,) = (
+            task
+            for task in results.of(metric="accuracy", method="none", accelerator=name)
+            if task.description["faults"]["rate"] == rate
+        )
+        before = results.trials_of(plain).hits / 40
+        assert pair.gain == paired_difference(after.tolist(), before.tolist())
+        assert pair.chips == 4
+    assert {str(share(task)) for task in results.of(metric="accuracy", faults_rate=0.0)} == {
+        "97.50% [97.50%, 97.50%]"
+    }
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_users_wrote(store, tmp_path):
+    path = write_report(store, tmp_path / "report.html")
+    text = path.read_text()
+    assert path.stat().st_size < 5e6
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", text)
+    assert "url(http" not in text and "@import" not in text
+    assert "<b>no</b>" not in text and "&lt;b&gt;no&lt;/b&gt;" in text
+    assert "&lt;a&gt; &amp; " in text
+    for name in NAMES:
+        assert f"xbarsim report &#39;small campaign.db&#39; --figures figures --only {name}" in text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_stores_without_trials_and_bad_places_are_refused(tmp_path, store):
+    with Store(tmp_path / "empty.db", "write"):
+        pass
+    with pytest.raises(InputError, match="at least one trial"):
+        write_report(tmp_path / "empty.db", tmp_path / "r.html")
+    with pytest.raises(InputError, match="can be written"):
+        write_report(store, tmp_path / "empty.db" / "r.html")
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_a_browser_shows_every_figure_without_errors_and_tables_sort(store, tmp_path):
+    page = write_report(store, tmp_path / "report.html")
+    text = page.read_text()
+    click = "document.querySelectorAll('#tasks th button')[6].click();"
+    page.write_text(text.replace("</body>", f"<script>{click}</script></body>"))
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom",
+         f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr
+    dom = done.stdout
+    for name in NAMES:
+        section = dom[dom.index(f'<section id="{name}">') :]
+        figure = section[: section.index("</section>")]
+        assert "<svg" in figure and figure.count("<path") > 5
+    tasks = dom[dom.index('<section id="tasks">') :]
+    rows = re.findall(r"<tr>(.*?)</tr>", tasks[: tasks.index("</section>")], re.DOTALL)[1:]
+    means = [float(re.findall(r">([^<]*)</td>", row)[6]) for row in rows]
+    assert means == sorted(means) and len(set(means)) > 3
+    assert 'aria-sort="ascending"' in tasks
