@@ -53,6 +53,7 @@ class StochasticBudget:
         progressive training takes the epochs of `tolerant` divided by the stages in a short budget, all of
         them in the paper
     one_shot, progressive : target rates, and lists of rising rates
+    norm_epochs : see `StuckCellTraining`; short budgets have no time to find weights that need no help
     one_shot_scores : whether Table II has the one-shot networks too; short budgets have no time for them
     rates : stuck cells of the chips that are tested; `chips` of them at `main_rate`, `few_chips` elsewhere
     """
@@ -64,6 +65,7 @@ class StochasticBudget:
     one_shot: Rates
     progressive: tuple[Rates, ...]
     epochs_a_stage: int
+    norm_epochs: int | None = None
     one_shot_scores: bool = True
     rates: Rates
     main_rate: float = 0.01
@@ -92,11 +94,12 @@ def stochastic_budget(name: str) -> StochasticBudget:
     quick = replace(quick, batch_size=16) if small else quick
     return StochasticBudget(
         pretrain=quick,
-        tolerant=replace(quick, epochs=3, learning_rate=0.05),
+        tolerant=replace(quick, epochs=4, learning_rate=0.05, clip_norm=0.5),
         prune=replace(quick, epochs=1, learning_rate=0.02),
-        one_shot=(0.02,),
-        progressive=((0.005, 0.01, 0.02),),
+        one_shot=(0.01,),
+        progressive=((0.0025, 0.005, 0.01, 0.01),),
         epochs_a_stage=1,
+        norm_epochs=2,
         one_shot_scores=False,
         rates=(0.01,) if small else (0.001, 0.005, 0.01, 0.02, 0.05),
         chips=2 if small else 100,
@@ -190,7 +193,12 @@ class Trainer:
         if variant.stages:
             module = self.network(replace(variant, stages=()))
             stages = [StuckCells(rate=rate) for rate in variant.stages]
-            tolerant = StuckCellTraining(stages, self.config.array, epochs_each=self.budget.epochs_a_stage)
+            tolerant = StuckCellTraining(
+                stages,
+                self.config.array,
+                epochs_each=self.budget.epochs_a_stage,
+                norm_epochs=self.budget.norm_epochs,
+            )
             methods: list[TrainingMethod] = [tolerant]
             return self._fit(module, variant.name, variant.recipe(self.budget), [*methods, *_zeros(variant)])
         if variant.pruned:

@@ -6,7 +6,9 @@ gradient at those weights moves the true ones (straight through). Nothing of the
 weights.
 
 Batch norms train as usual: their running statistics, which the chip folds in, become those of faulty
-batches. Assumed: the folding has the running statistics before the batch; which columns are stored inverted
+batches. But the statistics of a batch are those of its own stuck cells and hide how far these shift every
+activation, which no chip can undo; so the norms may stay as they are in the last epochs (`norm_epochs`), and
+weights learn what a chip does. Assumed: the folding has the running statistics before the batch; which columns are stored inverted
 is decided from the weights at the beginning of each epoch; ADCs do not clip.
 
 Source: Wang et al. (see "Sources" in docs/architecture.md), Algorithm 1.
@@ -47,6 +49,8 @@ class StuckCellTraining(TrainingMethod):
     array : the accelerator's arrays (`accelerator("isaac").array`): bits, slices, encoding, inversion
     epochs_each : how long a stage lasts; the last one stays
     gradient : 'straight' moves every weight, 'masked' leaves out those with a stuck cell in this batch
+    norm_epochs : batch norms train in the first so many epochs, and then normalise as a chip does, by running
+        statistics that stay; None trains them to the end, as the paper seems to
     level : 'cell' sticks cells; 'weight' is the paper's shortcut on whole weights, without slices: stuck_hrs
         is 0, stuck_lrs the layer's largest magnitude with a random sign (either cell of a pair; the paper
         does not say)
@@ -63,6 +67,7 @@ class StuckCellTraining(TrainingMethod):
         *,
         epochs_each: int = 1,
         gradient: Literal["straight", "masked"] = "straight",
+        norm_epochs: int | None = None,
         level: Literal["cell", "weight"] = "cell",
     ) -> None:
         self.stages = (stages,) if isinstance(stages, StuckCells) else tuple(stages)
@@ -71,6 +76,7 @@ class StuckCellTraining(TrainingMethod):
         self.array = array
         self.epochs_each = check_int("epochs_each", epochs_each, 1, 10**6)
         self.gradient = check_choice("gradient", gradient, GRADIENTS)
+        self.norm_epochs = None if norm_epochs is None else check_int("norm_epochs", norm_epochs, 0, 10**6)
         self.level = check_choice("level", level, ("cell", "weight"))
         self.model = self.stages[0]
         self._module: nn.Module | None = None
@@ -85,6 +91,8 @@ class StuckCellTraining(TrainingMethod):
         )
         inverted = ", inverted storage" if self.array.inverted_storage else ""
         turns = f"{self.epochs_each} epochs each, {self.gradient}, by {self.level}"
+        if self.norm_epochs is not None:
+            turns += f", norms train for {self.norm_epochs} epochs"
         return f"StuckCellTraining({stages}; {cells}{inverted}; {turns})"
 
     def before_epoch(self, module: nn.Module, epoch: int, rng: np.random.Generator) -> None:
@@ -93,6 +101,10 @@ class StuckCellTraining(TrainingMethod):
         if self._module is not module:
             self._module = module
             self._layers = [_Layer(layer, norm) for layer, norm in weighted_layers(module)]
+        if self.norm_epochs is not None:
+            for norm in module.modules():
+                if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                    norm.train(epoch < self.norm_epochs)
         if self.level == "cell":
             for layer in self._layers:
                 layer.invert(self.array)

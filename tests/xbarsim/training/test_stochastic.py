@@ -476,3 +476,37 @@ def test_modules_without_layers_that_a_chip_holds_are_refused():
     images, labels = np.zeros((2, 3, 1), np.float32), np.zeros(2, np.int64)
     with pytest.raises(InputError, match="at least one linear or convolution layer"):
         fit(nn.Sequential(nn.Conv1d(3, 2, 1)), images, labels, recipe(), seed=0, methods=[method])
+
+
+class WatchNorms(TrainingMethod):
+    """What batch norms count and how they normalise, epoch by epoch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_step(self, module):
+        norms = [m for m in module.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))]
+        self.seen.append(([n.training for n in norms], [n.running_mean.clone() for n in norms]))
+
+
+@pytest.mark.parametrize(("norm_epochs", "trained"), [(None, 3), (0, 0), (1, 1), (2, 2), (9, 3)])
+def test_batch_norms_stay_after_their_epochs(norm_epochs, trained):
+    watch, module = WatchNorms(), small()
+    method = StuckCellTraining(StuckCells(rate=0.02), array_of("isaac"), norm_epochs=norm_epochs)
+    fit(module, *data(), recipe(epochs=3), seed=0, methods=[method, watch])
+    steps = 3  # an epoch
+    for step, (training, means) in enumerate(watch.seen):
+        assert training == [step < steps * trained] * 2
+        if step:
+            same = [torch.equal(a, b) for a, b in zip(means, watch.seen[step - 1][1], strict=True)]
+            assert same == [step >= steps * trained] * 2
+
+
+def test_norms_that_stay_are_in_the_description_and_checked():
+    array = array_of("isaac")
+    assert (
+        "norms train for 2 epochs" in StuckCellTraining(StuckCells(rate=0.1), array, norm_epochs=2).describe()
+    )
+    assert "norms" not in StuckCellTraining(StuckCells(rate=0.1), array).describe()
+    with pytest.raises(InputError, match="norm_epochs"):
+        StuckCellTraining(StuckCells(rate=0.1), array, norm_epochs=-1)
