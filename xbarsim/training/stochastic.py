@@ -8,8 +8,10 @@ weights.
 Batch norms train as usual: their running statistics, which the chip folds in, become those of faulty
 batches. But the statistics of a batch are those of its own stuck cells and hide how far these shift every
 activation, which no chip can undo; so the norms may stay as they are in the last epochs (`norm_epochs`), and
-weights learn what a chip does. Assumed: the folding has the running statistics before the batch; which columns are stored inverted
-is decided from the weights at the beginning of each epoch; ADCs do not clip.
+weights learn what a chip does.
+
+Assumed: the folding has the running statistics before the batch; which columns are stored inverted is decided
+from the weights at the beginning of each epoch; ADCs do not clip.
 
 Source: Wang et al. (see "Sources" in docs/architecture.md), Algorithm 1.
 """
