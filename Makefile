@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench thorough clean
+.PHONY: demo test check bench thorough docs clean
 
 demo: .venv/ready
 	$(BIN)/xbarsim demo --out demo-results
@@ -13,6 +13,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) docs
 	$(MAKE) test
 
 bench: .venv/ready
@@ -22,10 +23,13 @@ bench: .venv/ready
 thorough: .venv/ready
 	$(BIN)/python -m pytest tests/xbarsim/crossbar --hypothesis-profile thorough
 
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 .venv/ready: setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv demo-results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv site demo-results .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,7 +19,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 )
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-SHELL = {"make demo", "make test", "make check", "make bench", "make thorough"}
+SHELL = {"make demo", "make test", "make check", "make bench", "make docs", "make thorough"}
 # commands that take minutes run with a smaller budget here
 SHORT = {
     "train": ["--epochs", "0", "--train-images", "64", "--images", "50"],

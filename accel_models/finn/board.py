@@ -2,7 +2,7 @@
 
 `<layer>-<pe>-weights.bin`, `<layer>-<pe>-thres.bin`: little-endian words of 64 bits without a header, and
 `classes.txt`. PE p owns rows p, p + PE, p + 2 PE, ...; word nf * SF + sf of its weights holds columns
-sf * SIMD .. of row nf * PE + p, lane 0 in the lowest bits; its thresholds run [nf][threshold].
+sf * SIMD .. of row nf * PE + p, lane 0 in the lowest bits; its thresholds run over nf, then over thresholds.
 
 Source: Xilinx/BNN-PYNQ, bnn/src/training/finnthesizer.py and library/host/foldedmv-offload.h.
 """
