@@ -75,6 +75,7 @@ def table_1(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Table:
             one.variant.words,
             _cell(100 * one.healthy_hits / one.shots, _paper(one, 0.0)),
             *(_cell(100 * one.accuracy(rate).value, _paper(one, rate)) for rate in budget.rates),
+            f"{one.score(found[0], budget.main_rate):.2f}",
         )
         for one in found
     ]
@@ -84,11 +85,16 @@ def table_1(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Table:
     return Table(
         title=f"Table I: {budget.network} on CIFAR-10, accuracy in %, mean over chips, {found[0].shots} "
         "images",
-        columns=("training", "no faults", *(f"{100 * rate:g} % stuck" for rate in budget.rates)),
+        columns=(
+            "training",
+            "no faults",
+            *(f"{100 * rate:g} % stuck" for rate in budget.rates),
+            f"score at {100 * budget.main_rate:g} %",
+        ),
         rows=tuple(rows),
         note=f"{verdict(found, budget)} In brackets the paper's, of stuck weights; here cells are stuck, of "
         f"which a weight has 8. {budget.chips} chips at {100 * budget.main_rate:g} %, {budget.few_chips} "
-        f"elsewhere; 95 % intervals at {100 * budget.main_rate:g} % of at most +-{interval:.1f} points. "
+        f"elsewhere; Stability Scores (Eq. 1) at {100 * budget.main_rate:g} %; 95 % intervals at {100 * budget.main_rate:g} % of at most +-{interval:.1f} points. "
         f"{_effort(found, budget)}",
     )
 
