@@ -32,6 +32,7 @@ from xbarsim.campaigns.worker import (
     environment_of_threads,
     limit_memory,
     threads_each,
+    worded,
 )
 from xbarsim.checks import InputError
 
@@ -145,6 +146,9 @@ class _Process:
                 remedy = "put what starts the campaign below 'if __name__ == \"__main__\":'"
                 raise InputError("worker process", "one that starts", "one that ends", remedy) from None
             return Finished(job=job, died=True, error="its worker died: killed, or out of memory")
+        except Exception as error:  # it came from the tasks' file: trials' own errors are answers
+            remedy = "define workloads at the top of a module that workers can import"
+            raise InputError("tasks", "workloads that workers can receive", worded(error), remedy) from error
         if answer is None:  # prepared
             self._ready, self._prepared_once = job.task, True
             self._submit(_run, job)
@@ -191,8 +195,8 @@ def _pickled(tasks: Sequence[Task]) -> bytes:
 
 def _begin_process(memory_MB: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    limit_memory(memory_MB)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    limit_memory(memory_MB)
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pickle import PicklingError
 from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
@@ -52,17 +53,25 @@ class Dask:
         try:
             self._client = Client(self._cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
+            if self._cluster is not None:
+                self._cluster.close()
             remedy = "give the address that 'dask scheduler' prints, or 'local'"
             raise InputError("scheduler", "a Dask scheduler that answers", scheduler, remedy) from error
+        limit = "" if limits.time_s is None else f", or took longer than {limits.time_s:g} s"
+        self._cause = f"its worker died{limit}"
         plugin = _Tasks(Bench(tasks), threads_each(workers) if local else None, limits)
-        self._client.register_plugin(plugin, name=self._name)
+        try:
+            self._client.register_plugin(plugin, name=self._name)
+        except (TypeError, AttributeError, PicklingError) as error:
+            self.close()
+            raise InputError("tasks", "workloads that workers can receive", str(error)) from error
 
     @property
     def capacity(self) -> int:
-        """One job for every thread: one that waited at a worker would be blamed for its death."""
+        """One job for every worker: one that waited at a worker would be blamed for its death."""
         if time.monotonic() > self._counted_at + COUNT_S:  # workers come and go; asking takes milliseconds
             self._counted_at = time.monotonic()
-            self._capacity = max(1, sum(self._client.nthreads().values()))
+            self._capacity = max(1, len(self._client.nthreads()))
         return self._capacity
 
     def submit(self, job: Job) -> None:
@@ -91,7 +100,8 @@ class Dask:
         if future.status == "finished":
             return future.result()
         words = worded(future.exception()) if future.status == "error" else future.status
-        return Finished(job=job, died=True, error=f"its worker died: {words}")
+        # a scheduler that is not ours has tried several workers already
+        return Finished(job=job, died=self._cluster is not None, error=f"{self._cause}: {words}")
 
     def close(self) -> None:
         """See `Backend`."""

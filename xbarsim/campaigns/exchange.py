@@ -101,11 +101,18 @@ def export(store: Store, path: str | Path) -> Path:
     InputError : another suffix, an empty store, a place that cannot be written.
     """
     suffix = check_choice("file to export to", Path(path).suffix, (".csv", ".parquet"))
+    check_output(store.path, path)
     pieces = frames(store)
     first = next(pieces, None)
     if first is None:
         raise InputError(str(store.path), "at least one trial", "none", "run the campaign first")
     return write_atomically(path, lambda to: _write_pieces(first, pieces, to, suffix))
+
+
+def check_output(store: Path, path: str | Path) -> None:
+    """Refuse to write over the store."""
+    if Path(path).resolve() == store.resolve():
+        raise InputError(str(path), "a place beside the store", "the store itself", "choose another name")
 
 
 def _write_pieces(first: pd.DataFrame, rest: Iterator[pd.DataFrame], path: Path, suffix: str) -> None:
@@ -122,60 +129,70 @@ def _write_pieces(first: pd.DataFrame, rest: Iterator[pd.DataFrame], path: Path,
 
 
 def merge(target: str | Path, sources: Sequence[str | Path]) -> None:
-    """Put the tasks, trials and failures of other stores into `target`, which is made if it is missing.
+    """Put the tasks, trials, failures and runs of other stores into `target`, which is made if it is missing.
 
-    Trials that both have are kept once; they must agree in everything but the time they took.
+    What both have is kept once; trials must agree in everything but the time they took.
 
     Raises
     ------
     InputError : a file that is no store, two stores that disagree; `target` is then as it was.
     """
     for source in sources:
+        if Path(source).resolve() == Path(target).resolve():
+            raise InputError(str(source), "a store to merge from", "the one to merge into")
         Store(source).close()
-    with Store(target, "write") as store:
+    with Store(target, "write") as store, store.transaction():
         for source in sources:
-            _merge_one(store, Path(source))
+            with Store(source) as other:
+                _merge_one(store, other)
 
 
-def _merge_one(store: Store, source: Path) -> None:
-    if source.resolve() == store.path.resolve():
-        raise InputError(str(source), "a store to merge from", "the one to merge into")
-    store.query("ATTACH ? AS other", (f"{source.resolve().as_uri()}?mode=ro",))
-    try:
-        with store.transaction():
-            store.query(
-                "INSERT INTO tasks (key, seed, planned, stop, description, facts) SELECT key, seed, planned, "
-                "stop, description, facts FROM other.tasks WHERE true ON CONFLICT (key) DO UPDATE SET "
-                "planned = max(planned, excluded.planned)"
-            )
-            differing = store.query(
-                f"SELECT o.key, theirs.trial {JOINED} JOIN main.trials ours ON ours.task = m.id "
-                "AND ours.trial = theirs.trial WHERE (ours.shots, ours.hits, coalesce(ours.counts, '')) <> "
-                "(theirs.shots, theirs.hits, coalesce(theirs.counts, '')) LIMIT 1"
-            ).fetchone()
-            if differing is not None:
-                got = f"trial {differing[1]} of task {differing[0][:8]} with other counts"
+def _merge_one(store: Store, other: Store) -> None:
+    runs = _merge_runs(store, other)
+    for id, *task in other.query(f"SELECT id, {TASK} FROM tasks"):
+        store.query(
+            f"INSERT INTO tasks ({TASK}) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET planned = max(planned, excluded.planned)",
+            task,
+        )
+        (number,) = store.query("SELECT id FROM tasks WHERE key = ?", task[:1]).fetchone()
+        ours = {
+            row[0]: row[1:] for row in store.query(f"SELECT {COUNTED} FROM trials WHERE task = ?", (number,))
+        }
+        for run, seconds, *row in other.query(
+            f"SELECT run, seconds, {COUNTED} FROM trials WHERE task = ?", (id,)
+        ):
+            trial, *counted = row
+            if trial not in ours:
+                store.query(
+                    f"INSERT INTO trials (task, run, seconds, {COUNTED}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (number, runs[run], seconds, *row),
+                )
+            elif ours[trial] != tuple(counted):
+                got = f"trial {trial} of task {task[0][:8]} with other counts"
                 remedy = "one of the two was computed by other code or on other data"
-                raise InputError(str(source), "the same counts for the same trial", got, remedy)
-            (offset,) = store.query("SELECT coalesce(max(id), 0) FROM main.runs").fetchone()
-            store.query(
-                "INSERT INTO runs SELECT id + ?, started, command, versions FROM other.runs", (offset,)
-            )
-            store.query(
-                f"INSERT INTO trials SELECT m.id, theirs.trial, theirs.run + ?, theirs.shots, theirs.hits, "
-                f"theirs.seconds, theirs.counts {JOINED} WHERE NOT EXISTS (SELECT 1 FROM main.trials ours "
-                "WHERE ours.task = m.id AND ours.trial = theirs.trial)",
-                (offset,),
-            )
-            store.query(
-                "INSERT INTO failures SELECT m.id, theirs.trial, theirs.run + ?, theirs.seconds, "
-                f"theirs.error {JOINED.replace('other.trials', 'other.failures')}",
-                (offset,),
-            )
-    finally:
-        store.query("DETACH other")
+                raise InputError(str(other.path), "the same counts for the same trial", got, remedy)
+        _merge_failures(store, other, runs, number, id)
 
 
-JOINED = (
-    "FROM other.trials theirs JOIN other.tasks o ON o.id = theirs.task JOIN main.tasks m ON m.key = o.key"
-)
+def _merge_runs(store: Store, other: Store) -> dict[int, int]:
+    """The numbers of the other store's runs in this one."""
+    known = {tuple(run): id for id, *run in store.runs()}
+    for _, *run in other.runs():
+        if tuple(run) not in known:
+            sql = "INSERT INTO runs (started, command, versions) VALUES (?, ?, ?) RETURNING id"
+            (known[tuple(run)],) = store.query(sql, run).fetchone()
+    return {id: known[tuple(run)] for id, *run in other.runs()}
+
+
+def _merge_failures(store: Store, other: Store, runs: Mapping[int, int], number: int, id: int) -> None:
+    columns = "trial, run, seconds, error"
+    ours = set(store.query(f"SELECT {columns} FROM failures WHERE task = ?", (number,)))
+    theirs = other.query(f"SELECT {columns} FROM failures WHERE task = ?", (id,)).fetchall()
+    for trial, run, seconds, error in theirs:
+        if (row := (trial, runs[run], seconds, error)) not in ours:
+            store.query(f"INSERT INTO failures (task, {columns}) VALUES (?, ?, ?, ?, ?)", (number, *row))
+
+
+TASK = "key, seed, planned, stop, description, facts"
+COUNTED = "trial, shots, hits, counts"

@@ -25,6 +25,7 @@ from xbarsim.checks import InputError, check_int
 from xbarsim.metrics.intervals import Estimate
 
 MOST_DEATHS = 3
+MISSING, FAILED = -1, -2
 SECONDS_BETWEEN = 0.1
 
 
@@ -83,7 +84,8 @@ def collect(
     workers : 1 works in this process, unless there is a limit to enforce; more are processes. On Dask:
         how many workers a local cluster starts
     scheduler : address of a Dask scheduler ('tcp://...'), or 'local'; needs the extra `dask`
-    until : ends a task as soon as it is precise enough, see `xbarsim.campaigns.stopping`
+    until : ends a task of its metric as soon as it is precise enough, see `xbarsim.campaigns.stopping`; a
+        task whose description names no metric has any
     fail_fast : stop at the first trial that fails, instead of noting it and going on
     time_limit_s, memory_limit_MB : of a trial, and of each worker; what exceeds them fails
     on_progress : called after every trial
@@ -104,8 +106,11 @@ def collect(
     if not distinct:
         raise InputError("campaign", "at least one task", "none")
     with Store(store, "write") as file:
-        numbers = file.add(distinct, stop="" if until is None else str(until))
-        lists = [_ToDo(task, file, number, until) for task, number in zip(distinct, numbers, strict=True)]
+        rules = [until if until is not None and _measures(task, until.metric) else None for task in distinct]
+        numbers = file.add(distinct, stops=["" if rule is None else str(rule) for rule in rules])
+        lists = [_ToDo(*todo) for todo in zip(distinct, numbers, rules, strict=True)]
+        for todo in lists:
+            todo.load(file)
         if all(todo.ended for todo in lists):
             return Summary(made=0, failed=0, unprepared={})
         run = _Run(file, file.begin_run(command), lists, fail_fast=fail_fast, on_progress=on_progress)
@@ -114,6 +119,10 @@ def collect(
             return run.work(backend)
         finally:
             backend.close()
+
+
+def _measures(task: Task, metric: str) -> bool:
+    return json.loads(task.description).get("metric", metric) == metric
 
 
 def _backend(tasks: Sequence[Task], workers: int, scheduler: str | None, limits: Limits) -> Backend:
@@ -131,24 +140,32 @@ def _backend(tasks: Sequence[Task], workers: int, scheduler: str | None, limits:
 class _ToDo:
     """The trials of one task: which are stored, and which come next."""
 
-    def __init__(self, task: Task, file: Store, number: int, until: Precision | None) -> None:
+    def __init__(self, task: Task, number: int, until: Precision | None) -> None:
         self.task, self.number, self._until = task, number, until
         self._batch = check_int("Workload.batch", getattr(task.workload, "batch", 1), 1, 10**6)
-        self._counts = np.full((task.trials, 2), -1, np.int64)
-        stored = file.results(number)
-        stored = stored[stored[:, 0] < task.trials]
-        self._counts[stored[:, 0]] = stored[:, 1:]
-        self.done, self.dropped, self.again = len(stored), False, deque[int]()
+        self._counts = np.full((task.trials, 2), MISSING, np.int64)
+        self.done, self.dropped, self.again = 0, False, deque[int]()
         self._next = self._first_missing = 0
         self.end, self._limit = task.trials, task.trials if until is None else 0
+
+    def load(self, file: Store) -> None:
+        """Take over what is stored."""
+        stored = file.results(self.number)
+        stored = stored[stored[:, 0] < self.task.trials]
+        self._counts[stored[:, 0]] = stored[:, 1:]
+        self.done = len(stored)
         self._look()
 
     def note(self, trial: int, shots: int, hits: int) -> None:
         """A trial is done."""
         self._counts[trial] = shots, hits
         self.done += 1
-        if trial == self._first_missing:
-            self._look()
+        self._look()
+
+    def note_failure(self, trial: int) -> None:
+        """A trial has failed: looks pass over it, as if it had another number."""
+        self._counts[trial] = FAILED
+        self._look()
 
     def take(self) -> tuple[int, ...]:
         """The next trials to make, as many as the workload wants at a time; none if there are none now."""
@@ -158,14 +175,14 @@ class _ToDo:
             return (self.again.popleft(),)  # alone: who is to blame shows
         found: list[int] = []
         while self._next < self._limit and len(found) < self._batch:
-            if self._counts[self._next, 0] < 0:
+            if self._counts[self._next, 0] == MISSING:
                 found.append(self._next)
             self._next += 1
         return tuple(found)
 
     @property
     def ended(self) -> bool:
-        """Whether no trial is missing: of all, or of those up to where the stopping rule ended it."""
+        """Whether every trial is settled: of all, or of those up to where the stopping rule ended it."""
         return self._first_missing >= self.end
 
     @property
@@ -181,17 +198,18 @@ class _ToDo:
         return estimate(found[:, 0], found[:, 1], confidence=confidence)
 
     def _look(self) -> None:
-        """See how far trials are done without a gap, and up to where they may be made now."""
-        while self._first_missing < len(self._counts) and self._counts[self._first_missing, 0] >= 0:
+        """See how far trials are settled without a gap, and up to where they may be made now."""
+        while self._first_missing < len(self._counts) and self._counts[self._first_missing, 0] != MISSING:
             self._first_missing += 1
         if self._until is None or self._first_missing < self._limit:
             return
-        known = self._counts[: self._first_missing]
-        ended = self._until.end(known[:, 0], known[:, 1], self.task.trials)
+        made = np.flatnonzero(self._counts[: self._first_missing, 0] >= 0)
+        ended = self._until.end(self._counts[made, 0], self._counts[made, 1], self.task.trials)
         if ended is not None:
-            self.end = self._limit = ended
+            self.end = self._limit = int(made[ended - 1]) + 1
         else:
-            self._limit = next(at for at in looks(self.task.trials) if at > self._first_missing)
+            more = next(at for at in looks(self.task.trials) if at > len(made)) - len(made)
+            self._limit = min(self.task.trials, self._first_missing + more)
 
 
 class _Run:
@@ -259,6 +277,7 @@ class _Run:
             self._unprepared[todo.task.key] = one.error
         else:
             self._failed += 1
+            todo.note_failure(missing[0])
         if self._fail_fast:
             where = f"trial {missing[0]} of task {todo.task.key[:8]}"
             remedy = "leave out --fail-fast to go on after it"

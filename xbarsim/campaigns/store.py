@@ -167,8 +167,8 @@ class Store:
         assert at.lastrowid is not None
         return at.lastrowid
 
-    def add(self, tasks: Sequence[Task], *, stop: str = "") -> list[int]:
-        """Note tasks, each once; their numbers in this file, in the order given."""
+    def add(self, tasks: Sequence[Task], *, stops: Sequence[str] | None = None) -> list[int]:
+        """Note tasks, each once, with their stopping rules in words; their numbers in this file, in order."""
         with self._worded():
             facts = dict(self._connection.execute("SELECT key, facts FROM tasks"))
         for task in tasks:
@@ -178,7 +178,10 @@ class Store:
             self._connection.executemany(
                 "INSERT INTO tasks (key, seed, planned, stop, description, facts) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET planned = excluded.planned, stop = excluded.stop",
-                [(t.key, t.seed, t.trials, stop, t.description, facts[t.key]) for t in tasks],
+                [
+                    (task.key, task.seed, task.trials, stop, task.description, facts[task.key])
+                    for task, stop in zip(tasks, stops or [""] * len(tasks), strict=True)
+                ],
             )
             numbers = dict(self._connection.execute("SELECT key, id FROM tasks"))
         return [numbers[task.key] for task in tasks]
@@ -221,7 +224,7 @@ class Store:
             ).fetchall()
         return [
             TaskStatus(
-                id=row[0], key=row[1], seed=row[2], planned=row[3], stop=row[4],
+                id=row[0], key=row[1], seed=row[2], planned=max(row[3], row[8]), stop=row[4],
                 description=json.loads(row[5]), facts=json.loads(row[6]), failed=row[7], seconds=row[9],
                 moments=_moments(*row[8:9], *row[10:]),
             )
@@ -291,7 +294,7 @@ def versions() -> dict[str, str]:
 
 
 def _locked(path: Path) -> FileLock:
-    lock = FileLock(f"{path}.lock", timeout=0)
+    lock = FileLock(f"{path.resolve()}.lock", timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()

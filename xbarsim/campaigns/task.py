@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from xbarsim.checks import InputError, check_int
 
 MOST_TRIALS = 10**7
+RESERVED = {"task", "seed", "trial", "shots", "hits", "seconds", "run", "counts"}
 
 
 class Outcome(NamedTuple):
@@ -56,7 +57,7 @@ class Task:
 
     Raises
     ------
-    InputError : a description that is not JSON, no trials.
+    InputError : a description that is not JSON or has reserved names, no trials.
     """
 
     workload: Workload
@@ -67,7 +68,13 @@ class Task:
     def __post_init__(self) -> None:
         check_int("Task.trials", self.trials, 1, MOST_TRIALS)
         check_int("Task.seed", self.seed, 0, 2**63 - 1)
-        object.__setattr__(self, "description", canonical(self.workload.describe()))
+        described = self.workload.describe()
+        if taken := sorted(RESERVED & set(described)):
+            expected = f"other names than {', '.join(sorted(RESERVED))}"
+            raise InputError(
+                "description of a task", expected, ", ".join(taken), "they are columns of a table"
+            )
+        object.__setattr__(self, "description", canonical(described))
 
     @property
     def key(self) -> str:

@@ -24,6 +24,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 KEPT = 4
+LEAST_MB = 300
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -44,7 +45,7 @@ class Limits:
         if self.time_s is not None:
             check_positive("time limit", self.time_s)
         if self.memory_MB is not None:
-            check_int("memory limit", self.memory_MB, 1, 10**9)
+            check_int("memory limit", self.memory_MB, LEAST_MB, 10**9, "a worker alone takes some hundred")
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,8 @@ def limit_memory(most_MB: int | None) -> None:
     """Refuse this process more memory, or (None) lift the limit; what asks for more gets a MemoryError."""
     if resource is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (hard if most_MB is None else most_MB << 20, hard))
+        most = hard if most_MB is None else most_MB << 20
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
     elif most_MB is not None:
         raise InputError("memory limit", "a system that enforces one", sys.platform, "leave it out")

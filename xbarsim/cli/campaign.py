@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from xbarsim.cli import options, output
 if TYPE_CHECKING:
     from xbarsim.campaigns.runner import OnProgress
     from xbarsim.campaigns.runner import Progress as RunProgress
+    from xbarsim.campaigns.stopping import Precision
     from xbarsim.report.tables import Table
     from xbarsim.studies.campaign_file import Plan
 
@@ -55,16 +59,16 @@ def run(
 ) -> None:
     """Make what is missing of a campaign; the same command goes on after anything.
 
-    Ctrl-C stops at once and keeps what is done.
+    Ctrl-C stops at once and keeps what is done. Ends with 1 if trials failed.
     """
     from xbarsim.campaigns.runner import collect
-    from xbarsim.campaigns.stopping import parse_precision
 
-    rule = None if until is None else parse_precision(until)
     planned = _plan(description)
+    rule = planned.precision if until is None else _rule(until)
     if not as_json:
         output.show([_plan_table(planned)])
     path = description.with_suffix(".db") if store is None else store
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers and their files go, as with Ctrl-C
     with _progress() as on_progress:
         try:
             summary = collect(
@@ -72,7 +76,7 @@ def run(
                 path,
                 workers=workers,
                 scheduler=scheduler,
-                until=rule or planned.precision,
+                until=rule,
                 fail_fast=fail_fast,
                 time_limit_s=time_limit,
                 memory_limit_MB=memory_limit,
@@ -83,6 +87,8 @@ def run(
             typer.echo(f"stopped; {path} has what was done, and the same command goes on", err=True)
             raise
     output.finish(context, {"run": summary} | _status(path), [_status_table(path)], as_json=as_json)
+    if summary.failed or summary.unprepared:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -126,6 +132,12 @@ def _plan(description: Path) -> Plan:
         return campaign_file.plan(campaign)
 
 
+def _rule(text: str) -> Precision:
+    from xbarsim.studies.campaign_file import stopping_rule
+
+    return stopping_rule(text)
+
+
 def _plan_table(plan: Plan) -> Table:
     from xbarsim.report.campaign_tables import COLUMNS, described
     from xbarsim.report.tables import Table
@@ -138,7 +150,7 @@ def _plan_table(plan: Plan) -> Table:
     trials = sum(task.trials for task in plan.tasks)
     note = f"{len(plan.tasks)} tasks, {trials:,} trials"
     note += f", fewer where '{plan.precision}' is reached." if plan.precision else "."
-    return Table(title="Plan", columns=(*COLUMNS, "trials"), rows=tuple(rows), note=note)
+    return Table(title=f"Plan of {plan.name}", columns=(*COLUMNS, "trials"), rows=tuple(rows), note=note)
 
 
 def _status(path: Path) -> dict[str, Any]:
@@ -159,7 +171,8 @@ def _status_table(path: Path) -> Table:
     rows, failed, seconds = [], 0, 0.0
     for entry in found["tasks"]:
         task, value = entry["task"], entry["estimate"]
-        interval = f"{100 * value.value:.2f} [{100 * value.low:.2f}, {100 * value.high:.2f}]"
+        interval = f"{100 * value.value:.2f}"
+        interval += f" [{100 * value.low:.2f}, {100 * value.high:.2f}]" if task.done > 1 else ""
         done = f"{task.done:,} of {task.planned:,}"
         rows.append((task.key[:8], *described(task.description), done, interval if task.done else ""))
         failed, seconds = failed + task.failed, seconds + task.seconds
@@ -201,4 +214,4 @@ def _progress() -> Iterator[OnProgress]:
 
 
 def _metric(progress: RunProgress) -> str:
-    return str(progress.task.workload.describe().get("metric", "share"))
+    return str(json.loads(progress.task.description).get("metric", "share"))

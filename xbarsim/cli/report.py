@@ -19,8 +19,11 @@ def run(
     only: Annotated[str | None, typer.Option(help="The one figure to write, by name.")] = None,
 ) -> None:
     """One page with all figures and tables of a campaign, readable without a network."""
+    from xbarsim.campaigns.store import Store
     from xbarsim.checks import InputError
     from xbarsim.report.page import write_figures, write_report
+
+    Store(store).close()
 
     if only is not None and figures is None:
         raise InputError("--only", "--figures FOLDER beside it", "none", "the page has all figures")

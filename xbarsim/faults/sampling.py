@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xbarsim.checks import InputError, check_int, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
+from xbarsim.rng import stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,11 @@ def sample_by_rate(
     """
     check_rate("rate", rate)
     return sample_by_count(geometry, int(rng.binomial(geometry.cells, rate)), mix=mix, rng=rng)
+
+
+def sample_trial(geometry: CellGeometry, rate: float, *, mix: FaultMix, seed: int, trial: int) -> FaultMap:
+    """The faulty cells of a trial's chip: the same in every study and campaign, whatever else is drawn."""
+    return sample_by_rate(geometry, rate, mix=mix, rng=stream(seed, "faults", trial))
 
 
 def sample_by_count(

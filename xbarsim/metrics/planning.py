@@ -36,4 +36,5 @@ def sample_size(population: int, *, margin: float, confidence: float = 0.95, sha
         if not 0 < value < 1:
             raise InputError(name, "a number between 0 and 1", repr(value), "1 % is written 0.01")
     t = float(norm.ppf((1 + check_confidence(confidence)) / 2))
-    return min(count, math.ceil(count / (1 + margin**2 * (count - 1) / (t**2 * share * (1 - share)))))
+    endless = t**2 * share * (1 - share) / margin**2  # what an endless population would take
+    return 1 if count == 1 else max(1, min(count, math.ceil(count * endless / (endless + count - 1))))

@@ -14,17 +14,17 @@ from xbarsim.campaigns.store import TaskStatus
 from xbarsim.faults.drawing import fault_map_figure
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.pe import PeFaultKind
-from xbarsim.faults.sampling import mix_presets, sample_by_rate
+from xbarsim.faults.sampling import mix_presets, sample_trial
 from xbarsim.metrics.pareto import pareto_front
 from xbarsim.metrics.roc import roc_curve
 from xbarsim.report import plots
-from xbarsim.report.campaign_results import Results, entry, share
-from xbarsim.rng import stream
+from xbarsim.report.campaign_results import Results, distinctions, entry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUBJECT = ("network", "weights", "data", "hardware")
+RATE, SAME = "faults.rate", {"weights", "data", "hardware", "faults.model"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,6 +60,16 @@ def _groups(tasks: list[TaskStatus], *names: str) -> Iterator[list[TaskStatus]]:
         yield list(group)
 
 
+def _lines(tasks: list[TaskStatus]) -> dict[str, list[TaskStatus]]:
+    """Tasks that differ in nothing but the rate, under what tells them from the others."""
+    lines: dict[str, list[TaskStatus]] = {}
+    shown = {"network", "accelerator", "method", RATE, *SAME}
+    for task, more in zip(tasks, distinctions(tasks, shown), strict=True):
+        name = f"{entry(task, 'accelerator')}, {entry(task, 'method')}" + (f", {more}" if more else "")
+        lines.setdefault(name, []).append(task)
+    return lines
+
+
 def _slug(*words: object) -> str:
     return "-".join(str(word) for word in words).lower().replace(" ", "-").replace("/", "-")
 
@@ -70,13 +80,10 @@ def _curves(results: Results) -> Iterator[Shown]:
         [task for task in tasks if entry(task, "faults_rate")], "network", "weights", "data"
     ):
         network = entry(group[0], "network")
-        several = len({entry(task, "faults_mix") for task in group}) > 1
         curves = {}
-        for line in _groups(group, "hardware", "method", "faults_mix"):
+        for name, line in _lines(group).items():
             line.sort(key=lambda task: entry(task, "faults_rate"))
-            found = [share(task) for task in line]
-            name = f"{entry(line[0], 'accelerator')}, {entry(line[0], 'method')}"
-            name += f", {entry(line[0], 'faults_mix')}" if several else ""
+            found = [task.moments.estimate() for task in line]
             curves[name] = (
                 np.array([100 * entry(task, "faults_rate") for task in line]),
                 np.array([100 * e.value for e in found]),
@@ -113,17 +120,18 @@ def _layers(results: Results) -> Iterator[Shown]:
 
 
 def _detection(results: Results) -> Iterator[Shown]:
-    for group in _groups(results.of(metric="detection"), *SUBJECT):
+    for group in _groups(results.of(metric="detection"), *SUBJECT, "images", "test", "faults_mix"):
         healthy = [task for task in group if not entry(task, "faults_rate")]
         faulty = [task for task in group if entry(task, "faults_rate")]
         if not healthy or not faulty:
             continue
         curves = {}
-        for task in faulty:
+        for task, more in zip(faulty, distinctions(faulty, {RATE}), strict=True):
             for patterns in ("adversarial", "original"):
                 column = f"counts.{patterns}_moved"
                 scores = (results.trials_of(t)[column].to_numpy(float) for t in (healthy[0], task))
-                curves[f"{100 * entry(task, 'faults_rate'):g} %, {patterns}"] = roc_curve(*scores)
+                name = f"{100 * entry(task, 'faults_rate'):g} %, {patterns}"
+                curves[name + (f", {more}" if more else "")] = roc_curve(*scores)
         words = f"{entry(group[0], 'network')} on {entry(group[0], 'accelerator')}"
         number = group[0].description["test"]["patterns"]
         yield Shown(
@@ -139,10 +147,13 @@ def _latencies(results: Results) -> Iterator[Shown]:
     tasks = [task for task in results.tasks if "march_latency_ns" in task.facts]
     for group in _groups(tasks, *SUBJECT):
         tests = {"inference": {"one image": group[0].facts["latency_ns"]}}
-        for task in group:
-            if "patterns_latency_ns" in task.facts:
-                number = task.description["test"]["patterns"]
-                tests["patterns"] = {f"{number} patterns": task.facts["patterns_latency_ns"]}
+        patterns = {
+            f"{task.description['test']['patterns']} patterns": task.facts["patterns_latency_ns"]
+            for task in group
+            if "patterns_latency_ns" in task.facts
+        }
+        if patterns:
+            tests["patterns"] = patterns
         tests["March C-"] = group[0].facts["march_latency_ns"]
         words = f"{entry(group[0], 'network')} on {entry(group[0], 'accelerator')}"
         yield Shown(
@@ -161,11 +172,8 @@ def _fronts(results: Results) -> Iterator[Shown]:
         if len({task.facts["arrays"] for task in worst}) < 2:
             continue  # one cost is no front
         points = {
-            f"{entry(task, 'accelerator')}, {entry(task, 'method')}": (
-                float(task.facts["arrays"]),
-                100 * (1 - share(task).value),
-            )
-            for task in worst
+            name: (float(line[0].facts["arrays"]), 100 * (1 - line[0].moments.mean))
+            for name, line in _lines(worst).items()
         }
         costs, errors = (np.array(column) for column in zip(*points.values(), strict=True))
         best = ", ".join(list(points)[place] for place in pareto_front(costs, errors))
@@ -184,8 +192,7 @@ def _chips(results: Results) -> Iterator[Shown]:
         task = max(group, key=lambda task: entry(task, "faults_rate"))
         rate, mix = entry(task, "faults_rate"), entry(task, "faults_mix")
         geometry = CellGeometry(**task.facts["geometry"])
-        rng = stream(task.seed, "faults", 0)
-        fault_map = sample_by_rate(geometry, rate, mix=mix_presets()[mix], rng=rng)
+        fault_map = sample_trial(geometry, rate, mix=mix_presets()[mix], seed=task.seed, trial=0)
         words = f"{entry(task, 'network')} on {entry(task, 'accelerator')}"
         yield Shown(
             name=_slug("chip", entry(task, "network"), entry(task, "accelerator"), mix),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.campaigns.exchange import read_frame
+from xbarsim.campaigns.exchange import flat, read_frame
 from xbarsim.campaigns.store import Store, TaskStatus
 from xbarsim.checks import InputError
 from xbarsim.metrics.intervals import Estimate, paired_difference
@@ -23,6 +23,7 @@ class Results:
     Attributes
     ----------
     tasks : those with at least one trial
+    empty : the others: not begun, failed, or not to be prepared
     trials : the table of `read_frame`
     runs : number, time (UTC), command and versions (JSON) of every run
     failures : task, trial and error
@@ -30,6 +31,7 @@ class Results:
 
     path: Path
     tasks: tuple[TaskStatus, ...]
+    empty: tuple[TaskStatus, ...]
     trials: pd.DataFrame
     runs: tuple[tuple[int, str, str, str], ...]
     failures: tuple[tuple[int, int, str], ...]
@@ -48,14 +50,20 @@ def read_results(path: str | Path) -> Results:
 
     Raises
     ------
-    InputError : no store, one without a trial.
+    InputError : no store, one in which nothing has been tried.
     """
     with Store(path) as store:
-        tasks = tuple(task for task in store.status() if task.done)
-        runs, failures = tuple(store.runs()), tuple(store.failures())
-    if not tasks:
+        tasks, runs, failures = store.status(), tuple(store.runs()), tuple(store.failures())
+    if not any(task.done for task in tasks) and not failures:
         raise InputError(str(path), "at least one trial", "none", "run the campaign first")
-    return Results(path=Path(path), tasks=tasks, trials=read_frame(path), runs=runs, failures=failures)
+    return Results(
+        path=Path(path),
+        tasks=tuple(task for task in tasks if task.done),
+        empty=tuple(task for task in tasks if not task.done),
+        trials=read_frame(path),
+        runs=runs,
+        failures=failures,
+    )
 
 
 def entry(task: TaskStatus, name: str) -> Any:
@@ -66,9 +74,12 @@ def entry(task: TaskStatus, name: str) -> Any:
     return found
 
 
-def share(task: TaskStatus) -> Estimate:
-    """A task's share with its interval at 95 %."""
-    return task.moments.estimate()
+def distinctions(tasks: Sequence[TaskStatus], known: Collection[str]) -> list[str]:
+    """For every task, in words, what tells it from the others beside the entries that are known: 'seed 2'."""
+    rows = [{"seed": task.seed, **flat(task.description)} for task in tasks]
+    names = sorted({name for row in rows for name in row} - set(known))
+    varying = [name for name in names if len({repr(row.get(name)) for row in rows}) > 1]
+    return [", ".join(f"{name} {row[name]}" for name in varying if name in row) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)

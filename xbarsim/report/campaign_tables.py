@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.metrics.intervals import Estimate
-from xbarsim.report.campaign_results import Results, pairs, share
+from xbarsim.report.campaign_results import Results, distinctions, pairs
 from xbarsim.report.tables import Table
 
 COLUMNS = ("network", "accelerator", "faults", "method", "metric")
@@ -29,20 +30,35 @@ def described(description: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found[name] for name in COLUMNS)
 
 
+def told_apart(tasks: Sequence[TaskStatus]) -> list[str]:
+    """What tells tasks apart beside the entries of `COLUMNS`."""
+    shown = {"network", "accelerator", "method", "metric", "hardware", "weights", "data"}
+    return distinctions(tasks, {*shown, "faults.model", "faults.rate", "faults.mix", "faults.kinds"})
+
+
 def interval(found: Estimate) -> tuple[str, str, str]:
-    """Value and ends in %."""
-    return f"{100 * found.value:.2f}", f"{100 * found.low:.2f}", f"{100 * found.high:.2f}"
+    """Value and ends in %; no ends of a single chip."""
+    ends = [f"{100 * end:.2f}" if math.isfinite(end) else "" for end in (found.low, found.high)]
+    return f"{100 * found.value:.2f}", ends[0], ends[1]
 
 
 def task_table(results: Results) -> Table:
     """Every task with its estimate."""
+    tasks = [*results.tasks, *results.empty]
     rows = [
-        (task.key[:8], *described(task.description), *interval(share(task)), f"{task.done:,}", _of(task))
-        for task in results.tasks
+        (
+            task.key[:8],
+            *described(task.description),
+            more,
+            *(interval(task.moments.estimate()) if task.done else ("", "", "")),
+            f"{task.done:,}",
+            _of(task),
+        )
+        for task, more in zip(tasks, told_apart(tasks), strict=True)
     ]
     return Table(
         title="Tasks",
-        columns=("task", *COLUMNS, "mean [%]", "from", "to", "trials", "planned"),
+        columns=("task", *COLUMNS, "with", "mean [%]", "from", "to", "trials", "planned"),
         rows=tuple(rows),
         note="Accuracies are means over chips (Student's t), detections are rates (Wilson); intervals at "
         "95 %. A click on a heading sorts.",
@@ -71,7 +87,7 @@ def pair_table(results: Results) -> Table:
 
 def failure_table(results: Results) -> Table:
     """What went wrong, by error."""
-    keys = {task.id: task.key[:8] for task in results.tasks}
+    keys = {task.id: task.key[:8] for task in (*results.tasks, *results.empty)}
     rows = [(keys.get(task, str(task)), f"{trial}", error) for task, trial, error in results.failures[-200:]]
     return Table(
         title="Failed trials",

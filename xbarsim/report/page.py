@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from xbarsim import __version__
-from xbarsim.checks import check_choice, write_atomically
+from xbarsim.campaigns.exchange import check_output
+from xbarsim.checks import InputError, check_choice, write_atomically
 from xbarsim.report.campaign_figures import Shown, figures
 from xbarsim.report.campaign_results import Results, read_results
 from xbarsim.report.campaign_tables import failure_table, pair_table, run_table, task_table
@@ -32,6 +33,7 @@ def write_report(store: str | Path, path: str | Path) -> Path:
     ------
     InputError : no store, one without a trial, a place that cannot be written.
     """
+    check_output(Path(store), path)
     results = read_results(store)
     text = _page(results, figures(results))
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
@@ -40,6 +42,8 @@ def write_report(store: str | Path, path: str | Path) -> Path:
 def write_figures(store: str | Path, folder: str | Path, *, only: str | None = None) -> list[Path]:
     """Write figures as PNG and SVG into a folder: all, or one by name."""
     shown = figures(read_results(store))
+    if not shown:
+        raise InputError(str(store), "trials that a figure can show", "none", "the page has the tables")
     if only is not None:
         check_choice("figure", only, [figure.name for figure in shown])
         shown = [figure for figure in shown if figure.name == only]
@@ -67,10 +71,10 @@ def _page(results: Results, shown: list[Shown]) -> str:
         title=f"Campaign {results.path.stem}",
         subtitle=f"{results.path.name}, runs from {results.runs[0][1]} to {results.runs[-1][1]} (UTC)",
         tiles=[
-            ("tasks", f"{len(results.tasks):,}"),
+            ("tasks", f"{len(results.tasks) + len(results.empty):,}"),
             ("trials", f"{trials:,}"),
             ("of work", duration(1e9 * seconds)),
-            ("failed", f"{sum(task.failed for task in results.tasks):,}"),
+            ("failed", f"{sum(task.failed for task in (*results.tasks, *results.empty)):,}"),
         ],
         figures=[
             {
@@ -78,7 +82,7 @@ def _page(results: Results, shown: list[Shown]) -> str:
                 "title": figure.title,
                 "words": figure.words,
                 "svg": Markup(_svg(figure, place)),
-                "command": f"xbarsim report {store} --figures figures --only {figure.name}",
+                "command": f"xbarsim report {store} --figures figures --only {shlex.quote(figure.name)}",
             }
             for place, figure in enumerate(shown)
         ],

@@ -7,22 +7,30 @@ crossbars, a test of a repaired chip); what would never be used at all is refuse
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from accel_models.reram.config import accelerator_presets
-from networks.catalogue import network
+from networks.catalogue import network, networks
 from networks.checkpoints import read_metadata
 from networks.zoo import zoo, zoo_path
 from xbarsim.campaigns.stopping import Precision, parse_precision
-from xbarsim.campaigns.task import Task, Workload
-from xbarsim.checks import InputError, check_choice
+from xbarsim.campaigns.task import MOST_TRIALS, Task
+from xbarsim.checks import InputError, check_choice, check_int
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.metrics.planning import sample_size
@@ -39,7 +47,8 @@ from xbarsim.studies.workloads import (
 
 FINN = "finn"
 METRICS = ("accuracy", "detection")
-Rate = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, le=1, strict=True), AfterValidator(abs)]  # -0.0 is 0.0
+Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class _Strict(BaseModel):
@@ -81,6 +90,12 @@ class NetworkChoice(_Strict):
             check_choice("network without weights", self.name, zoo())
         elif not self.weights.exists():
             raise InputError(str(self.weights), "a checkpoint, folder or QONNX file", "nothing there")
+        elif (
+            self.weights.suffix == ".safetensors"
+            and self.name in networks()
+            and ((found := self.architecture) != self.name)
+        ):
+            raise InputError(str(self.weights), f"weights of {self.name}", f"weights of {found}")
         return self
 
 
@@ -102,8 +117,8 @@ class Single(_Strict):
 
     model: Literal["single"]
     kinds: Annotated[tuple[str, ...], Field(min_length=1)] = ("channel",)
-    margin: Annotated[float, Field(gt=0, lt=1)] | None = None
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    margin: Annotated[float, Field(gt=0, lt=1, strict=True)] | None = None
+    confidence: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.95
 
     @field_validator("kinds")
     @classmethod
@@ -126,10 +141,10 @@ class CampaignFile(_Strict):
     """
 
     name: str
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    trials: Annotated[int, Field(ge=1, le=10**7)] = 100
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] = 100
     until: str | None = None
-    images: Annotated[int, Field(ge=1)] | None = None
+    images: Count | None = None
     networks: Annotated[tuple[NetworkChoice, ...], Field(min_length=1)]
     accelerators: Annotated[tuple[str, ...], Field(min_length=1)]
     faults: Annotated[
@@ -137,9 +152,9 @@ class CampaignFile(_Strict):
     ]
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("none",)
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
-    patterns: Annotated[int, Field(ge=1)] = 10
-    epochs: Annotated[int, Field(ge=1)] = 1
-    train_images: Annotated[int, Field(ge=1)] | None = None
+    patterns: Count = 10
+    epochs: Count = 1
+    train_images: Count | None = None
 
     @field_validator("networks", mode="before")
     @classmethod
@@ -173,19 +188,22 @@ class CampaignFile(_Strict):
     @classmethod
     def _until(cls, value: str | None) -> str | None:
         if value is not None:
-            check_choice("metric of the stopping rule", parse_precision(value).metric, METRICS)
+            stopping_rule(value)
         return value
 
-    @property
-    def precision(self) -> Precision | None:
-        """The stopping rule."""
-        return None if self.until is None else parse_precision(self.until)
+
+def stopping_rule(text: str) -> Precision:
+    """A stopping rule for a metric that campaigns have."""
+    rule = parse_precision(text)
+    check_choice("metric of the stopping rule", rule.metric, METRICS)
+    return rule
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """The tasks of a campaign; `populations` are the sizes of the fault lists that are sampled, by key."""
 
+    name: str
     tasks: tuple[Task, ...]
     precision: Precision | None
     populations: dict[str, int]
@@ -207,6 +225,7 @@ def plan(campaign: CampaignFile) -> Plan:
             continue
         used |= {choice, name, faults}
         if isinstance(faults, Single):
+            used |= {"none", "accuracy"}
             workload = single_faults(choice.path, faults.kinds, campaign.images)
             task = Task(workload=workload, trials=_sampled(workload, faults), seed=campaign.seed)
             tasks[task.key], populations[task.key] = task, workload.population
@@ -215,14 +234,17 @@ def plan(campaign: CampaignFile) -> Plan:
         for chips in _on_crossbars(campaign, subject, faults):
             task = Task(workload=chips, trials=campaign.trials, seed=campaign.seed)
             tasks[task.key] = task
-    for what in (*campaign.networks, *campaign.accelerators, *campaign.faults):
+            used |= {chips.method, chips.metric}
+    hardware = (*campaign.networks, *campaign.accelerators, *campaign.faults)
+    for what in (*hardware, *campaign.methods, *campaign.metrics):
         if what not in used:
-            expected = "networks, accelerators and fault models that go together"
+            expected = "networks, accelerators, faults, methods and metrics that go together"
             remedy = (
-                f"'{FINN}' takes quantized networks and single faults, crossbars take the others and cells"
+                "finn takes quantized networks and single faults, crossbars take cells; tests take 'none'"
             )
             raise InputError(f"campaign {campaign.name!r}", expected, f"no use for {what!r}", remedy)
-    return Plan(tasks=tuple(tasks.values()), precision=campaign.precision, populations=populations)
+    rule = None if campaign.until is None else stopping_rule(campaign.until)
+    return Plan(name=campaign.name, tasks=tuple(tasks.values()), precision=rule, populations=populations)
 
 
 def _sampled(workload: SingleFaults, faults: Single) -> int:
@@ -231,7 +253,9 @@ def _sampled(workload: SingleFaults, faults: Single) -> int:
     return sample_size(workload.population, margin=faults.margin, confidence=faults.confidence)
 
 
-def _on_crossbars(campaign: CampaignFile, subject: OnCrossbars, faults: Cells) -> Iterator[Workload]:
+def _on_crossbars(
+    campaign: CampaignFile, subject: OnCrossbars, faults: Cells
+) -> Iterator[ChipAccuracy | ChipDetection]:
     for metric, method, rate in product(campaign.metrics, campaign.methods, faults.rates):
         cells = CellFaults(rate=rate, mix=faults.mix)
         if metric == "accuracy":
@@ -240,6 +264,7 @@ def _on_crossbars(campaign: CampaignFile, subject: OnCrossbars, faults: Cells) -
                 train_images=campaign.train_images,
             )  # fmt: skip
         elif method == "none":
+            check_int("patterns", campaign.patterns, 1, subject.images, "there are no more test images")
             yield ChipDetection(subject=subject, faults=cells, patterns=campaign.patterns)
 
 
@@ -260,7 +285,8 @@ def read_campaign(path: str | Path) -> CampaignFile:
     content, lines = _parsed(where, text)
     if not isinstance(content, dict):
         raise InputError(str(path), "keys with values", type(content).__name__)
-    for choice in content.get("networks") or ():
+    choices = content.get("networks")
+    for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and isinstance(choice.get("weights"), str):
             choice["weights"] = str(where.parent / choice["weights"])
     try:
@@ -277,19 +303,21 @@ def _parsed(path: Path, text: str) -> tuple[Any, Lines]:
         if path.suffix == ".toml":
             return tomllib.loads(text), _toml_lines(text)
         return yaml.safe_load(text), _yaml_lines(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         kind = "TOML" if path.suffix == ".toml" else "YAML"
         raise InputError(str(path), f"a {kind} file", str(error)) from error
 
 
 def _worded(path: Path, error: ValidationError, lines: Lines) -> InputError:
     first = error.errors()[0]
-    key = tuple(part for part in first["loc"] if part not in ("cells", "single"))
+    key, model = tuple(first["loc"]), ""
+    if key[:1] == ("faults",) and len(key) > 2:  # pydantic puts the model's name behind the place
+        model, key = str(key[2]), (*key[:2], *key[3:])
     known = next((key[:n] for n in range(len(key), 0, -1) if key[:n] in lines), ())
     line = f"{path}, line {lines[known]}" if known else str(path)
     name = ".".join(map(str, key)) or "the file"
     if first["type"] == "extra_forbidden":
-        fields = _fields_at(key[:-1])
+        fields = _fields_at(key[:-1], model)
         return InputError(f"{line}: {name}", f"one of {', '.join(fields)}", "an unknown key")
     cause = (first.get("ctx") or {}).get("error")
     if isinstance(cause, InputError):
@@ -302,10 +330,9 @@ def _parts(error: InputError) -> tuple[str, str]:
     return expected, got
 
 
-def _fields_at(key: Sequence[str | int]) -> list[str]:
-    models: dict[str, tuple[type[BaseModel], ...]] = {"networks": (NetworkChoice,), "faults": (Cells, Single)}
-    found = models.get(str(key[0]), ()) if key else (CampaignFile,)
-    return sorted({name for model in found for name in model.model_fields})
+def _fields_at(key: tuple[str | int, ...], model: str) -> list[str]:
+    models: dict[str, type[BaseModel]] = {"cells": Cells, "single": Single, "": NetworkChoice}
+    return sorted((models[model] if key else CampaignFile).model_fields)
 
 
 def _yaml_lines(text: str) -> Lines:

@@ -94,8 +94,8 @@ def table_1(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Table:
         rows=tuple(rows),
         note=f"{verdict(found, budget)} In brackets the paper's, of stuck weights; here cells are stuck, of "
         f"which a weight has 8. {budget.chips} chips at {100 * budget.main_rate:g} %, {budget.few_chips} "
-        f"elsewhere; Stability Scores (Eq. 1) at {100 * budget.main_rate:g} %; 95 % intervals at {100 * budget.main_rate:g} % of at most +-{interval:.1f} points. "
-        f"{_effort(found, budget)}",
+        f"elsewhere; Stability Scores (Eq. 1) and 95 % intervals, of at most +-{interval:.1f} points, at "
+        f"{100 * budget.main_rate:g} %. {_effort(found, budget)}",
     )
 
 

@@ -19,7 +19,7 @@ from networks.checkpoints import load_checkpoint
 from networks.datasets import Dataset, load_dataset
 from xbarsim.checks import InputError, check_int, check_rate
 from xbarsim.faults.cell_map import FaultMap
-from xbarsim.faults.sampling import FaultMix, sample_by_rate
+from xbarsim.faults.sampling import FaultMix, sample_trial
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.finn_export import finn_graph
 from xbarsim.torch_bridge.quantize import quantize
@@ -48,7 +48,7 @@ class Workbench:
         check_rate("rate", rate)
         check_int("chips", chips, 1, 10**6)
         geometry = self.chip.geometry
-        return (sample_by_rate(geometry, rate, mix=mix, rng=stream(seed, "faults", t)) for t in range(chips))
+        return (sample_trial(geometry, rate, mix=mix, seed=seed, trial=t) for t in range(chips))
 
 
 def hits(logits: np.ndarray, labels: np.ndarray) -> int:

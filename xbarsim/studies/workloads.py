@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -26,9 +26,10 @@ from xbarsim.detection.adversarial import fires, pattern_sets
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.pe import PeFaultKind, PeFaultList
-from xbarsim.faults.sampling import mix_presets, sample_by_rate
+from xbarsim.faults.sampling import mix_presets, sample_trial
 from xbarsim.mapping.closest import project_graph
 from xbarsim.metrics.corruption import softmax
+from xbarsim.report.documents import plain
 from xbarsim.rng import stream
 from xbarsim.studies.boards import BoardBench, board_bench
 from xbarsim.studies.repair import RetrainSettings, repair_chip
@@ -48,20 +49,22 @@ class OnCrossbars:
     Parameters
     ----------
     weights : checkpoint
-    weights_digest, data_digest : of what these names stood for when the campaign was planned, see `placed`
-    images : the first so many test images; None for all
+    images : the first so many test images
+    weights_digest, data_digest, training_digest : of what these names stood for when the campaign was
+        planned, see `placed`
     """
 
     network: str
     weights: Path
     accelerator: str
-    images: int | None
+    images: int
     weights_digest: str
     data_digest: str
+    training_digest: str
 
     def describe(self) -> dict[str, Any]:
         """The entries of a task's description that say what faults strike."""
-        hardware = canonical(_plain(asdict(accelerator(self.accelerator))))
+        hardware = canonical(plain(accelerator(self.accelerator)))
         return {
             "network": self.network,
             "weights": self.weights_digest,
@@ -79,44 +82,48 @@ class OnCrossbars:
         ------
         InputError : weights or images are no longer those of the plan.
         """
-        bench = _bench(self.network, self.weights, self.accelerator, self.images)
-        found = file_digest(self.weights), data_hash(bench.test)
-        if found != (self.weights_digest, self.data_digest):
+        if placed(self.network, self.weights, self.accelerator, self.images) != self:
             remedy = "plan the campaign again"
             raise InputError(str(self.weights), "weights and images as planned", "others", remedy)
-        return bench
+        return _bench(self.network, self.weights, self.weights_digest, self.accelerator, self.images)
 
 
 @lru_cache(maxsize=2)
-def _bench(network: str, weights: Path, name: str, images: int | None) -> Workbench:
+def _bench(network: str, weights: Path, digest: str, name: str, images: int | None) -> Workbench:
+    """The digest is there so that changed weights are read again."""
     return build_workbench(network, accelerator(name), weights=weights, images=images)
 
 
 def placed(network: str, weights: Path, name: str, images: int | None) -> OnCrossbars:
-    """A network on an accelerator as it is now, with its digests."""
-    bench = _bench(network, weights, name, images)
+    """A network on an accelerator as it is now, with its digests; None takes all test images."""
+    digest = content_digest(weights)
+    bench = _bench(network, weights.resolve(), digest, name, images)
+    data, training = _data_digests(bench)
     return OnCrossbars(
         network=network,
         weights=weights.resolve(),
         accelerator=name,
-        images=images,
-        weights_digest=file_digest(weights),
-        data_digest=data_hash(bench.test),
+        images=len(bench.test.labels),
+        weights_digest=digest,
+        data_digest=data,
+        training_digest=training,
     )
 
 
-def file_digest(path: Path) -> str:
-    """Sixteen digits of the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+@lru_cache(maxsize=4)
+def _data_digests(bench: Workbench) -> tuple[str, str]:
+    return data_hash(bench.test), data_hash(bench.train)
 
 
-def _plain(value: Any) -> Any:
-    """Nested configurations as JSON: what is no number, text or container becomes its name."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+def content_digest(path: Path) -> str:
+    """Sixteen digits of the SHA-256 of a file, or of the names and contents of a folder's files."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for file in sorted(file for file in path.iterdir() if file.is_file()):
+        digest.update(f"{file.name} {file.stat().st_size} ".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +139,7 @@ class CellFaults:
 
     def draw(self, chip: ReramChip, seed: int, trial: int) -> FaultMap:
         """The faults of a trial."""
-        mix = mix_presets()[self.mix]
-        return sample_by_rate(chip.geometry, self.rate, mix=mix, rng=stream(seed, "faults", trial))
+        return sample_trial(chip.geometry, self.rate, mix=mix_presets()[self.mix], seed=seed, trial=trial)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +159,8 @@ class ChipAccuracy:
     epochs: int = 1
     train_images: int | None = None
 
+    metric = "accuracy"
+
     @property
     def batch(self) -> int:
         """Chips that are simulated together."""
@@ -160,9 +168,12 @@ class ChipAccuracy:
 
     def describe(self) -> dict[str, Any]:
         """See `Workload`."""
-        training = {"epochs": self.epochs, "images": self.train_images} if self.method == "retrain" else {}
+        training: dict[str, Any] = {}
+        if self.method == "retrain":
+            data = self.subject.training_digest
+            training = {"epochs": self.epochs, "images": self.train_images, "data": data}
         return {
-            "metric": "accuracy",
+            "metric": self.metric,
             "method": self.method,
             **({"training": training} if training else {}),
             **self.subject.describe(),
@@ -221,14 +232,14 @@ class ChipDetection:
     faults: CellFaults
     patterns: int = 10
 
-    batch = 1
+    batch, method, metric = 1, "none", "detection"
 
     def describe(self) -> dict[str, Any]:
         """See `Workload`."""
         test = {"patterns": self.patterns, "criterion": "SDC-3%"}
         return {
-            "metric": "detection",
-            "method": "none",
+            "metric": self.metric,
+            "method": self.method,
             "test": test,
             **self.subject.describe(),
             "faults": self.faults.describe(),
@@ -282,7 +293,7 @@ def chip_facts(subject: OnCrossbars) -> dict[str, Any]:
         "healthy_hits": hits(logits, bench.test.labels),
         "shots": len(logits),
         "arrays": placement.arrays,
-        "geometry": _plain(asdict(chip.geometry)),
+        "geometry": plain(chip.geometry),
         "latency_ns": inference_latency_ns(chip.loads, chip.config, 1),
         "energy_nJ": cost.energy_pJ / 1e3 / len(logits) if cost.energy_pJ is not None else None,
         "march_latency_ns": {row.model: row.latency_ns for row in march if row.test == "March C-"},
@@ -298,8 +309,9 @@ class SingleFaults:
     """
 
     board: Path
+    name: str
     kinds: tuple[str, ...]
-    images: int | None
+    images: int
     network_digest: str
     data_digest: str
 
@@ -307,11 +319,10 @@ class SingleFaults:
 
     def describe(self) -> dict[str, Any]:
         """See `Workload`."""
-        bench = _board(self.board, self.images)
         return {
             "metric": "accuracy",
             "method": "none",
-            "network": bench.design.network.name,
+            "network": self.name,
             "weights": self.network_digest,
             "data": self.data_digest,
             "images": self.images,
@@ -322,7 +333,7 @@ class SingleFaults:
 
     def prepare(self) -> TrialFunction:
         """See `Workload`."""
-        bench = _board(self.board, self.images)
+        bench = self._bench()
         faults = _fault_list(bench, self.kinds)
 
         def trials(seed: int, numbers: Sequence[int]) -> list[Outcome]:
@@ -351,17 +362,24 @@ class SingleFaults:
     @property
     def population(self) -> int:
         """How many such faults the design has."""
-        return len(_fault_list(_board(self.board, self.images), self.kinds))
+        return len(_fault_list(self._bench(), self.kinds))
 
     def facts(self) -> dict[str, Any]:
         """What a report shows beside the trials."""
-        bench = _board(self.board, self.images)
+        bench = self._bench()
         right = int((bench.design.classify(bench.images) == bench.labels).sum())
         return {"healthy_hits": right, "shots": len(bench.labels), "population": self.population}
 
+    def _bench(self) -> BoardBench:
+        if single_faults(self.board, self.kinds, self.images) != self:
+            remedy = "plan the campaign again"
+            raise InputError(str(self.board), "network and images as planned", "others", remedy)
+        return _board(self.board, self.network_digest, self.images)
+
 
 @lru_cache(maxsize=2)
-def _board(path: Path, images: int | None) -> BoardBench:
+def _board(path: Path, digest: str, images: int | None) -> BoardBench:
+    """The digest is there so that a changed network is read again."""
     return board_bench(path, images=images)
 
 
@@ -370,20 +388,22 @@ def _fault_list(bench: BoardBench, kinds: tuple[str, ...]) -> PeFaultList:
     return bench.design.fault_list([PeFaultKind[kind] for kind in kinds])
 
 
+@lru_cache(maxsize=4)
+def _board_data(bench: BoardBench) -> str:
+    digest = hashlib.sha256(bench.images.tobytes())
+    digest.update(bench.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
 def single_faults(board: Path, kinds: Sequence[str], images: int | None) -> SingleFaults:
     """Single faults of a board's folder, a QONNX file or a checkpoint as it is now, with its digests."""
-    bench = _board(board, images)
-    digest = hashlib.sha256()
-    for layer in bench.design.network.layers:
-        digest.update(np.ascontiguousarray(layer.weights).tobytes())
-        if layer.thresholds is not None:
-            digest.update(np.ascontiguousarray(layer.thresholds).tobytes())
-    data = hashlib.sha256(bench.images.tobytes())
-    data.update(bench.labels.tobytes())
+    digest = content_digest(board)
+    bench = _board(board.resolve(), digest, images)
     return SingleFaults(
         board=board.resolve(),
+        name=bench.design.network.name,
         kinds=tuple(kinds),
-        images=images,
-        network_digest=digest.hexdigest()[:16],
-        data_digest=data.hexdigest()[:16],
+        images=len(bench.labels),
+        network_digest=digest,
+        data_digest=_board_data(bench),
     )

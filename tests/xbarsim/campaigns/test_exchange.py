@@ -66,6 +66,12 @@ def test_only_known_formats_and_stores_with_trials_are_exported(store, tmp_path)
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_table_is_not_written_over_the_store(tmp_path):
+    collect([Task(workload=Chips(), trials=2)], tmp_path / "a.csv")
+    with Store(tmp_path / "a.csv") as opened, pytest.raises(InputError, match="the store itself"):
+        export(opened, tmp_path / "a.csv")
+
+
 def halves(tmp_path):
     """The trials of one task in two files, five of them in both."""
     collect([Task(workload=Chips(), trials=20)], tmp_path / "a.db")
@@ -91,7 +97,7 @@ def test_merging_keeps_every_trial_once(tmp_path):
             assert (first.done, first.planned, second.done) == (40, 40, 0)
             assert np.isnan(second.moments.estimate().value)
             assert store.results(1)[:, 0].tolist() == list(range(40))
-            assert len({row[2] for row in store.failures()}) == 1
+            assert (len(store.failures()), len(store.runs())) == (1, 2)
     merge(a, [b])
     assert len(read_frame(a)) == 40
 
@@ -109,6 +115,11 @@ def test_files_that_disagree_are_not_merged(tmp_path):
         assert len(store.results(1)) == 20 and len(store.runs()) == 1
     with pytest.raises(InputError, match="the one to merge into"):
         merge(a, [a])
+    collect([Task(workload=Detections(), trials=2)], tmp_path / "c.db")
+    before = read_frame(tmp_path / "c.db")
+    with pytest.raises(InputError, match="trial 17 of task"):
+        merge(tmp_path / "c.db", [a, b])  # not a's either
+    assert read_frame(tmp_path / "c.db").equals(before)
     with pytest.raises(InputError, match="no such file"):
         merge(tmp_path / "new.db", [a, tmp_path / "none.db"])
     assert not (tmp_path / "new.db").exists()

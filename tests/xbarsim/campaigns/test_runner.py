@@ -15,6 +15,7 @@ from hypothesis import settings
 from tests.xbarsim.campaigns.workloads import (
     Chips,
     Detections,
+    Measured,
     Odd,
     OddTogether,
     Threads,
@@ -183,15 +184,30 @@ def test_workers_share_the_processors(way, tmp_path):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_task_ends_when_it_is_precise_at_the_same_trial_everywhere(way, tmp_path):
-    work = [Task(workload=Chips(0.1), trials=5000), Task(workload=Detections(0.5), trials=200)]
+    work = [Task(workload=Chips(0.1), trials=5000), Task(workload=Detections(0.5), trials=80)]
     until = Precision(metric="accuracy", half_width=0.01)
     collect(work, tmp_path / "a.db", until=until, **WAYS[way])
     with Store(tmp_path / "a.db") as store:
         ends = [task.done for task in store.status()]
-        assert ends == [63, 200]
+        assert ends == [63, 80]
         assert store.results(1)[:, 0].tolist() == list(range(63))
         assert store.status()[0].stop == "accuracy ± 1 % at 95 %"
     assert collect(work, tmp_path / "a.db", until=until).made == 0
+
+
+def test_a_rule_is_for_its_metric_and_looks_pass_over_failures(tmp_path):
+    work = [
+        Task(workload=Measured(0.1, metric="accuracy"), trials=500),
+        Task(workload=Measured(0.1, metric="detection"), trials=120),
+        Task(workload=Odd(), trials=500),
+    ]
+    summary = collect(work, tmp_path / "a.db", until=Precision(metric="accuracy", half_width=0.01))
+    with Store(tmp_path / "a.db") as store:
+        found = store.status()
+        assert [task.done for task in found] == [63, 120, 63]
+        assert [bool(task.stop) for task in found] == [True, False, True]
+        assert store.results(3)[:, 0].tolist() == list(range(0, 126, 2))
+    assert summary.failed == 62  # of trials 1, 3, ..., 123
 
 
 def test_progress_tells_what_is_done_and_the_estimate(tmp_path):

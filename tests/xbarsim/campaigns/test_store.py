@@ -98,6 +98,9 @@ def test_one_writes_and_others_read_meanwhile(tmp_path):
         store.append([Row(1, 20, 1, 100, 1, 0, None)])
         with Store(path) as reader:
             assert len(reader.results(1)) == 21
+        (tmp_path / "link.db").symlink_to(path)
+        with pytest.raises(InputError, match="nobody else writes"):
+            Store(tmp_path / "link.db", "write")
     Store(path, "write").close()
 
 

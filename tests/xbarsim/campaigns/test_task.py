@@ -37,3 +37,13 @@ def test_descriptions_are_plain_json(value):
 def test_numbers_out_of_range_are_refused(field, value):
     with pytest.raises(InputError, match=f"Task.{field}"):
         Task(workload=Chips(), **{"trials": 1, field: value})
+
+
+@pytest.mark.parametrize("name", ["task", "seed", "trial", "hits"])
+def test_names_of_columns_are_reserved(name):
+    class Named(Chips):
+        def describe(self):
+            return {name: 1}
+
+    with pytest.raises(InputError, match=f"got {name}; they are columns"):
+        Task(workload=Named(), trials=1)

@@ -48,6 +48,16 @@ class Detections(Chips):
 
 
 @dataclass(frozen=True)
+class Measured(Chips):
+    """As `Chips`, of a named metric."""
+
+    metric: str = "accuracy"
+
+    def describe(self):
+        return {**super().describe(), "metric": self.metric}
+
+
+@dataclass(frozen=True)
 class Odd(Chips):
     """As `Chips`, but what `how` says goes wrong in every trial with an odd number."""
 

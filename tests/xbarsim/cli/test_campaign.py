@@ -141,3 +141,19 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(campaign, tmp_path, cap
     assert Store(store).status()[0].done > 8
     with Store(store, "write"):  # nobody holds it any more
         pass
+
+
+def test_failed_trials_end_with_code_1(campaign, capsys, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("no luck")
+
+    monkeypatch.setattr("xbarsim.studies.workloads.run_each", broken)
+    campaign.write_text(CAMPAIGN.replace('"none", "closest"', '"none"'))
+    code, out, _ = run(capsys, "campaign", "run", campaign)
+    assert code == 1 and "12 trials failed; the latest errors: ValueError: no luck" in " ".join(out.split())
+
+
+def test_a_report_of_a_folder_is_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (".", ""):
+        assert "no such file" in refused(capsys, "report", name)

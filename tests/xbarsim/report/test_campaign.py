@@ -8,13 +8,15 @@ import pytest
 from matplotlib.image import imread
 
 from networks.zoo import zoo_path
+from tests.xbarsim.campaigns.workloads import Odd
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Task
 from xbarsim.checks import InputError
 from xbarsim.metrics.intervals import paired_difference
 from xbarsim.report.campaign_figures import figures
-from xbarsim.report.campaign_results import pairs, read_results, share
+from xbarsim.report.campaign_results import pairs, read_results
+from xbarsim.report.campaign_tables import task_table
 from xbarsim.report.page import write_figures, write_report
 from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed, single_faults
 
@@ -75,7 +77,7 @@ def test_pairs_compare_the_same_chips(store):
         before = results.trials_of(plain).hits / 40
         assert pair.gain == paired_difference(after.tolist(), before.tolist())
         assert pair.chips == 4
-    assert {str(share(task)) for task in results.of(metric="accuracy", faults_rate=0.0)} == {
+    assert {str(task.moments.estimate()) for task in results.of(metric="accuracy", faults_rate=0.0)} == {
         "97.50% [97.50%, 97.50%]"
     }
 
@@ -94,6 +96,43 @@ def test_the_page_needs_nothing_else_and_escapes_what_users_wrote(store, tmp_pat
     assert len(ids) == len(set(ids))
 
 
+def test_tasks_that_differ_are_told_apart(tmp_path):
+    """Seeds and numbers of patterns are lines and rows of their own."""
+    subject = placed("digits-mlp", zoo_path("digits-mlp"), "isaac", 30)
+    tasks = []
+    for rate in (0.0, 0.03):
+        faults = CellFaults(rate=rate)
+        chips = ChipAccuracy(subject=subject, faults=faults)
+        tasks += [Task(workload=chips, trials=3, seed=seed) for seed in (1, 2)]
+        tests = [ChipDetection(subject=subject, faults=faults, patterns=n) for n in (2, 5)]
+        tasks += [Task(workload=test, trials=3, seed=1) for test in tests]
+    collect(tasks, tmp_path / "a.db")
+    results = read_results(tmp_path / "a.db")
+    shown = {figure.name: figure for figure in figures(results)}
+    names = [line.get_label() for line in shown["accuracy-digits-mlp"].draw().axes[0].lines]
+    assert names == ["isaac, none, seed 1", "isaac, none, seed 2"]
+    assert "over 2 patterns" in shown["detection-digits-mlp-isaac"].words
+    assert "over 5 patterns" in shown["detection-digits-mlp-isaac-2"].words
+    rows = task_table(results).rows
+    assert len({row[1:7] for row in rows}) == len(rows) == 8
+
+
+def test_failures_alone_make_a_page(tmp_path):
+    task = Task(workload=Odd(how="unprepared"), trials=5)
+    collect([task], tmp_path / "a.db")
+    text = write_report(tmp_path / "a.db", tmp_path / "r.html").read_text()
+    assert "FileNotFoundError: no weights" in text and task.key[:8] in text
+    with pytest.raises(InputError, match="trials that a figure can show"):
+        write_figures(tmp_path / "a.db", tmp_path)
+
+
+def test_a_page_is_not_written_over_its_store(store):
+    before = store.read_bytes()
+    with pytest.raises(InputError, match="the store itself"):
+        write_report(store, store.parent / "." / store.name)
+    assert store.read_bytes() == before
+
+
 def test_stores_without_trials_and_bad_places_are_refused(tmp_path, store):
     with Store(tmp_path / "empty.db", "write"):
         pass
@@ -110,7 +149,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 def test_a_browser_shows_every_figure_without_errors_and_tables_sort(store, tmp_path):
     page = write_report(store, tmp_path / "report.html")
     text = page.read_text()
-    click = "document.querySelectorAll('#tasks th button')[6].click();"
+    click = "document.querySelectorAll('#tasks th button')[7].click();"
     page.write_text(text.replace("</body>", f"<script>{click}</script></body>"))
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom",
@@ -125,6 +164,6 @@ def test_a_browser_shows_every_figure_without_errors_and_tables_sort(store, tmp_
         assert "<svg" in figure and figure.count("<path") > 5
     tasks = dom[dom.index('<section id="tasks">') :]
     rows = re.findall(r"<tr>(.*?)</tr>", tasks[: tasks.index("</section>")], re.DOTALL)[1:]
-    means = [float(re.findall(r">([^<]*)</td>", row)[6]) for row in rows]
+    means = [float(re.findall(r">([^<]*)</td>", row)[7]) for row in rows]
     assert means == sorted(means) and len(set(means)) > 3
     assert 'aria-sort="ascending"' in tasks

@@ -2,8 +2,9 @@
 
 import pytest
 
+from networks.zoo import zoo_path
 from xbarsim.checks import InputError
-from xbarsim.studies.campaign_file import CampaignFile, plan, read_campaign
+from xbarsim.studies.campaign_file import CampaignFile, NetworkChoice, plan, read_campaign
 from xbarsim.studies.workloads import ChipAccuracy, ChipDetection, SingleFaults
 
 TOML = """\
@@ -123,6 +124,21 @@ BAD = [
 ]  # fmt: skip
 
 
+BAD += [
+    ('networks = ["digits-mlp", {name = "board", weights = "cnvW1A1"}]', "networks = 5", r"line 5: networks"),
+    ("seed = 3", "seed = true", r"line 2: seed: expected .*integer"),
+    ("trials = 7", 'trials = "7"', r"line 3: trials: expected .*integer"),
+    ("seed = 3", "cells = 3", r"line 2: cells: expected one of .*seed.*, got an unknown key"),
+    (
+        'kinds = ["channel"]',
+        "rates = [0.1]",
+        r"faults.1.rates: expected one of confidence, kinds, margin",
+    ),
+    ("margin = 0.1", "margin = 0.1\nconfidence = 1", r"line 19: faults.1.confidence: expected .*less than 1"),
+    ("images = 50", "images = " + "9" * 5000, r"expected a TOML file"),
+]
+
+
 @pytest.mark.parametrize(("old", "new", "words"), BAD)
 def test_mistakes_are_one_line_with_the_key_and_its_line(folder, old, new, words):
     with pytest.raises(InputError, match=words) as raised:
@@ -139,6 +155,10 @@ def test_mistakes_are_one_line_with_the_key_and_its_line(folder, old, new, words
         ("name: digits", "name: digits\nnames: x", "line 2: names: expected one of"),
         (YAML, "- a\n- b\n", "expected keys with values, got list"),
         (YAML, "", "expected keys with values"),
+        ("name: digits", "name: &a [*a]", "expected a YAML file"),
+        ("name: digits", "name: 2024-13-45", "expected a YAML file"),
+        ("name: digits", "name: x\nseed: !!int foo", "expected a YAML file"),
+        ("name: digits", "name: " + "[" * 3000, "expected a YAML file"),
         ("name: digits", "name: !!python/object/apply:os.getcwd []", "expected a YAML file"),
     ],
 )
@@ -166,8 +186,30 @@ def test_other_files_are_refused(folder):
             'networks = ["digits-mlp"]',
             "no use",
         ),
+        ('methods = ["none", "closest"]', 'methods = ["closest"]', "no use for 'detection'"),
+        ("images = 50", "images = 3", r"patterns: expected an integer in 1\.\.3, got 10"),
     ],
 )
 def test_what_nothing_uses_is_refused(folder, old, new, words):
     with pytest.raises(InputError, match=words):
         plan(read_campaign(written(folder, changed(old, new))))
+
+
+def test_what_means_the_same_is_the_same_task():
+    def keys(**changes):
+        values = {
+            "name": "x", "networks": ["digits-mlp"], "accelerators": ["isaac"], "methods": ["retrain"],
+            "faults": [{"model": "cells", "rates": [0.0]}],
+        }  # fmt: skip
+        return [task.key for task in plan(CampaignFile.model_validate(values | changes)).tasks]
+
+    same = keys()
+    assert keys(images=500) == keys(images=10**6) == same  # there are 500
+    assert keys(faults=[{"model": "cells", "rates": [-0.0, 0.0]}]) == same
+    assert keys(train_images=10) != same
+
+
+def test_weights_of_another_network_are_refused():
+    for name in ("lenet", "mlp"):
+        with pytest.raises(ValueError, match=f"expected weights of {name}, got weights of digits-mlp"):
+            NetworkChoice(name=name, weights=zoo_path("digits-mlp"))

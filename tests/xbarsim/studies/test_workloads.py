@@ -1,11 +1,14 @@
 """What campaigns repeat: trials are those of the commands, alone or together, and never change unnoticed."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from networks.catalogue import network
+from networks.checkpoints import save_checkpoint
 from networks.zoo import zoo_path
 from xbarsim.checks import InputError
 from xbarsim.detection.march.algorithms import march_test
@@ -97,6 +100,34 @@ def test_all_single_faults_are_those_of_the_concurrent_campaign(finn_data, monke
     assert found == [made(workload, (number,))[0] for number in numbers]
     with pytest.raises(ValueError, match="of 3840 faults"):
         made(workload, (3840,))
+
+
+def test_new_weights_in_the_same_place_are_read_again(digits_weights, tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(digits_weights.read_bytes())
+    before = ChipAccuracy(subject=placed("digits-mlp", path, "isaac", 40), faults=CellFaults(rate=0.0))
+    (good,) = made(before, (0,))
+    module = network("digits-mlp").build()
+    save_checkpoint(path, module, {})  # untrained
+    after = ChipAccuracy(subject=placed("digits-mlp", path, "isaac", 40), faults=CellFaults(rate=0.0))
+    (bad,) = made(after, (0,))
+    assert good.hits > 30 > bad.hits
+    with pytest.raises(InputError, match="as planned"):
+        before.prepare()
+
+
+def test_a_changed_board_is_read_again(finn_data, monkeypatch, tmp_path):
+    monkeypatch.setenv("XBARSIM_DATA", str(finn_data))
+    folder = tmp_path / "cnvW1A1"
+    shutil.copytree(finn_data / "cnvW1A1", folder)
+    before = single_faults(folder, ["channel"], 4)
+    assert before == replace(single_faults(finn_data / "cnvW1A1", ["channel"], 4), board=folder)
+    shutil.copy(folder / "0-1-weights.bin", folder / "0-0-weights.bin")
+    after = single_faults(folder, ["channel"], 4)
+    assert after.describe()["weights"] != before.describe()["weights"]
+    with pytest.raises(InputError, match="as planned"):
+        before.prepare()
+    after.prepare()
 
 
 def test_changed_weights_are_noticed(subject, tmp_path):
