@@ -34,8 +34,13 @@ def run(
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint to go on from, as fault-tolerant training does.")
     ] = None,
+    norm_epochs: Annotated[
+        int | None,
+        typer.Option(help="With stuck cells: batch norms train in the first so many epochs only."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help=f"Passes over the data. {MORE}")] = None,
     learning_rate: Annotated[float | None, typer.Option(help=f"First learning rate. {MORE}")] = None,
+    clip_norm: Annotated[float | None, typer.Option(help=f"Longest gradient of a step. {MORE}")] = None,
     batch_size: Annotated[int | None, typer.Option(help=f"Images a step. {MORE}")] = None,
     augment: Annotated[str | None, typer.Option(help=f"none, flip or crop-flip. {MORE}")] = None,
     train_images: Annotated[int | None, typer.Option(help="Training images to use; all by default.")] = None,
@@ -71,11 +76,13 @@ def run(
         unit=unit,  # type: ignore[arg-type]
         mix=mix,
         accelerator=accelerator,
+        norm_epochs=norm_epochs,
     )
     recipe = setup.recipe_of(
         entry,
         epochs=epochs,
         learning_rate=learning_rate,
+        clip_norm=clip_norm,
         batch_size=batch_size,
         augment=augment,
         precision=precision,

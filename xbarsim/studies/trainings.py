@@ -54,6 +54,7 @@ class FaultTolerance:
     rates : one rate; rising ones for 'progressive'; the method's own if empty
     unit : what 'fat-1' and 'fat-2' stick
     mix, accelerator : of stuck cells, and what they are cells of
+    norm_epochs : with stuck cells, see `StuckCellTraining`
     """
 
     method: str = "plain"
@@ -61,12 +62,16 @@ class FaultTolerance:
     unit: Unit = "channel"
     mix: str = "measured"
     accelerator: str = "isaac"
+    norm_epochs: int | None = None
 
     def __post_init__(self) -> None:
         check_choice("--method", self.method, METHODS)
         check_choice("--mix", self.mix, mix_presets())
         if self.rates and self.method == "plain":
             raise InputError("--rates", "none with --method plain", str(self.rates), "choose a method")
+        if self.norm_epochs is not None and self.method not in ON_CELLS:
+            expected = f"--method {' or '.join(ON_CELLS)} beside it"
+            raise InputError("--norm-epochs", expected, self.method, "leave it out")
         if len(self.rates) > 1 and self.method != "progressive":
             raise InputError("--rates", f"one rate for {self.method}", str(self.rates))
 
@@ -96,7 +101,7 @@ class FaultTolerance:
         stages = [StuckCells(rate=rate, mix=mix) for rate in self.chosen_rates]
         each = max(1, recipe.epochs // len(stages))
         array = accelerator(self.accelerator).array
-        return module, [StuckCellTraining(stages, array, epochs_each=each)]
+        return module, [StuckCellTraining(stages, array, epochs_each=each, norm_epochs=self.norm_epochs)]
 
 
 def with_errors(
@@ -183,6 +188,7 @@ def provenance(
         "test": f"{hits} of {shots}",
         "method": tolerance.method,
         "rates": " ".join(f"{rate:g}" for rate in tolerance.chosen_rates),
+        "norm epochs": "" if tolerance.norm_epochs is None else str(tolerance.norm_epochs),
         "unit": tolerance.unit if tolerance.method.startswith("fat") else "",
         "recipe": " ".join(f"{key}={value}" for key, value in asdict(recipe).items()),
         "epochs": str(len(history)),

@@ -171,6 +171,13 @@ def test_train_writes_a_checkpoint_that_simulate_takes(capsys, tmp_path):
     assert 0 < trained["hits"] < trained["shots"] == 500
 
 
+def test_a_training_against_stuck_cells_says_how_it_was_done(capsys, tmp_path):
+    options = ["--method", "one-shot", "--norm-epochs", "1", "--clip-norm", "0.5", "--epochs", "2"]
+    options += ["--train-images", "100", "--out", tmp_path / "w.safetensors"]
+    about = document(capsys, "train", "digits-mlp", *options)["results"]["about"]
+    assert about["norm epochs"] == "1" and "clip_norm=0.5" in about["recipe"]
+
+
 SMALL_MAP = ["faults", "sample", "--array-rows", "4", "--array-columns", "4"]
 
 
@@ -197,6 +204,7 @@ SMALL_MAP = ["faults", "sample", "--array-rows", "4", "--array-columns", "4"]
         (["retrain", "--epochs", "-1"], "epochs: expected an integer"),
         (["retrain", "--learning-rate", "0"], "learning rate: expected a finite number above 0"),
         (["train", "nothing"], "network: expected one of"),
+        (["train", "digits-mlp", "--norm-epochs", "1"], "--norm-epochs: expected --method one-shot or"),
         (["march", "run", "^(r0"], "March test, element 1: expected a closed bracket"),
         (["march", "run", "--inject", "<0w1/0/->@0,128,0"], "--inject: expected PRIMITIVE"),
         (["march", "run", "--inject", "<0w1/0/->"], "--inject: expected PRIMITIVE"),
