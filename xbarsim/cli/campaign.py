@@ -126,8 +126,9 @@ def _plan(description: Path) -> Plan:
     from rich.console import Console
 
     from xbarsim.studies import campaign_file
+    from xbarsim.studies.campaign_reading import read_campaign
 
-    campaign = campaign_file.read_campaign(description)
+    campaign = read_campaign(description)
     with Console(stderr=True).status("loading networks and images"):
         return campaign_file.plan(campaign)
 

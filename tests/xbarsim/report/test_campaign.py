@@ -18,7 +18,8 @@ from xbarsim.report.campaign_figures import figures
 from xbarsim.report.campaign_results import pairs, read_results
 from xbarsim.report.campaign_tables import task_table
 from xbarsim.report.page import write_figures, write_report
-from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed, single_faults
+from xbarsim.studies.single_faults import single_faults
+from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed
 
 NAMES = {
     "accuracy-digits-mlp", "front-digits-mlp", "layers-cnvw1a1-channel",

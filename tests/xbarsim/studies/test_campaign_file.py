@@ -4,8 +4,10 @@ import pytest
 
 from networks.zoo import zoo_path
 from xbarsim.checks import InputError
-from xbarsim.studies.campaign_file import CampaignFile, NetworkChoice, plan, read_campaign
-from xbarsim.studies.workloads import ChipAccuracy, ChipDetection, SingleFaults
+from xbarsim.studies.campaign_file import CampaignFile, NetworkChoice, plan
+from xbarsim.studies.campaign_reading import read_campaign
+from xbarsim.studies.single_faults import SingleFaults
+from xbarsim.studies.workloads import ChipAccuracy, ChipDetection
 
 TOML = """\
 name = "digits"

@@ -20,8 +20,9 @@ from xbarsim.rng import stream
 from xbarsim.studies.accuracy import accuracy_of_chips
 from xbarsim.studies.boards import board_bench, run_campaign
 from xbarsim.studies.detection import study_detection
+from xbarsim.studies.single_faults import single_faults
 from xbarsim.studies.workbench import hits
-from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed, single_faults
+from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed
 
 FAULTS = CellFaults(rate=0.02, mix="even")
 

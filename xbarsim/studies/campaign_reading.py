@@ -1,0 +1,119 @@
+"""Reading a campaign's description from a TOML or YAML file; mistakes are named with their key and line."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from xbarsim.checks import InputError, check_choice
+from xbarsim.studies.campaign_file import CampaignFile, Cells, NetworkChoice, Single
+
+
+def read_campaign(path: str | Path) -> CampaignFile:
+    """Read a description; paths in it are taken from its folder.
+
+    Raises
+    ------
+    InputError : no such file, bad syntax, an unknown key, a bad value; with the key and its line.
+    """
+    where = Path(path)
+    check_choice("campaign file", where.suffix, (".toml", ".yaml", ".yml"))
+    try:
+        text = where.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(str(path), "a campaign file", reason) from error
+    content, lines = _parsed(where, text)
+    if not isinstance(content, dict):
+        raise InputError(str(path), "keys with values", type(content).__name__)
+    choices = content.get("networks")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and isinstance(choice.get("weights"), str):
+            choice["weights"] = str(where.parent / choice["weights"])
+    try:
+        return CampaignFile.model_validate(content)
+    except ValidationError as error:
+        raise _worded(where, error, lines) from error
+
+
+Lines = dict[tuple[str | int, ...], int]
+
+
+def _parsed(path: Path, text: str) -> tuple[Any, Lines]:
+    try:
+        if path.suffix == ".toml":
+            return tomllib.loads(text), _toml_lines(text)
+        return yaml.safe_load(text), _yaml_lines(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        kind = "TOML" if path.suffix == ".toml" else "YAML"
+        raise InputError(str(path), f"a {kind} file", str(error)) from error
+
+
+def _worded(path: Path, error: ValidationError, lines: Lines) -> InputError:
+    first = error.errors()[0]
+    key, model = tuple(first["loc"]), ""
+    if key[:1] == ("faults",) and len(key) > 2:  # pydantic puts the model's name behind the place
+        model, key = str(key[2]), (*key[:2], *key[3:])
+    known = next((key[:n] for n in range(len(key), 0, -1) if key[:n] in lines), ())
+    line = f"{path}, line {lines[known]}" if known else str(path)
+    name = ".".join(map(str, key)) or "the file"
+    if first["type"] == "extra_forbidden":
+        fields = _fields_at(key[:-1], model)
+        return InputError(f"{line}: {name}", f"one of {', '.join(fields)}", "an unknown key")
+    cause = (first.get("ctx") or {}).get("error")
+    if isinstance(cause, InputError):
+        return InputError(f"{line}: {name}: {str(cause).split(': expected ')[0]}", *_parts(cause))
+    return InputError(f"{line}: {name}", first["msg"], repr(first["input"])[:60])
+
+
+def _parts(error: InputError) -> tuple[str, str]:
+    expected, _, got = str(error).partition(": expected ")[2].partition(", got ")
+    return expected, got
+
+
+def _fields_at(key: tuple[str | int, ...], model: str) -> list[str]:
+    models: dict[str, type[BaseModel]] = {"cells": Cells, "single": Single, "": NetworkChoice}
+    return sorted((models[model] if key else CampaignFile).model_fields)
+
+
+def _yaml_lines(text: str) -> Lines:
+    lines: Lines = {}
+
+    def walk(node: yaml.Node, key: tuple[str | int, ...]) -> None:
+        lines.setdefault(key, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                lines[(*key, name.value)] = name.start_mark.line + 1
+                walk(value, (*key, name.value))
+        elif isinstance(node, yaml.SequenceNode):
+            for place, value in enumerate(node.value):
+                walk(value, (*key, place))
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        walk(root, ())
+    return lines
+
+
+def _toml_lines(text: str) -> Lines:
+    """Where keys and table headers stand; a key inside an inline table is found at the table's line."""
+    lines: Lines = {}
+    table: tuple[str | int, ...] = ()
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].strip()
+        if words.startswith("[[") and words.endswith("]]"):
+            name = words[2:-2].strip()
+            seen[name] = seen.get(name, -1) + 1
+            table = (*name.split("."), seen[name])
+            lines[table] = number
+        elif words.startswith("[") and words.endswith("]") and "=" not in words and "," not in words:
+            table = tuple(words[1:-1].strip().split("."))
+            lines[table] = number
+        elif "=" in words:
+            lines.setdefault((*table, words.split("=")[0].strip().strip("\"'")), number)
+    return lines
