@@ -128,14 +128,19 @@ def test_other_files_are_no_stores(campaign, capsys, tmp_path):
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(campaign, tmp_path, capsys):
     campaign.write_text(CAMPAIGN.replace("trials = 6", "trials = 100000"))
     store = tmp_path / "c.db"
-    script = "import sys; from xbarsim.cli.app import main; main(sys.argv[1:])"
+    # a test that runs in the background inherits that Ctrl-C is ignored
+    script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    script += "from xbarsim.cli.app import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", script, "campaign", "run", campaign, "-j", "2", "--json"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while not (store.exists() and (tasks := Store(store).status()) and tasks[0].done > 8):
-        assert running.poll() is None
-        time.sleep(0.2)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    try:
+        while not (store.exists() and (tasks := Store(store).status()) and tasks[0].done > 8):
+            assert running.poll() is None
+            time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
     assert (running.returncode, out) == (130, "")
     assert err == f"stopped; {store} has what was done, and the same command goes on\n"
     assert Store(store).status()[0].done > 8
