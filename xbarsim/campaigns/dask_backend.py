@@ -19,7 +19,6 @@ from distributed.worker import Worker
 
 from xbarsim.campaigns.task import Task
 from xbarsim.campaigns.worker import (
-    THREAD_VARIABLES,
     Bench,
     Finished,
     Job,
@@ -154,7 +153,7 @@ def _run(name: str, job: Job) -> Finished:
 def _local_cluster(workers: int) -> LocalCluster:
     settings = {
         "distributed.scheduler.allowed-failures": 0,  # the runner tries again itself
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, str(threads_each(workers))),
+        "distributed.nanny.pre-spawn-environ": {},  # it would stay in this process; see `_Tasks.run`
     }
     with dask.config.set(settings):
         return LocalCluster(

@@ -175,11 +175,13 @@ def test_a_trial_that_asks_for_too_much_memory_fails(tmp_path):
 
 @pytest.mark.parametrize("way", ["processes", "dask"])
 def test_workers_share_the_processors(way, tmp_path):
+    before = dict(os.environ)
     collect([Task(workload=Threads(), trials=4)], tmp_path / "a.db", **WAYS[way])
     share = max(1, len(os.sched_getaffinity(0)) // 2)
     found = read_frame(tmp_path / "a.db")
     for name in ("numba", "torch", "pools"):
         assert (found[f"counts.{name}"] <= share).all(), name
+    assert dict(os.environ) == before  # numba refuses to go on where its number of threads has changed
 
 
 @pytest.mark.parametrize("way", WAYS)
