@@ -263,7 +263,7 @@ from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.task import Task
 if __name__ == "__main__":
     trials = int(sys.argv[2]) // 4
-    work = [Task(workload=Chips(rate, seconds=0.005), trials=trials) for rate in (0.1, 0.2, 0.3, 0.4)]
+    work = [Task(workload=Chips(rate, seconds=0.02), trials=trials) for rate in (0.1, 0.2, 0.3, 0.4)]
     collect(work, sys.argv[1], workers=2)
 """
 
@@ -283,28 +283,31 @@ def test_nothing_is_lost_or_counted_twice_when_anything_is_killed(tmp_path):
     kills, trials = (20, 2000) if thorough else (3, 400)
     script, path = tmp_path / "campaign.py", tmp_path / "a.db"
     script.write_text(CAMPAIGN)
-    rng, killed = np.random.default_rng(), 0
+    rng = np.random.default_rng()
 
     def begin():
         environment = {**os.environ, "PYTHONPATH": os.getcwd()}
         return subprocess.Popen([sys.executable, script, path, str(trials)], env=environment)
 
+    def done():
+        return sum(task.done for task in Store(path).status()) if path.exists() else 0
+
     runner, orphans = begin(), []
-    while killed < kills:
-        time.sleep(rng.uniform(0.5, 3.0))
-        if runner.poll() is not None:
-            break  # it was done before it could be killed often enough
+    for kill in range(kills):
+        # after so many trials, or, now and then, soon after a start
+        aim, soon = trials * (kill + 1) / (kills + 2), time.monotonic() + rng.uniform(0.3, 3.0)
+        while done() < aim and not (kill % 3 == 2 and time.monotonic() > soon):
+            assert runner.poll() is None
+            time.sleep(0.02)
         workers = workers_of(runner.pid)
         victim = int(rng.choice([runner.pid, *workers]))
         orphans += workers
         os.kill(victim, signal.SIGKILL)
-        killed += 1
         if victim == runner.pid:
             runner.wait()
             runner = begin()
     assert runner.wait() == 0
     assert begin().wait() == 0
-    assert killed >= 2
     work = [Task(workload=Chips(rate), trials=trials // 4) for rate in (0.1, 0.2, 0.3, 0.4)]
     collect(work, tmp_path / "b.db")
     found, whole = rows(path), rows(tmp_path / "b.db")
