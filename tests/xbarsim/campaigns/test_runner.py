@@ -22,6 +22,7 @@ from tests.xbarsim.campaigns.workloads import (
     Together,
     Wrong,
 )
+from xbarsim.campaigns.dask_backend import _local_cluster
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.stopping import Precision
@@ -332,6 +333,14 @@ def test_a_worker_killed_in_a_dask_run_does_not_end_it(tmp_path):
         summary = collect(work, path, workers=2, scheduler="local")
         killing.result()
     assert (summary.made, summary.failed) == (80, 0)
+
+
+def test_a_scheduler_is_found_by_its_address(tmp_path):
+    with _local_cluster(2) as cluster:
+        summary = collect(tasks(), tmp_path / "a.db", scheduler=cluster.scheduler_address)
+    assert (summary.made, summary.failed) == (50, 0)
+    collect(tasks(), tmp_path / "b.db")
+    assert rows(tmp_path / "a.db").equals(rows(tmp_path / "b.db"))
 
 
 def test_an_outcome_has_counts_only_if_there_are_some(tmp_path):
