@@ -69,8 +69,8 @@ def run(
         output.show([_plan_table(planned)])
     path = description.with_suffix(".db") if store is None else store
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers and their files go, as with Ctrl-C
-    with _progress() as on_progress:
-        try:
+    try:
+        with _progress() as on_progress:
             summary = collect(
                 planned.tasks,
                 path,
@@ -83,9 +83,9 @@ def run(
                 on_progress=on_progress,
                 command=output.command_line(),
             )
-        except KeyboardInterrupt:
-            typer.echo(f"stopped; {path} has what was done, and the same command goes on", err=True)
-            raise
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; {path} has what was done, and the same command goes on", err=True)
+        raise
     output.finish(context, {"run": summary} | _status(path), [_status_table(path)], as_json=as_json)
     if summary.failed or summary.unprepared:
         raise typer.Exit(1)

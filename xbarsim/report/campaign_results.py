@@ -75,10 +75,10 @@ def entry(task: TaskStatus, name: str) -> Any:
 
 
 def distinctions(tasks: Sequence[TaskStatus], known: Collection[str]) -> list[str]:
-    """For every task, in words, what tells it from the others beside the entries that are known: 'seed 2'."""
+    """For every task, in words, what tells it from others that have the same entries: 'seed 2'."""
     rows = [{"seed": task.seed, **flat(task.description)} for task in tasks]
     names = sorted({name for row in rows for name in row} - set(known))
-    varying = [name for name in names if len({repr(row.get(name)) for row in rows}) > 1]
+    varying = [name for name in names if len({repr(row[name]) for row in rows if name in row}) > 1]
     return [", ".join(f"{name} {row[name]}" for name in varying if name in row) for row in rows]
 
 
