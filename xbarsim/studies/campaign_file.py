@@ -6,7 +6,7 @@ crossbars, a test of a repaired chip); what would never be used at all is refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -45,6 +45,12 @@ FINN = "finn"
 METRICS = ("accuracy", "detection")
 Rate = Annotated[float, Field(ge=0, le=1, strict=True), AfterValidator(abs)]  # -0.0 is 0.0
 Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+def _each(what: str, names: tuple[str, ...], known: Iterable[str]) -> tuple[str, ...]:
+    for name in names:
+        check_choice(what, name, known)
+    return names
 
 
 class _Strict(BaseModel):
@@ -119,9 +125,7 @@ class Single(_Strict):
     @field_validator("kinds")
     @classmethod
     def _kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for kind in value:
-            check_choice("kind", kind, PeFaultKind.__members__)
-        return value
+        return _each("kind", value, PeFaultKind.__members__)
 
 
 class CampaignFile(_Strict):
@@ -162,23 +166,17 @@ class CampaignFile(_Strict):
     @field_validator("accelerators")
     @classmethod
     def _accelerators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            check_choice("accelerator", name, (*accelerator_presets(), FINN))
-        return value
+        return _each("accelerator", value, (*accelerator_presets(), FINN))
 
     @field_validator("methods")
     @classmethod
     def _methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            check_choice("method", name, METHODS)
-        return value
+        return _each("method", value, METHODS)
 
     @field_validator("metrics")
     @classmethod
     def _metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            check_choice("metric", name, METRICS)
-        return value
+        return _each("metric", value, METRICS)
 
     @field_validator("until")
     @classmethod
