@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from xbarsim import __version__
 from xbarsim.campaigns.estimates import Moments
 from xbarsim.campaigns.task import Task
-from xbarsim.checks import InputError
+from xbarsim.checks import InputError, write_atomically
 
 SCHEMA = 1
 APPLICATION = 0x78627273  # 'xbrs', at byte 68 of the file
@@ -112,11 +112,12 @@ class Store:
         elif not self.path.is_file():
             raise InputError(str(path), "a campaign's store", "no such file", "run a campaign first")
         try:
+            if mode == "write" and not (self.path.exists() and self.path.stat().st_size):
+                _make(self.path)
             self._connection = _connect(self.path, mode)
             with self._worded():
-                self._check_kind(new=mode == "write")
+                self._check_kind()
                 if mode == "write":
-                    self._connection.execute("PRAGMA journal_mode = WAL")
                     self._connection.execute("PRAGMA synchronous = NORMAL")
                 else:
                     self._connection.execute("PRAGMA query_only = ON")
@@ -124,16 +125,9 @@ class Store:
             self.close()
             raise
 
-    def _check_kind(self, *, new: bool) -> None:
+    def _check_kind(self) -> None:
         (application,) = self._one("PRAGMA application_id")
         (version,) = self._one("PRAGMA user_version")
-        (tables,) = self._one("SELECT count(*) FROM sqlite_master")
-        if new and not tables and not application:
-            self._connection.executescript(
-                f"BEGIN; {TABLES} PRAGMA application_id = {APPLICATION}; "
-                f"PRAGMA user_version = {SCHEMA}; COMMIT;"
-            )
-            return
         if application != APPLICATION:
             raise InputError(
                 str(self.path), "a campaign's store", "another SQLite file", "choose another path"
@@ -304,6 +298,26 @@ def _locked(path: Path) -> FileLock:
     except OSError as error:
         raise _unusable(path, error) from error
     return lock
+
+
+def _make(path: Path) -> None:
+    """An empty store, whole before it has its name: nobody reads half of one."""
+    for log in (f"{path}-wal", f"{path}-shm"):
+        Path(log).unlink(missing_ok=True)  # of a store that was deleted
+
+    def write(temporary: Path) -> None:
+        connection = sqlite3.connect(temporary)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            kind = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
+            connection.executescript(f"BEGIN; {TABLES} {kind} COMMIT;")
+        finally:
+            connection.close()
+
+    try:
+        write_atomically(path, write)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

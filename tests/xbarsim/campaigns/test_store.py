@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -203,3 +204,33 @@ def test_a_copy_without_its_log_is_a_store(tmp_path):
     with Store(tmp_path / "b.db") as store:
         assert len(store.results(1)) == 20
     assert int.from_bytes(path.read_bytes()[68:72]) == APPLICATION
+
+
+def test_a_reader_meets_no_store_or_a_whole_one(tmp_path):
+    paths, met = [tmp_path / f"{i}.db" for i in range(30)], []
+
+    def read_all():
+        for path in paths:
+            while not path.exists():
+                pass
+            with Store(path) as store:
+                met.append(store.status())
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_all)
+        for path in paths:
+            Store(path, "write").close()
+        reading.result()
+    assert met == [[]] * len(paths)
+
+
+def test_the_log_of_a_deleted_store_does_not_come_back(tmp_path):
+    path = tmp_path / "a.db"
+    with Store(path, "write") as store:
+        store.add([TASK])
+        shutil.copy(f"{path}-wal", tmp_path / "kept")
+    assert (tmp_path / "kept").stat().st_size
+    path.unlink()
+    shutil.move(tmp_path / "kept", f"{path}-wal")
+    with Store(path, "write") as store:
+        assert store.status() == []
