@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from xbarsim.checks import InputError, check_rate
 from xbarsim.faults.activations import StuckActivations, StuckUnits
 from xbarsim.torch_bridge.brevitas_import import activation_values, is_activation
-from xbarsim.torch_bridge.quantized import QuantActivation
+from xbarsim.torch_bridge.quantized import QuantActivation, RoundActivations, largest, rounded
 from xbarsim.torch_bridge.tracing import trace
 
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
@@ -42,11 +42,16 @@ class StickUnits(torch.autograd.Function):
     """Write levels over some units: FAT's Eq. 1 forward; backward Eq. 3, zero where an error sits."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, stuck: StuckUnits, levels: torch.Tensor) -> torch.Tensor:
-        """A copy of x with the stuck units set to the (stuck,) levels."""
-        last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
-        ctx.format = torch.channels_last if last else torch.contiguous_format
-        out = x.clone(memory_format=ctx.format)
+    def forward(
+        ctx: Any, x: torch.Tensor, stuck: StuckUnits, levels: torch.Tensor, in_place: bool
+    ) -> torch.Tensor:
+        """X, or a copy of it, with the stuck units set to the (stuck,) levels."""
+        ctx.format = _format(x)
+        if in_place and x.is_contiguous(memory_format=ctx.format):
+            out = x
+            ctx.mark_dirty(x)
+        else:
+            out = x.clone(memory_format=ctx.format)
         ctx.index = _places(stuck, out)
         return _write(out, ctx.index, levels)
 
@@ -54,7 +59,32 @@ class StickUnits(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """See the class."""
         out = gradients[0].clone(memory_format=ctx.format)
-        return _write(out, ctx.index, out.new_zeros(1)), None, None
+        return _write(out, ctx.index, out.new_zeros(1)), None, None, None
+
+
+class RoundAndStick(torch.autograd.Function):
+    """`RoundActivations` and then `StickUnits`, without a copy of what passes between them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, bits: int, signed: bool, stuck: StuckUnits, levels: torch.Tensor
+    ) -> torch.Tensor:
+        """Round; then set the stuck units to the (stuck,) levels."""
+        out, inside = rounded(x.contiguous(memory_format=_format(x)), bits, signed)
+        index = _places(stuck, out)
+        ctx.save_for_backward(_write(inside, index, inside.new_zeros(1)))
+        ctx.top = largest(bits, signed)
+        return _write(out, index, levels)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """See the two classes."""
+        return RoundActivations.backward(ctx, *gradients)[0], None, None, None, None
+
+
+def _format(x: torch.Tensor) -> torch.memory_format:
+    last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 # for every axis a column or all of it, or a column of places in memory
@@ -95,6 +125,9 @@ class ErrorInjection(nn.Module):
     ----------
     fault_model : which units are stuck, and how likely
     values : what activations can be, at least one
+    activation : a layer to apply first, in the same step
+    in_place : write into the input, which nothing else may need: neither another layer nor the backward of
+        the one that made it
 
     Attributes
     ----------
@@ -105,22 +138,32 @@ class ErrorInjection(nn.Module):
     InputError : no values.
     """
 
-    def __init__(self, fault_model: StuckActivations, values: Values) -> None:
+    def __init__(
+        self,
+        fault_model: StuckActivations,
+        values: Values,
+        *,
+        activation: QuantActivation | None = None,
+        in_place: bool = False,
+    ) -> None:
         super().__init__()
         if not len(values):
             raise InputError("values", "at least one value that an activation can take", "none")
         self.fault_model, self.values = fault_model, tuple(float(v) for v in values)
+        self.activation, self.in_place = activation, in_place
         self.enabled = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C) or (N, C, H, W), the same shape out. A pixel of (N, C) would be everything: left alone."""
         whole = self.fault_model.unit == "pixel" and x.shape[2:].numel() == 1
         if not self.training or not self.enabled or self.fault_model.rate == 0 or whole:
-            return x
+            return x if self.activation is None else self.activation(x)
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         stuck = self.fault_model.draw(tuple(x.shape), len(self.values), rng)
         levels = torch.tensor(self.values, dtype=x.dtype)[torch.from_numpy(stuck.value)].to(x.device)
-        return StickUnits.apply(x, stuck, levels)
+        if self.activation is not None:
+            return RoundAndStick.apply(x, self.activation.bits, self.activation.signed, stuck, levels)
+        return StickUnits.apply(x, stuck, levels, self.in_place)
 
     def extra_repr(self) -> str:
         """The model and the values."""
@@ -151,8 +194,13 @@ def fault_aware(
         traced.
     """
 
-    def injection(traced: fx.GraphModule, node: fx.Node) -> nn.Module:
-        return ErrorInjection(fault_model, _values_of(traced, node, values))
+    def injection(traced: fx.GraphModule, node: fx.Node, behind: fx.Node) -> nn.Module:
+        layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+        known = _values_of(traced, node, values)
+        if isinstance(layer, QuantActivation) and behind is node:
+            return ErrorInjection(fault_model, known, activation=layer)
+        # what a pooling puts out is needed by the injection alone
+        return ErrorInjection(fault_model, known, in_place=behind is not node)
 
     return insert_after_activations(module, injection)
 
@@ -160,7 +208,7 @@ def fault_aware(
 def with_dropout2d(module: nn.Module, rate: float) -> fx.GraphModule:
     """FAT's rival: Dropout2D where `fault_aware` puts its layers (Dropout behind fully connected ones)."""
     check_rate("rate", rate)
-    return insert_after_activations(module, lambda traced, node: ChannelDropout(rate))
+    return insert_after_activations(module, lambda *_: ChannelDropout(rate))
 
 
 class ChannelDropout(nn.Module):
@@ -201,9 +249,15 @@ def enable_only(module: nn.Module, chosen: Sequence[int]) -> None:
 
 
 def insert_after_activations(
-    module: nn.Module, make: Callable[[fx.GraphModule, fx.Node], nn.Module]
+    module: nn.Module, make: Callable[[fx.GraphModule, fx.Node, fx.Node], nn.Module]
 ) -> fx.GraphModule:
-    """The traced module with a layer of `make(traced, activation)` behind every activation or its pooling."""
+    """The traced module with new layers behind every activation or its pooling.
+
+    Parameters
+    ----------
+    make : called with the traced module, the activation and what the new layer shall follow: the activation
+        or its pooling. An `ErrorInjection` with an `activation` takes the activation's place.
+    """
     traced = trace(module)
     _add_unused(traced, module)
     count, found = 0, False
@@ -213,11 +267,16 @@ def insert_after_activations(
         behind = _pool_behind(node, traced)
         while hasattr(traced, name := f"inserted_{count}"):
             count += 1
-        traced.add_submodule(name, make(traced, node).train(module.training))
+        layer = make(traced, node, behind).train(module.training)
+        traced.add_submodule(name, layer)
+        swallows = getattr(layer, "activation", None) is not None
         with traced.graph.inserting_after(behind):
-            new = traced.graph.call_module(name, (behind,))
+            new = traced.graph.call_module(name, node.args if swallows else (behind,))
         behind.replace_all_uses_with(new)
-        new.replace_input_with(new, behind)
+        if swallows:
+            traced.graph.erase_node(node)
+        else:
+            new.replace_input_with(new, behind)
         found = True
     if not found:
         raise InputError(f"module {type(module).__name__}", "at least one activation", "none")
@@ -235,11 +294,16 @@ def _add_unused(traced: fx.GraphModule, module: nn.Module) -> None:
 def _is_activation(node: fx.Node, traced: fx.GraphModule) -> bool:
     if node.op == "call_module":
         layer = traced.get_submodule(str(node.target))
-        known = isinstance(layer, (QuantActivation, *ACTIVATIONS))
+        known = isinstance(layer, (QuantActivation, *ACTIVATIONS)) or _swallowed(layer) is not None
         return known or (hasattr(layer, "act_quant") and not _is_input(node, traced))
     if node.op == "call_function":
         return node.target in ACTIVATION_FUNCTIONS
     return node.op == "call_method" and node.target in ACTIVATION_METHODS
+
+
+def _swallowed(layer: nn.Module) -> QuantActivation | None:
+    """The activation of an injection layer of an earlier insertion."""
+    return layer.activation if isinstance(layer, ErrorInjection) else None
 
 
 def _is_input(node: fx.Node, traced: fx.GraphModule) -> bool:
@@ -266,6 +330,7 @@ def _values_of(traced: fx.GraphModule, node: fx.Node, given: Mapping[str, Values
     elif given is not None:
         return given
     layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+    layer = (_swallowed(layer) if layer is not None else None) or layer
     known = activation_values(layer, name) if is_activation(layer) else getattr(layer, "values", None)
     if known is None:
         what = type(layer).__name__ if layer is not None else getattr(node.target, "__name__", node.target)

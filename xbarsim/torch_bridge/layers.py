@@ -20,33 +20,28 @@ from xbarsim.mapping.nodes import MatMul
 from xbarsim.mapping.window import Window
 
 
-def faulty_weights(
-    weight: torch.Tensor, keep: torch.Tensor, force: torch.Tensor, form: WeightFormat, fraction: int
-) -> torch.Tensor:
-    """The weights that the cells act as: round, encode, force the stuck cells, decode. No gradient."""
-    q = to_integers(weight, fraction, form.low, form.high)
-    return form.decode((form.pack(q) & keep) | force).to(weight.dtype) * 2.0**-fraction
-
-
 def to_integers(values: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
     """Round half up to `fraction` binary places, saturate; int64."""
-    return torch.floor(values.detach() * 2.0**fraction + 0.5).clamp(low, high).long()
+    return on_grid(values, fraction, low, high).long()
+
+
+def on_grid(values: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
+    """The integers of `to_integers` in the type of the values; no gradient."""
+    return (values.detach() * 2.0**fraction).add_(0.5).floor_().clamp_(low, high)
 
 
 class StraightThroughWeights(torch.autograd.Function):
-    """`faulty_weights` forward, identity backward."""
+    """`_FaultyLayer.acting` forward, identity backward."""
 
     @staticmethod
-    def forward(
-        ctx: Any, weight: torch.Tensor, keep: Any, force: Any, form: Any, fraction: Any
-    ) -> torch.Tensor:
-        """See `faulty_weights`."""
-        return faulty_weights(weight, keep, force, form, fraction)
+    def forward(ctx: Any, weight: torch.Tensor, layer: _FaultyLayer) -> torch.Tensor:
+        """The weights that the cells act as."""
+        return layer.acting(weight)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Pass the gradient on."""
-        return gradients[0], None, None, None, None
+        return gradients[0], None
 
 
 class FixedPoint(torch.autograd.Function):
@@ -70,7 +65,8 @@ class FixedPoint(torch.autograd.Function):
 class _FaultyLayer(nn.Module):
     """What both layers share; `weight` is (out, in / groups, ...) as in PyTorch."""
 
-    keep: torch.Tensor
+    stuck: torch.Tensor  # (axes, count): places of the weights with a stuck cell
+    keep: torch.Tensor  # (count,): masks on their words
     force: torch.Tensor
 
     def __init__(self, layer: MatMul, form: WeightFormat, shape: tuple[int, ...], bias_fraction: int) -> None:
@@ -80,24 +76,41 @@ class _FaultyLayer(nn.Module):
         bias = torch.from_numpy(layer.bias * 2.0**-bias_fraction)
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias)
-        self.register_buffer("keep", torch.full(shape, -1, dtype=torch.int64), persistent=False)
-        self.register_buffer("force", torch.zeros(shape, dtype=torch.int64), persistent=False)
+        self.register_buffer("stuck", torch.zeros((len(shape), 0), dtype=torch.int64), persistent=False)
+        self.register_buffer("keep", torch.zeros(0, dtype=torch.int64), persistent=False)
+        self.register_buffer("force", torch.zeros(0, dtype=torch.int64), persistent=False)
 
     def set_masks(self, group: int, masks: CellMasks) -> None:
-        """Give one group's cells their stuck faults, as masks (K, M) on the words of its weights."""
+        """Give one group's cells these stuck faults and no others: masks (K, M) on its weights' words."""
         outputs = masks.keep.shape[1]
-        here = slice(group * outputs, (group + 1) * outputs)
-        for buffer, mask in ((self.keep, masks.keep), (self.force, masks.force)):
-            buffer[here] = torch.from_numpy(np.ascontiguousarray(mask.T)).reshape(buffer[here].shape)
+        keep, force = (mask.T.reshape(outputs, *self.weight.shape[1:]) for mask in (masks.keep, masks.force))
+        at = ((keep != -1) | (force != 0)).nonzero()
+        stuck = np.stack([at[0] + group * outputs, *at[1:]])
+        others = self.stuck[0] // outputs != group
+        device = self.stuck.device
+        for name, new in (("stuck", stuck), ("keep", keep[at]), ("force", force[at])):
+            old = getattr(self, name)[..., others]
+            setattr(self, name, torch.cat([old, torch.from_numpy(new).to(device)], dim=-1))
 
     def clear_masks(self) -> None:
         """Make all cells healthy."""
-        self.keep.fill_(-1)
-        self.force.zero_()
+        self.stuck, self.keep, self.force = self.stuck[:, :0], self.keep[:0], self.force[:0]
 
     def effective_weight(self) -> torch.Tensor:
         """The weights that the cells act as, with a straight-through gradient."""
-        return StraightThroughWeights.apply(self.weight, self.keep, self.force, self.form, self.fraction)
+        return StraightThroughWeights.apply(self.weight, self)
+
+    def acting(self, weight: torch.Tensor) -> torch.Tensor:
+        """What the cells act as when a weight is written: rounded; encoded, forced, decoded where stuck."""
+        integers = on_grid(weight, self.fraction, self.form.low, self.form.high)
+        at = tuple(self.stuck)
+        integers[at] = self._forced(integers[at])
+        return integers.mul_(2.0**-self.fraction)
+
+    def _forced(self, integers: torch.Tensor) -> torch.Tensor:
+        """(stuck,): what the stuck weights' cells make of these integers, which are in range."""
+        words = (self.form.pack(integers.long()) & self.keep) | self.force
+        return self.form.decode(words).to(integers.dtype)
 
     def quantized_bias(self) -> torch.Tensor:
         """The digital bias on its grid."""
@@ -110,12 +123,13 @@ class _FaultyLayer(nn.Module):
         A weight stays as it is where writing what its cells act as would make them act otherwise: in a
         differential pair the value may belong into the other cell.
         """
-        grid = torch.floor(self.weight * 2.0**self.fraction + 0.5) * 2.0**-self.fraction
-        held = faulty_weights(self.weight, self.keep, self.force, self.form, self.fraction)
+        at, step = tuple(self.stuck), 2.0**-self.fraction
+        written = self.weight[at]
+        grid = torch.floor(written / step + 0.5)
+        held = self._forced(grid.clamp(self.form.low, self.form.high))
         if self.form.encoding == "differential":
-            again = faulty_weights(held, self.keep, self.force, self.form, self.fraction)
-            held = torch.where(again == held, held, grid)
-        self.weight.add_(held - grid)
+            held = torch.where(self._forced(held) == held, held, grid)
+        self.weight[at] = written + (held - grid) * step
 
     def integers(self, groups: int) -> tuple[np.ndarray, np.ndarray]:
         """The weights to write, (groups, K, M), and the bias, as integers."""

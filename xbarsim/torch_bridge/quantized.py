@@ -54,16 +54,22 @@ class RoundActivations(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
         """L times the activation, rounded half up; the sign for one signed bit, with 0 as +1."""
-        inside = x.abs() <= 1
-        ctx.save_for_backward(inside if signed else inside & (x >= 0))
+        out, inside = rounded(x, bits, signed)
+        ctx.save_for_backward(inside)
         ctx.top = largest(bits, signed)
-        return _to_integers(x, bits, signed)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """See the class."""
         (inside,) = ctx.saved_tensors
         return _scaled(gradients[0] * inside, ctx.top), None, None
+
+
+def rounded(x: torch.Tensor, bits: int, signed: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """What `RoundActivations` makes of activations, and where it lets the gradient pass."""
+    inside = x.abs() <= 1
+    return _to_integers(x, bits, signed), inside if signed else inside & (x >= 0)
 
 
 def _scaled(gradient: torch.Tensor, factor: int) -> torch.Tensor:

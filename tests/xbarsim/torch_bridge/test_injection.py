@@ -208,6 +208,49 @@ def test_gradient_is_that_of_the_forward_pass(unit, axes):
     assert torch.equal(out[~stuck], x[~stuck])
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(("unit", "axes"), SHAPES)
+def test_an_activation_taken_in_is_the_same_as_two_layers(unit, axes, signed, last):
+    """Bit for bit, forward and backward, though nothing is copied between them."""
+    shape, activation = (40, 30) if axes == 2 else (6, 5, 4, 3), QuantActivation(2, signed=signed)
+    apart = nn.Sequential(activation, ErrorInjection(model(0.4, unit), activation.values))
+    together = ErrorInjection(model(0.4, unit), activation.values, activation=activation)
+    upstream, found = torch.randn(shape), []
+    for layer in (apart, together):
+        x = 2 * torch.randn(shape, generator=torch.Generator().manual_seed(3))
+        gradient = upstream.clone()
+        if last and axes == 4:
+            x, gradient = (t.contiguous(memory_format=torch.channels_last) for t in (x, gradient))
+        before = x.clone()
+        torch.manual_seed(2)
+        out = layer(x.requires_grad_())
+        out.backward(gradient)
+        assert torch.equal(x, before) and torch.equal(gradient, upstream)
+        found.append((out.detach(), x.grad))
+    assert torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][1], found[1][1])
+    assert (found[0][1] != 0).any() and (found[0][1] == 0).any()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("build", [lambda: Cnv(1, 2, width=4), lambda: ResNet(1), lambda: Functional()])
+def test_what_is_written_in_place_nobody_else_needs(build, unit):
+    """The same scores and gradients as with copies everywhere."""
+    torch.manual_seed(0)
+    module = build()
+    x = torch.randn(4, *((1, 6, 6) if isinstance(module, Functional) else (3, 32, 32)))
+    found = []
+    for copies in (False, True):
+        aware = fault_aware(module, model(0.3, unit), values=(0.0, 1.0)).train()
+        for layer in injections(aware) if copies else ():
+            layer.in_place = False
+        torch.manual_seed(1)
+        aware.zero_grad()
+        aware(x).square().sum().backward()
+        found.append([p.grad.clone() for p in aware.parameters() if p.grad is not None])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_nothing_is_scaled_and_the_type_stays(dtype):
     out = stick((50, 40), 0.5, "element", VALUES[7], dtype=dtype)
@@ -299,12 +342,16 @@ def test_a_campaign_cannot_stick_single_activations():
 
 
 def readers(traced, kind):
-    """What each inserted layer reads: the name of a layer, or of a node."""
-    return [
-        str(node.args[0].target) if node.args[0].op == "call_module" else node.args[0].name
-        for node in traced.graph.nodes
-        if node.op == "call_module" and isinstance(traced.get_submodule(str(node.target)), kind)
-    ]
+    """What each inserted layer follows, or has taken in: the name of a layer, or of a node."""
+    names = {layer: name for name, layer in traced.named_modules() if isinstance(layer, QuantActivation)}
+    found = []
+    for node in traced.graph.nodes:
+        layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(layer, kind):
+            first = node.args[0]
+            read = str(first.target) if first.op == "call_module" else first.name
+            found.append(names.get(getattr(layer, "activation", None), read))
+    return found
 
 
 CNV_PLACES = [f"layers.{i}" for i in (3, 7, 10, 14, 17, 20, 24, 27)]
@@ -445,7 +492,9 @@ def test_layers_of_an_earlier_insertion_stay():
     aware = fault_aware(Lfc(width=8), model(0.5))
     both = with_dropout2d(aware, 0.1)
     assert len(injections(both)) == 3
-    assert readers(both, ChannelDropout) == ["layers.4", "layers.7", "layers.10"]
+    assert readers(both, ErrorInjection) == ["layers.4", "layers.7", "layers.10"]
+    assert readers(both, ChannelDropout) == ["inserted_0", "inserted_1", "inserted_2"]
+    assert len(injections(fault_aware(aware, model(0.1)))) == 6
 
 
 def test_chosen_layers_alone_are_enabled_and_all_is_as_before_at_the_end():

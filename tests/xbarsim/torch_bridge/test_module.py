@@ -91,6 +91,27 @@ def test_projection_puts_the_stuck_bits_into_the_weights(module):
     assert (written.run(IMAGES)[0] == projected.run(IMAGES)).all()
 
 
+def test_masks_of_a_group_replace_earlier_ones_of_that_group(module):
+    chip = faulty_chip(module, "isaac", 0.1)
+    other = chip.inject(sample_by_rate(chip.geometry, 0.1, mix=STUCK, rng=np.random.default_rng(1)))
+    one, two = chip.training_masks(), other.training_masks()
+    fresh, changed = (ChipModule(chip.graph, chip.config.array.format, m) for m in (two, one))
+    names = {name for name, _ in two}
+    before = {name: changed.layer(name).effective_weight() for name in names}
+    for (name, group), masks in two.items():
+        changed.layer(name).set_masks(group, masks)
+    assert set(one) == set(two) and any(group for _, group in two)
+    for name in names:
+        assert torch.equal(changed.layer(name).effective_weight(), fresh.layer(name).effective_weight())
+        assert not torch.equal(changed.layer(name).effective_weight(), before[name])
+    changed.set_masks({})
+    healthy = ChipModule(chip.graph, chip.config.array.format)
+    assert all(
+        torch.equal(changed.layer(name).effective_weight(), healthy.layer(name).effective_weight())
+        for name in names
+    )
+
+
 def test_untrained_module_gives_back_its_graph(module):
     chip = faulty_chip(module, "isaac-slc")
     back = ChipModule(chip.graph, chip.config.array.format, dtype=torch.float64).to_graph()
