@@ -1,0 +1,396 @@
+"""Faults of spiking networks: what can be wrong with a neuron or a synapse, and where.
+
+| kind | place | `value` | neuron | input |
+|---|---|---|---|---|
+| `hsf` hard to spike | neuron | factor | gain divided by it | spike probability divided by it |
+| `esf` easy to spike | neuron | factor | gain times it | spike probability times it, at most 1 |
+| `nasf` always spikes | neuron | | gain 0, offset 10 thresholds | spikes at every step |
+| `dead` | neuron | | gain 0, offset 0 | never spikes |
+| `threshold` | neuron | factor | threshold times it | |
+| `leak` | neuron | | leak is `value` | |
+| `stuck_output` | neuron | 0 or 1 | as `dead` or `nasf` | as `dead` or `nasf` |
+| `swf` stuck weight | synapse | | the weight is `value` | |
+| `sasf` always spikes | synapse | | the synapse delivers its weight at every step | |
+
+`layer` counts layers of neurons, 0 are the inputs; a synapse is named by its source and leads into the next
+layer. A fault holds for steps `first` <= t < `last`; `last` is `ALWAYS` for a permanent one.
+
+Source: the spiking paper's neuron and synapse faults (see "Sources" in docs/architecture.md), with the gains
+and offsets that it leaves unsaid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xbarsim.checks import InputError, check_choice, check_int, check_number, check_rate, write_atomically
+
+ALWAYS = 2**31 - 1
+NO_TARGET = -1
+ALWAYS_SPIKES = 10.0  # thresholds of offset
+
+
+class NeuronFaultKind(IntEnum):
+    """What is wrong; the table at the head of the module says what it does."""
+
+    hsf = 0
+    esf = 1
+    nasf = 2
+    dead = 3
+    threshold = 4
+    leak = 5
+    stuck_output = 6
+    swf = 7
+    sasf = 8
+
+    @property
+    def of_synapses(self) -> bool:
+        """Whether the place is a synapse."""
+        return self >= NeuronFaultKind.swf
+
+
+DEFAULT_VALUES = {
+    NeuronFaultKind.hsf: 10.0,
+    NeuronFaultKind.esf: 10.0,
+    NeuronFaultKind.nasf: 0.0,
+    NeuronFaultKind.dead: 0.0,
+    NeuronFaultKind.threshold: 2.0,
+    NeuronFaultKind.leak: 0.0,
+    NeuronFaultKind.stuck_output: 1.0,
+    NeuronFaultKind.swf: 1.0,
+    NeuronFaultKind.sasf: 0.0,
+}
+COLUMNS = np.dtype(
+    [
+        ("kind", np.int64),
+        ("layer", np.int64),
+        ("neuron", np.int64),
+        ("target", np.int64),
+        ("value", np.float64),
+        ("first", np.int64),
+        ("last", np.int64),
+    ]
+)
+SCOPES = ("input", "hidden", "output", "synapses")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikingGeometry:
+    """A chain of fully connected layers of leaky integrate-and-fire neurons.
+
+    Parameters
+    ----------
+    sizes : inputs, neurons of every layer; the last one's are the classes
+    steps : how long an image is shown
+    leak : share of the potential that is left after a step
+    threshold : potential above which a neuron spikes
+
+    Raises
+    ------
+    InputError : a size, a leak or a threshold out of range.
+    """
+
+    sizes: tuple[int, ...] = (784, 128, 10)
+    steps: int = 10
+    leak: float = 0.2
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) < 2:
+            raise InputError("SpikingGeometry.sizes", "inputs and at least one layer", str(self.sizes))
+        for size in self.sizes:
+            check_int("SpikingGeometry.sizes", size, 1, 2**20)
+        check_int("SpikingGeometry.steps", self.steps, 1, 2**15)
+        check_number("SpikingGeometry.leak", self.leak, 0, 1)
+        check_number("SpikingGeometry.threshold", self.threshold, 1e-9, 1e9)
+
+    def __str__(self) -> str:
+        return f"{'-'.join(map(str, self.sizes))}, {self.steps} steps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronFault:
+    """One fault; the table at the head of the module says what its places mean."""
+
+    kind: NeuronFaultKind
+    layer: int
+    neuron: int
+    target: int = NO_TARGET
+    value: float | None = None
+    first: int = 0
+    last: int = ALWAYS
+
+    def __post_init__(self) -> None:
+        if self.value is None:
+            object.__setattr__(self, "value", DEFAULT_VALUES[self.kind])
+        check_value(self.kind, self.value)
+        check_int("NeuronFault.first", self.first, 0, ALWAYS)
+        check_int("NeuronFault.last", self.last, self.first + 1, ALWAYS)
+
+    @property
+    def permanent(self) -> bool:
+        """Whether it holds for all steps."""
+        return self.first == 0 and self.last == ALWAYS
+
+    def __str__(self) -> str:
+        place = f"{self.neuron} of layer {self.layer}"
+        place = f"synapse from {place} to {self.target}" if self.kind.of_synapses else f"neuron {place}"
+        value = f" {self.value:g}" if DEFAULT_VALUES[self.kind] else ""
+        when = "" if self.permanent else f", steps {self.first} to {self.last - 1}"
+        return f"{self.kind.name}{value} at {place}{when}"
+
+
+def check_value(kind: NeuronFaultKind, value: object) -> float:
+    """A value that a fault of this kind can have."""
+    where = f"value of {kind.name}"
+    if kind is NeuronFaultKind.leak:
+        return check_number(where, value, 0, 1)
+    if kind is NeuronFaultKind.stuck_output:
+        if value not in (0, 1):
+            raise InputError(where, "0 or 1", repr(value))
+        return float(value)  # type: ignore[arg-type]
+    if kind in (NeuronFaultKind.hsf, NeuronFaultKind.esf, NeuronFaultKind.threshold):
+        return check_number(where, value, 1e-6, 1e6)
+    return check_number(where, value, -1e6, 1e6)
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronFaults:
+    """Many faults, as the columns of a table; on one chip, or each alone on one of its own.
+
+    Parameters
+    ----------
+    table : (faults,) of `COLUMNS`
+    """
+
+    table: NDArray[np.void]
+
+    def __post_init__(self) -> None:
+        if self.table.ndim != 1 or self.table.dtype != COLUMNS:
+            raise InputError("NeuronFaults.table", f"(faults,) of {COLUMNS.names}", str(self.table.dtype))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, place: int) -> NeuronFault:
+        row = self.table[place].item()
+        return NeuronFault(
+            **dict(zip(COLUMNS.names or (), (NeuronFaultKind(row[0]), *row[1:]), strict=True))
+        )
+
+    def __iter__(self) -> Iterator[NeuronFault]:
+        return (self[place] for place in range(len(self)))
+
+    @classmethod
+    def of(cls, faults: Sequence[NeuronFault]) -> NeuronFaults:
+        """A list of given faults."""
+        rows = [tuple(getattr(fault, name) for name in COLUMNS.names or ()) for fault in faults]
+        return cls(np.array(rows, COLUMNS))
+
+    def take(self, chosen: NDArray) -> NeuronFaults:
+        """The faults at these places, or where a mask holds."""
+        return NeuronFaults(self.table[chosen])
+
+    def each(self) -> list[NeuronFaults]:
+        """Every fault on a chip of its own."""
+        return [self.take(np.array([i])) for i in range(len(self))]
+
+    def during(self, first: int, last: int) -> NeuronFaults:
+        """The same faults for steps first <= t < last only."""
+        check_int("first step", first, 0, ALWAYS)
+        check_int("last step", last, first + 1, ALWAYS)
+        table = self.table.copy()
+        table["first"], table["last"] = first, last
+        return NeuronFaults(table)
+
+    def check_places(self, geometry: SpikingGeometry) -> None:
+        """Refuse faults that a network has no place for."""
+        table = self.table
+        synapses = table["kind"] >= NeuronFaultKind.swf
+        layers = len(geometry.sizes) - synapses
+        sizes = np.array((*geometry.sizes, 0))
+        inside = (table["layer"] >= 0) & (table["layer"] < layers)
+        layer = np.where(inside, table["layer"], 0)
+        inside &= (table["neuron"] >= 0) & (table["neuron"] < sizes[layer])
+        targets = (table["target"] >= 0) & (table["target"] < sizes[layer + 1])
+        inside &= np.where(synapses, targets, table["target"] == NO_TARGET)
+        of_input = (table["layer"] == 0) & np.isin(
+            table["kind"], (NeuronFaultKind.threshold, NeuronFaultKind.leak)
+        )
+        for bad, expected in (
+            (~inside, f"a place in {geometry}"),
+            (of_input, "a neuron: an input has neither threshold nor leak"),
+        ):
+            if bad.any():
+                raise InputError("fault", expected, str(self[int(bad.argmax())]))
+
+    def counts(self) -> dict[str, int]:
+        """Faults of each kind."""
+        found = np.bincount(self.table["kind"], minlength=len(NeuronFaultKind))
+        return {kind.name: int(found[kind]) for kind in NeuronFaultKind if found[kind]}
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table, with the kinds by name."""
+        frame = pd.DataFrame({name: self.table[name] for name in COLUMNS.names or ()})
+        return frame.assign(kind=[NeuronFaultKind(kind).name for kind in self.table["kind"]])
+
+    def save(self, path: str | Path) -> Path:
+        """Write a CSV file with a row a fault."""
+        return write_atomically(path, lambda temporary: self.to_frame().to_csv(temporary, index=False))
+
+
+def load_neuron_faults(path: str | Path, geometry: SpikingGeometry) -> NeuronFaults:
+    """Read what `NeuronFaults.save` wrote.
+
+    Raises
+    ------
+    InputError : no such file, other columns, unknown kinds, values or places that do not exist.
+    """
+    where, names = f"fault list {path}", list(COLUMNS.names or ())
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(where, "a CSV file that can be read", f"'{error}'") from error
+    if list(frame.columns) != names:
+        raise InputError(where, f"the columns {', '.join(names)}", ", ".join(map(str, frame.columns))[:80])
+    found = []
+    for line, row in enumerate(frame.to_dict("records"), 2):
+        try:
+            kind = NeuronFaultKind[check_choice("kind", row.pop("kind"), [k.name for k in NeuronFaultKind])]
+            value = row.pop("value")
+            found.append(NeuronFault(kind=kind, value=value, **row))  # type: ignore[arg-type]
+        except (InputError, TypeError) as error:
+            raise InputError(f"{where}, line {line}", "a fault", f"'{error}'") from error
+    faults = NeuronFaults.of(found)
+    faults.check_places(geometry)
+    return faults
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultUniverse:
+    """All places where a fault may be.
+
+    Parameters
+    ----------
+    geometry : the network
+    scope : which of 'input', 'hidden', 'output' and 'synapses'; by default what the spiking paper's figures
+        agree with: with the output layer, accuracy collapses
+
+    Raises
+    ------
+    InputError : an unknown or an empty scope.
+
+    >>> print(FaultUniverse(geometry=SpikingGeometry()))
+    784 input + 128 hidden = 912 neurons of 784-128-10, 10 steps (10 output neurons left out)
+    """
+
+    geometry: SpikingGeometry
+    scope: tuple[str, ...] = ("input", "hidden")
+
+    def __post_init__(self) -> None:
+        if not self.scope:
+            raise InputError("scope", "at least one of " + ", ".join(SCOPES), "none")
+        for part in self.scope:
+            check_choice("scope", part, SCOPES)
+
+    @property
+    def neurons(self) -> dict[str, int]:
+        """Neurons of every part of the scope."""
+        sizes = self.geometry.sizes
+        known = {"input": sizes[0], "hidden": sum(sizes[1:-1]), "output": sizes[-1]}
+        return {part: count for part, count in known.items() if part in self.scope}
+
+    @property
+    def synapses(self) -> int:
+        """Synapses in the scope."""
+        if "synapses" not in self.scope:
+            return 0
+        return sum(k * m for k, m in pairwise(self.geometry.sizes))
+
+    def __str__(self) -> str:
+        sizes, parts = self.geometry.sizes, self.neurons
+        words = " + ".join(f"{count:,} {part}" for part, count in parts.items())
+        if len(parts) > 1:
+            words += f" = {sum(parts.values()):,}"
+        words += " neurons" if parts else ""
+        if self.synapses:
+            words += f"{' and ' if parts else ''}{self.synapses:,} synapses"
+        left = "" if "output" in parts or not parts else f" ({sizes[-1]} output neurons left out)"
+        return f"{words} of {self.geometry}{left}"
+
+    def size(self, kind: NeuronFaultKind) -> int:
+        """Places of a kind of fault."""
+        if kind.of_synapses:
+            return self.synapses
+        left = kind in (NeuronFaultKind.threshold, NeuronFaultKind.leak)
+        return sum(count for part, count in self.neurons.items() if not (left and part == "input"))
+
+    def enumerate(
+        self, kind: NeuronFaultKind, *, value: float | None = None, first: int = 0, last: int = ALWAYS
+    ) -> NeuronFaults:
+        """One fault of this kind at every place, by layer, neuron and target."""
+        return self._at(kind, np.arange(self.size(kind)), value, first, last)
+
+    def count(self, kind: NeuronFaultKind, ratio: float) -> int:
+        """How many places a fault ratio means: the share, rounded down."""
+        return int(self.size(kind) * check_rate("fault ratio", ratio) + 1e-9)
+
+    def sample(
+        self,
+        kind: NeuronFaultKind,
+        ratio: float,
+        rng: np.random.Generator,
+        *,
+        value: float | None = None,
+        first: int = 0,
+        last: int = ALWAYS,
+    ) -> NeuronFaults:
+        """Faults at a share of the places, every set of them as likely.
+
+        >>> universe = FaultUniverse(geometry=SpikingGeometry())
+        >>> len(universe.sample(NeuronFaultKind.hsf, 0.2, np.random.default_rng(0)))
+        182
+        """
+        count = self.count(kind, ratio)
+        places = np.sort(rng.choice(self.size(kind), count, replace=False, shuffle=False))
+        return self._at(kind, places, value, first, last)
+
+    def _at(
+        self, kind: NeuronFaultKind, places: NDArray, value: float | None, first: int, last: int
+    ) -> NeuronFaults:
+        if not self.size(kind):
+            raise InputError(f"scope of {kind.name}", "places for it", ", ".join(self.scope))
+        check_int("first step", first, 0, ALWAYS)
+        check_int("last step", last, first + 1, ALWAYS)
+        table = np.zeros(len(places), COLUMNS)
+        table["kind"], table["first"], table["last"] = kind, first, last
+        table["value"] = check_value(kind, DEFAULT_VALUES[kind] if value is None else value)
+        sizes = self.geometry.sizes
+        if kind.of_synapses:
+            ends = np.cumsum([k * m for k, m in pairwise(sizes)])
+            layer = np.searchsorted(ends, places, side="right")
+            within = places - np.concatenate([[0], ends])[layer]
+            table["layer"] = layer
+            table["neuron"], table["target"] = np.divmod(within, np.array(sizes)[layer + 1])
+            return NeuronFaults(table)
+        layers = self._layers(kind)
+        ends = np.cumsum([sizes[layer] for layer in layers])
+        part = np.searchsorted(ends, places, side="right")
+        table["layer"] = np.array(layers)[part]
+        table["neuron"] = places - np.concatenate([[0], ends])[part]
+        table["target"] = NO_TARGET
+        return NeuronFaults(table)
+
+    def _layers(self, kind: NeuronFaultKind) -> list[int]:
+        last = len(self.geometry.sizes) - 1
+        names = ["input", *["hidden"] * (last - 1), "output"]
+        left = kind in (NeuronFaultKind.threshold, NeuronFaultKind.leak)
+        return [i for i, name in enumerate(names) if name in self.scope and not (left and i == 0)]
