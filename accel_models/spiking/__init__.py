@@ -1,0 +1,1 @@
+"""Spiking chips: exact counts of spikes of many faulty copies of a network."""
