@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,7 @@ def _epoch(
     """Train once on all images in this order; the mean loss."""
     for method in methods:
         method.before_epoch(module, epoch, rng)
+    x, y, order = _with_extra(x, y, order, methods, rng)
     batches = order.to(x.device).split(recipe.batch_size)
     first, total = epoch * len(batches), 0.0
     for i, batch in enumerate(batches, first):
@@ -121,6 +123,24 @@ def _epoch(
         if on_batch is not None:
             on_batch(i + 1, recipe.epochs * len(batches), value)
     return total / len(x)
+
+
+def _with_extra(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    order: torch.Tensor,
+    methods: Sequence[TrainingMethod],
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The data with what methods add, and the order of both, mixed."""
+    more = [extra for method in methods if (extra := method.extra_data()) is not None and len(extra[1])]
+    if not more:
+        return x, y, order
+    count = len(x)
+    x = torch.cat([x, *(images.to(x) for images, _ in more)])
+    y = torch.cat([y, *(labels.to(y) for _, labels in more)])
+    order = torch.cat([order, torch.arange(count, len(x))])
+    return x, y, order[torch.from_numpy(rng.permutation(len(x)))]
 
 
 def _step(
@@ -138,6 +158,10 @@ def _step(
     with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         scores = module(augmented(recipe, x))
     loss = loss_of(recipe, scores, y)
+    for method in methods:
+        more = method.extra_loss(module, x, y, partial(loss_of, recipe))
+        if more is not None:
+            loss = loss + more
     loss.backward()
     for method in reversed(methods):
         method.after_backward(module)

@@ -6,11 +6,14 @@ for every epoch, so that a resumed training draws what an uninterrupted one does
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import nn
+
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class TrainingMethod:
@@ -25,6 +28,14 @@ class TrainingMethod:
 
     def before_batch(self, module: nn.Module, rng: np.random.Generator) -> None:
         """The weights are about to be used."""
+
+    def extra_data(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Images and labels to train on in this epoch beside the data, mixed with them."""
+
+    def extra_loss(
+        self, module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: LossFunction
+    ) -> torch.Tensor | None:
+        """Something to add to a batch's loss; called when the scores of the batch are there."""
 
     def after_backward(self, module: nn.Module) -> None:
         """The gradients are there, the step is not taken."""
