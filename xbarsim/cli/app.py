@@ -27,7 +27,7 @@ from xbarsim.cli import (
     report,
     retrain,
     simulate,
-    study,
+    spiking,
     train,
 )
 
@@ -44,7 +44,7 @@ for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")
-app.add_typer(study.app, name="study")
+app.add_typer(spiking.app, name="study")
 app.add_typer(campaign.app, name="campaign")
 
 

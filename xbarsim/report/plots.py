@@ -162,6 +162,26 @@ def accuracy_curves(
     return figure
 
 
+def chip_lines(panels: Mapping[str, Mapping[str, Sequence[float]]], *, title: str) -> Figure:
+    """Accuracy of every chip, a line a method, a panel a group: {group: {method: accuracies in shares}}."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.6 * len(panels) + 1.6, 3.2), layout="constrained", dpi=150)
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (group, lines) in zip(all_axes, panels.items(), strict=True):
+        for place, (name, values) in enumerate(lines.items()):
+            chips = np.arange(1, len(values) + 1)
+            axes.plot(chips, 100 * np.asarray(values), color=PALETTE[place], lw=1.2, marker="o", ms=3, label=name)
+        axes.set_title(group, fontsize=9)
+        axes.set_xlabel("chip")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
+    all_axes[0].set_ylabel("accuracy [%]")
+    all_axes[-1].legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
 def roc_curves(curves: Mapping[str, tuple[NDArray, NDArray]], *, title: str) -> Figure:
     """Share of faulty chips detected over false alarms: {name: (false alarms, detections)} in shares."""
     figure, axes = _figure(title)

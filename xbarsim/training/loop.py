@@ -80,11 +80,14 @@ def fit(
             order = torch.randperm(len(x), generator=shuffle)  # drawn for past epochs too
             if epoch < len(history):
                 continue
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             with _epoch_random(seed, epoch, x.device) as rng:
                 loss = _epoch(module, optimizer, x, y, order, recipe, methods, epoch, rng, on_batch)
             rate, seconds = float(optimizer.param_groups[0]["lr"]), time.perf_counter() - start
-            history.append(Epoch(epoch=epoch + 1, loss=loss, learning_rate=rate, seconds=seconds))
+            cpu = time.process_time() - cpu_start
+            history.append(
+                Epoch(epoch=epoch + 1, loss=loss, learning_rate=rate, seconds=seconds, cpu_seconds=cpu)
+            )
             if kept is not None:
                 kept.save(history)
             if on_epoch is not None:

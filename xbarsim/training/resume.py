@@ -24,12 +24,16 @@ REMEDY = "remove it to start anew, or name another file"
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One epoch of a training: its number from 1 on, mean loss, last learning rate, seconds it took."""
+    """One epoch of a training: its number from 1 on, mean loss, last learning rate, seconds it took.
+
+    `cpu_seconds` are those of all threads of the process (NaN in files of earlier versions).
+    """
 
     epoch: int
     loss: float
     learning_rate: float
     seconds: float
+    cpu_seconds: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,86 @@
+"""`xbarsim study spiking-...`: the spiking paper's tables and Fig. 3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from xbarsim.cli import options, output
+from xbarsim.cli.study import Networks, TrainingBudget, app
+
+
+def _tables(
+    show: str, context: typer.Context, budget: str, networks: Path, seed: int, as_json: bool, out: Path | None
+) -> None:
+    output.prepare(out)
+    from xbarsim.checks import check_folder
+    from xbarsim.studies import spiking as study
+    from xbarsim.studies import spiking_tables as tables
+    from xbarsim.studies.spiking_paper import RATIOS
+
+    check_folder(networks)
+    with output.steps() as watch:
+        chosen = study.SpikingStudy(study.spiking_budget(budget), networks, seed=seed, watch=watch)
+        found = study.run_spiking(chosen)
+    scope = str(chosen.universe)
+    shown = [tables.table_3(found, scope)] if show == "table3" else []
+    figures = {}
+    if show != "table3":
+        for kind in RATIOS:
+            shown += [tables.table_4(found, kind, scope), tables.comparison(found, kind)]
+            figures[f"spiking-fig3-{kind}.png"] = lambda kind=kind: tables.figure_3(found, kind)
+    output.finish(
+        context,
+        {
+            "networks": tables.record(found),
+            "universe": scope,
+            "verdict": {kind: tables.verdict(found, kind) for kind in RATIOS},
+        },
+        shown,
+        as_json=as_json,
+        out=out,
+        figures=figures,
+    )
+
+
+def _times(
+    table: int, context: typer.Context, budget: str, networks: Path, seed: int, as_json: bool, out: Path | None
+) -> None:
+    output.prepare(out)
+    from xbarsim.checks import check_folder
+    from xbarsim.studies import spiking as study
+    from xbarsim.studies import spiking_tables as tables
+    from xbarsim.studies.spiking_paper import TIME_TABLES
+
+    check_folder(networks)
+    with output.steps() as watch:
+        chosen = study.SpikingStudy(study.spiking_budget(budget), networks, seed=seed, watch=watch)
+        found = chosen.convergence(*TIME_TABLES[table])
+    output.finish(
+        context,
+        {"convergence": found, "universe": str(chosen.universe)},
+        [tables.time_table(found, table)],
+        as_json=as_json,
+        out=out,
+    )
+
+
+def _add(name: str, words: str, run, what) -> None:  # type: ignore[no-untyped-def]
+    @app.command(name, help=words)
+    def command(
+        context: typer.Context,
+        budget: TrainingBudget = "cpu",
+        networks: Networks = Path("trained"),
+        seed: options.Seed = 0,
+        as_json: options.AsJson = False,
+        out: options.Out = None,
+    ) -> None:
+        run(what, context, budget, networks, seed, as_json, out)
+
+
+_add("spiking-table3", "Spiking paper, Table 3: accuracy without faults.", _tables, "table3")
+_add("spiking-table4", "Spiking paper, Table 4: accuracy with faulty neurons.", _tables, "table4")
+_add("spiking-fig3", "Spiking paper, Fig. 3: chip by chip, with Table 4.", _tables, "fig3")
+for _table, _faults in ((5, "NASF, FIR 0.03"), (6, "NASF, FIR 0.05"), (7, "HSF, FIR 0.03"), (8, "HSF, FIR 0.05")):
+    _add(f"spiking-table{_table}", f"Spiking paper, Table {_table}: time to accuracy, {_faults}.", _times, _table)
