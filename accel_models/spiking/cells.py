@@ -56,7 +56,8 @@ def place_weights(weights: Sequence[FloatArray], config: ReramConfig) -> ReramCh
 def acting_weights(cells: ReramChip) -> list[FloatArray]:
     """(n, m) of every layer: what the cells act as, with their faults."""
     return [
-        cells.matrices[layer.name, 0].effective * 2.0**-layer.weight_fraction for layer in cells.graph.layers
+        np.asarray(cells.matrices[layer.name, 0].effective * 2.0**-layer.weight_fraction, np.float64)
+        for layer in cells.graph.layers
     ]
 
 

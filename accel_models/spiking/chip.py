@@ -80,7 +80,9 @@ class SpikingChip:
             return replace(self, acting=None)
         _check_shapes(self.geometry, acting)
         pairs = zip(acting, self.weights, strict=True)
-        return replace(self, acting=tuple(on_grid(a, most=max(1.0, float(np.abs(w).max()))) for a, w in pairs))
+        return replace(
+            self, acting=tuple(on_grid(a, most=max(1.0, float(np.abs(w).max()))) for a, w in pairs)
+        )
 
     @property
     def effects(self) -> SpikingEffects:
@@ -164,7 +166,9 @@ def run_many(
                 healthy.inputs, healthy.input_windows, key, base.geometry.steps, arrays,
             )  # fmt: skip
             if on_images is not None:
-                on_images(some * len(pixels) + min(at + IMAGES_AT_ONCE, len(pixels)), len(chips) * len(pixels))
+                on_images(
+                    some * len(pixels) + min(at + IMAGES_AT_ONCE, len(pixels)), len(chips) * len(pixels)
+                )
     return found
 
 
@@ -192,7 +196,9 @@ def _arrays(chips: Sequence[SpikingChip]) -> ChipArrays:
         for layer in range(len(chip.weights)):
             synapses.append(_synapses(chip, effects, layer))
             ends.append(ends[-1] + len(synapses[-1][0]))
-    sources, targets, deltas, always, when = (np.concatenate(column) for column in zip(*synapses, strict=True))
+    sources, targets, deltas, always, when = (
+        np.concatenate(column) for column in zip(*synapses, strict=True)
+    )
     return ChipArrays(
         np.array(input_ends), np.concatenate(inputs), np.concatenate(lines), np.concatenate(input_windows),
         np.array(changed), np.array(neurons), np.array(windows), np.array(ends), sources, targets, deltas,

@@ -45,7 +45,13 @@ def _tables(
 
 
 def _times(
-    table: int, context: typer.Context, budget: str, networks: Path, seed: int, as_json: bool, out: Path | None
+    table: int,
+    context: typer.Context,
+    budget: str,
+    networks: Path,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
 ) -> None:
     output.prepare(out)
     from xbarsim.checks import check_folder
@@ -82,5 +88,15 @@ def _add(name: str, words: str, run, what) -> None:  # type: ignore[no-untyped-d
 _add("spiking-table3", "Spiking paper, Table 3: accuracy without faults.", _tables, "table3")
 _add("spiking-table4", "Spiking paper, Table 4: accuracy with faulty neurons.", _tables, "table4")
 _add("spiking-fig3", "Spiking paper, Fig. 3: chip by chip, with Table 4.", _tables, "fig3")
-for _table, _faults in ((5, "NASF, FIR 0.03"), (6, "NASF, FIR 0.05"), (7, "HSF, FIR 0.03"), (8, "HSF, FIR 0.05")):
-    _add(f"spiking-table{_table}", f"Spiking paper, Table {_table}: time to accuracy, {_faults}.", _times, _table)
+for _table, _faults in (
+    (5, "NASF, FIR 0.03"),
+    (6, "NASF, FIR 0.05"),
+    (7, "HSF, FIR 0.03"),
+    (8, "HSF, FIR 0.05"),
+):
+    _add(
+        f"spiking-table{_table}",
+        f"Spiking paper, Table {_table}: time to accuracy, {_faults}.",
+        _times,
+        _table,
+    )

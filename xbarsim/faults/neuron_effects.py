@@ -90,10 +90,10 @@ def effects_of(
         one synapse.
     """
     neurons = [np.empty((2, 4, m)) for m in geometry.sizes[1:]]
-    for i, layer in enumerate(neurons):
-        layer[:, GAIN] = 1.0 if gain is None else gain[i]
-        layer[:, OFFSET] = 0.0 if offset is None else offset[i]
-        layer[:, THRESHOLD], layer[:, LEAK] = geometry.threshold, geometry.leak
+    for i, own in enumerate(neurons):
+        own[:, GAIN] = 1.0 if gain is None else gain[i]
+        own[:, OFFSET] = 0.0 if offset is None else offset[i]
+        own[:, THRESHOLD], own[:, LEAK] = geometry.threshold, geometry.leak
     windows = [np.zeros((2, m), np.int64) for m in geometry.sizes]
     inputs = np.zeros((2, 2, geometry.sizes[0]))
     inputs[:, GAIN] = 1.0
@@ -160,7 +160,7 @@ def _change_neurons(
             inside[OFFSET, at] = ALWAYS_SPIKES * threshold * _spikes(kind, value)
 
 
-def _spikes(kind: NeuronFaultKind, value: FloatArray) -> FloatArray | float:
+def _spikes(kind: NeuronFaultKind, value: FloatArray | float) -> FloatArray | float:
     """1 where a neuron spikes at every step, 0 where it never does."""
     if kind is NeuronFaultKind.stuck_output:
         return value
@@ -203,8 +203,9 @@ def collapse(
     """Find single faults that act alike, each alone on a chip.
 
     Alike are: a neuron that never spikes, for whatever reason; one that always does; a gain and the threshold
-    that is divided by it; whatever window, if it holds for all steps. With `weights`, (n, m) of every layer, also synapses
-    whose weight is what it is stuck at, and those of weight 0 that always spike.
+    that is divided by it, on neurons without an offset; any window that covers all steps. With `weights`,
+    (n, m) of every layer, also synapses whose weight is what it is stuck at, and those of weight 0 that
+    always spike.
 
     >>> geometry = SpikingGeometry(sizes=(4, 3, 2))
     >>> from xbarsim.faults.neurons import FaultUniverse
@@ -229,9 +230,7 @@ def collapse(
     return CollapsedFaults(faults=faults.take(np.array(first, int)), group=group)
 
 
-def _behaviour(
-    row: np.void, geometry: SpikingGeometry, weights: Sequence[NDArray] | None
-) -> tuple | None:
+def _behaviour(row: np.void, geometry: SpikingGeometry, weights: Sequence[NDArray] | None) -> tuple | None:
     """A key that is the same for faults that act alike; None for one that does nothing."""
     kind, value = NeuronFaultKind(int(row["kind"])), float(row["value"])
     steps = int(row["first"]), min(int(row["last"]), geometry.steps)
@@ -243,7 +242,7 @@ def _behaviour(
         same = weight == value if kind is NeuronFaultKind.swf else weight == 0
         return None if same else (*place, kind, value)
     if kind in (NeuronFaultKind.nasf, NeuronFaultKind.dead, NeuronFaultKind.stuck_output):
-        return (*place, "spikes", float(_spikes(kind, np.float64(value))))
+        return (*place, "spikes", float(_spikes(kind, value)))
     if kind is NeuronFaultKind.leak:
         return None if value == geometry.leak or steps == (0, 1) else (*place, "leak", value)
     # without an offset a neuron of gain g and threshold h spikes as one of gain g / h and threshold 1

@@ -182,9 +182,7 @@ class NeuronFaults:
 
     def __getitem__(self, place: int) -> NeuronFault:
         row = self.table[place].item()
-        return NeuronFault(
-            **dict(zip(COLUMNS.names or (), (NeuronFaultKind(row[0]), *row[1:]), strict=True))
-        )
+        return NeuronFault(**dict(zip(COLUMNS.names or (), (NeuronFaultKind(row[0]), *row[1:]), strict=True)))
 
     def __iter__(self) -> Iterator[NeuronFault]:
         return (self[place] for place in range(len(self)))

@@ -171,7 +171,8 @@ def chip_lines(panels: Mapping[str, Mapping[str, Sequence[float]]], *, title: st
     for axes, (group, lines) in zip(all_axes, panels.items(), strict=True):
         for place, (name, values) in enumerate(lines.items()):
             chips = np.arange(1, len(values) + 1)
-            axes.plot(chips, 100 * np.asarray(values), color=PALETTE[place], lw=1.2, marker="o", ms=3, label=name)
+            shares = 100 * np.asarray(values)
+            axes.plot(chips, shares, color=PALETTE[place], lw=1.2, marker="o", ms=3, label=name)
         axes.set_title(group, fontsize=9)
         axes.set_xlabel("chip")
         axes.xaxis.get_major_locator().set_params(integer=True)

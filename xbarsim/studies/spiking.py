@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from accel_models.spiking.chip import SpikingChip, classes_of, program, run_many
 from networks.datasets import load_dataset
@@ -173,10 +174,12 @@ class SpikingStudy:
         )
         images, labels, _, _ = self._data
         return [
-            PatternTraining(self.universe, kind, variant.fir, images, labels, settings=settings, loss="faulty")
+            PatternTraining(
+                self.universe, kind, variant.fir, images, labels, settings=settings, loss="faulty"
+            )
         ]
 
-    def train(self, variant: SpikingVariant) -> tuple[Snn, list[Epoch], list[TrainingMethod]]:
+    def train(self, variant: SpikingVariant) -> tuple[nn.Module, list[Epoch], list[TrainingMethod]]:
         """The trained network, its epochs and the methods as they ended; kept, and found again."""
         images, labels, _, _ = self._data
         recipe, methods = self.budget.recipe, self.methods(variant)
@@ -242,11 +245,12 @@ class SpikingStudy:
         count = min(self.budget.curve_images, self.budget.test_images)
         ratios = RATIOS[kind]
 
-        def accuracies(module: Snn) -> tuple[float, ...]:
+        def accuracies(module: nn.Module) -> tuple[float, ...]:
             chip = chip_of(module)
             return tuple(float(np.mean(self.hits(chip, kind, ratio, count))) / count for ratio in ratios)
 
-        module, reached = initialise(Snn, self.seed), []
+        module = initialise(Snn, self.seed)
+        reached: list[tuple[float, ...]] = []
         history = fit(
             module,
             np.concatenate([images, patterns.patterns.numpy()]),
@@ -298,8 +302,9 @@ class Convergence:
         return next((i for i, row in enumerate(self.reached, 1) if row[place] >= self.target[place]), None)
 
 
-def chip_of(module: Snn) -> SpikingChip:
-    """A trained network as a chip, on exact weights."""
+def chip_of(module: nn.Module) -> SpikingChip:
+    """A trained `Snn` as a chip, on exact weights."""
+    assert isinstance(module, Snn)
     count = len(module.layers)
     gain, offset = (
         [module.get_buffer(f"{name}{i}").numpy() for i in range(count)] for name in ("gain", "offset")
@@ -308,9 +313,7 @@ def chip_of(module: Snn) -> SpikingChip:
     return program(module.geometry, weights, gain=gain, offset=offset)
 
 
-def run_spiking(
-    study: SpikingStudy, chosen: Sequence[SpikingVariant] | None = None
-) -> list[TestedSpiking]:
+def run_spiking(study: SpikingStudy, chosen: Sequence[SpikingVariant] | None = None) -> list[TestedSpiking]:
     """All trainings, in order; the baseline first."""
     return [study.measure(variant) for variant in (chosen or variants(study.budget))]
 
@@ -319,5 +322,3 @@ def find(found: Sequence[TestedSpiking], method: str, kind: str = "", fir: float
     """One of them."""
     wanted = SpikingVariant(method=method, kind=kind, fir=fir)
     return next(one for one in found if one.variant == wanted)
-
-

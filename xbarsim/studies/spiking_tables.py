@@ -122,7 +122,9 @@ def figure_3(found: Sequence[TestedSpiking], kind: str) -> Figure:
     fir = min(one.variant.fir for one in found if one.variant.fir)
     panels = {
         f"ratio {ratio:g}": {
-            method: find(found, method, *(() if method == "baseline" else (kind, fir))).accuracies(kind, ratio)
+            method: find(found, method, *(() if method == "baseline" else (kind, fir))).accuracies(
+                kind, ratio
+            )
             for method in METHODS
         }
         for ratio in RATIOS[kind]
@@ -154,8 +156,8 @@ def time_table(found: Convergence, table: int) -> Table:
     reached = [found.epochs_to(place) for place in range(len(rows))]
     faster = sum(e is not None and e < len(found.previous) for e in reached)
     return Table(
-        title=f"Table {table}: {found.kind.upper()}, FIR {found.fir:g}, CPU seconds and epochs to the previous "
-        "method's accuracy",
+        title=f"Table {table}: {found.kind.upper()}, FIR {found.fir:g}, CPU seconds and epochs to the "
+        "previous method's accuracy",
         columns=(
             "ratio",
             "accuracy to reach",
@@ -166,8 +168,8 @@ def time_table(found: Convergence, table: int) -> Table:
             "time saved [%]",
         ),
         rows=tuple(rows),
-        note=f"In brackets the paper's. With {found.pattern_count} stored patterns the accuracy is reached before "
-        f"the last epoch at {faster} of {len(rows)} ratios. Accuracy: mean of {found.chips} chips on "
+        note=f"In brackets the paper's. With {found.pattern_count} stored patterns the accuracy is reached "
+        f"before the last epoch at {faster} of {len(rows)} ratios. Accuracy: mean of {found.chips} chips on "
         f"{found.images} images, the same after every epoch; one training each, and epochs differ by chance.",
     )
 

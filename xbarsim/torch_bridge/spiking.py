@@ -97,26 +97,23 @@ def lif_loop(
     for layer, weight in enumerate(weights):
         neurons = torch.from_numpy(effects.neurons[layer]).to(weight)
         windows = torch.from_numpy(effects.windows[layer]).to(weight.device)
-        membrane = fired = None
-        found = []
+        membrane: torch.Tensor | None = None
+        found: list[torch.Tensor] = []
         for t, arriving in enumerate(spikes):
             inside = (windows[0] <= t) & (t < windows[1])
             now = torch.where(inside, neurons[1], neurons[0])
             current = _current(arriving, weight, effects.synapses[layer], t)
             u = now[GAIN] * current
             if membrane is not None:
-                u = now[LEAK] * membrane * (1 - fired) + u
+                u = now[LEAK] * membrane * (1 - found[-1]) + u
             membrane = u + now[OFFSET]
-            fired = Spike.apply(membrane - now[THRESHOLD])
-            found.append(fired)
+            found.append(Spike.apply(membrane - now[THRESHOLD]))
         spikes = torch.stack(found)
         layers.append(spikes)
     return layers
 
 
-def _current(
-    arriving: torch.Tensor, weight: torch.Tensor, changes: SynapseChanges, t: int
-) -> torch.Tensor:
+def _current(arriving: torch.Tensor, weight: torch.Tensor, changes: SynapseChanges, t: int) -> torch.Tensor:
     chosen = (changes.first <= t) & (t < changes.last)
     if not chosen.any():
         return arriving @ weight.T
@@ -163,7 +160,8 @@ class LifChain(torch.autograd.Function):
         )  # fmt: skip
         if any(ctx.needs_input_grad):
             ctx.kept = (
-                pixels, sizes, flat, neurons, windows, effects.inputs, effects.input_windows, events, membrane,
+                pixels, sizes, flat, neurons, windows, effects.inputs, effects.input_windows, events,
+                membrane,
             )  # fmt: skip
         return torch.from_numpy(counts)
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 

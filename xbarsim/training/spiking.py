@@ -53,14 +53,17 @@ class NeuronFaultTraining(TrainingMethod):
     def describe(self) -> str:
         """Faults and loss."""
         value = "" if self.value is None else f" {self.value:g}"
-        return f"{type(self).__name__}({self.kind.name}{value} at {self.ratio:g} of {self.universe}; {self.loss})"
+        faults = f"{self.kind.name}{value} at {self.ratio:g} of {self.universe}"
+        return f"{type(self).__name__}({faults}; {self.loss})"
 
     def before_epoch(self, module: nn.Module, epoch: int, rng: np.random.Generator) -> None:
         """Look whether the module is a spiking one of this size."""
         geometry = getattr(module, "geometry", None)
         if geometry != self.universe.geometry:
             raise InputError(
-                f"module {type(module).__name__}", f"a spiking network {self.universe.geometry}", str(geometry)
+                f"module {type(module).__name__}",
+                f"a spiking network {self.universe.geometry}",
+                str(geometry),
             )
 
     def before_batch(self, module: nn.Module, rng: np.random.Generator) -> None:

@@ -12,8 +12,8 @@ with new spikes each time. Where they differ at least `needed` times the pattern
 with the gradients of (faulty - fault-free)^2, summed over the outputs, through the fault-free and through the
 faulty network. All but the last rule take a gradient; none looks at the label.
 
-What the paper leaves open, and is an option here: a pattern is kept only if its fault-free class is its label;
-images that differ before they are moved are dropped; patterns stay in [0, 1].
+What the paper leaves open, and is an option here: a pattern is kept only if its fault-free class is its
+label; images that differ before they are moved are dropped. Patterns stay in [0, 1].
 """
 
 from __future__ import annotations

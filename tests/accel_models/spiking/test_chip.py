@@ -23,7 +23,10 @@ def chip(geometry=SMALL, seed=0, scale=1.0) -> SpikingChip:
     shapes = zip(geometry.sizes, geometry.sizes[1:], strict=False)
     return program(
         geometry,
-        [scale * rng.normal(0.25, 0.6, shape) * 10.0 ** rng.choice([-4, -2, 0, 0, 0], shape) for shape in shapes],
+        [
+            scale * rng.normal(0.25, 0.6, shape) * 10.0 ** rng.choice([-4, -2, 0, 0, 0], shape)
+            for shape in shapes
+        ],
         gain=[rng.uniform(0.5, 1.5, m) for m in geometry.sizes[1:]],
         offset=[rng.uniform(-0.1, 0.2, m) for m in geometry.sizes[1:]],
     )
@@ -118,7 +121,9 @@ def test_faults_of_cells_become_faults_of_synapses(name):
 
 
 def swf(value, **more):
-    return NeuronFaults.of([NeuronFault(kind=NeuronFaultKind.swf, layer=0, neuron=1, target=2, value=value, **more)])
+    return NeuronFaults.of(
+        [NeuronFault(kind=NeuronFaultKind.swf, layer=0, neuron=1, target=2, value=value, **more)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,12 @@ def swf(value, **more):
         (lambda: program(SMALL, [np.ones((9, 6))]), "weights"),
         (lambda: program(SMALL, [np.full(s, np.nan) for s in ((9, 6), (6, 8), (8, 4))]), "finite"),
         (lambda: run_many(chip(), [chip()], images()), "copies of one network"),
-        (lambda: chip().inject(NeuronFaults.of([NeuronFault(kind=NeuronFaultKind.hsf, layer=9, neuron=0)])), "a place in"),
+        (
+            lambda: chip().inject(
+                NeuronFaults.of([NeuronFault(kind=NeuronFaultKind.hsf, layer=9, neuron=0)])
+            ),
+            "a place in",
+        ),
         (
             lambda: chip().with_acting(chip().weights).inject(swf(0.5, first=1, last=3)).run(images()),
             "healthy cells",

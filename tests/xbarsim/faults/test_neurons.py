@@ -104,8 +104,9 @@ def test_faults_of_one_class_answer_alike_and_those_without_effect_change_nothin
     chip, x = program(SMALL, weights), rng.random((60, 6))
     universe, tables = FaultUniverse(geometry=SMALL, scope=ALL), []
     for kind, values in (
-        (NeuronFaultKind.hsf, (4.0,)), (NeuronFaultKind.threshold, (4.0, 0.25)), (NeuronFaultKind.esf, (4.0,)),
-        (NeuronFaultKind.dead, (0.0,)), (NeuronFaultKind.nasf, (0.0,)), (NeuronFaultKind.stuck_output, (0, 1)),
+        (NeuronFaultKind.hsf, (4.0,)), (NeuronFaultKind.threshold, (4.0, 0.25)),
+        (NeuronFaultKind.esf, (4.0,)), (NeuronFaultKind.dead, (0.0,)), (NeuronFaultKind.nasf, (0.0,)),
+        (NeuronFaultKind.stuck_output, (0, 1)),
         (NeuronFaultKind.leak, (0.2, 0.5)), (NeuronFaultKind.swf, (1.0, 0.0)), (NeuronFaultKind.sasf, (0.0,)),
     ):  # fmt: skip
         for value in values:

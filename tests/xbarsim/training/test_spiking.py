@@ -170,9 +170,7 @@ def test_a_resumed_training_ends_in_the_same_weights_and_patterns(tmp_path, stop
     for on_epoch in (stop, None):
         module, again = initialise(build, 0), pattern_training()
         try:
-            fit(
-                module, *digits(), RECIPE, seed=0, methods=[again], resume=tmp_path / "a", on_epoch=on_epoch
-            )
+            fit(module, *digits(), RECIPE, seed=0, methods=[again], resume=tmp_path / "a", on_epoch=on_epoch)
         except StopError:
             continue
     assert all(torch.equal(a, b) for a, b in zip(whole.weights, module.weights, strict=True))
