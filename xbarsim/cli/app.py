@@ -15,6 +15,7 @@ from xbarsim import __version__
 from xbarsim.checks import InputError
 from xbarsim.cli import (
     accelerators,
+    adversarial,
     board,
     campaign,
     demo,
@@ -28,6 +29,7 @@ from xbarsim.cli import (
     retrain,
     simulate,
     spiking,
+    study,
     train,
 )
 
@@ -44,7 +46,9 @@ for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")
-app.add_typer(spiking.app, name="study")
+spiking.add_to(study.app)
+adversarial.add_to(study.app)
+app.add_typer(study.app, name="study")
 app.add_typer(campaign.app, name="campaign")
 
 

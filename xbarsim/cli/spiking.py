@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import typer
 
 from xbarsim.cli import options, output
-from xbarsim.cli.study import Networks, TrainingBudget, app
+from xbarsim.cli.study import Networks, TrainingBudget
 
 
 def _tables(
@@ -29,7 +31,7 @@ def _tables(
     if show != "table3":
         for kind in RATIOS:
             shown += [tables.table_4(found, kind, scope), tables.comparison(found, kind)]
-            figures[f"spiking-fig3-{kind}.png"] = lambda kind=kind: tables.figure_3(found, kind)
+            figures[f"spiking-fig3-{kind}.png"] = partial(tables.figure_3, found, kind)
     output.finish(
         context,
         {
@@ -72,7 +74,18 @@ def _times(
     )
 
 
-def _add(name: str, words: str, run, what) -> None:  # type: ignore[no-untyped-def]
+def add_to(app: typer.Typer) -> None:
+    """Add the studies."""
+    _add(app, "spiking-table3", "Spiking paper, Table 3: accuracy without faults.", _tables, "table3")
+    _add(app, "spiking-table4", "Spiking paper, Table 4: accuracy with faulty neurons.", _tables, "table4")
+    _add(app, "spiking-fig3", "Spiking paper, Fig. 3: chip by chip, with Table 4.", _tables, "fig3")
+    faults = {5: "NASF, FIR 0.03", 6: "NASF, FIR 0.05", 7: "HSF, FIR 0.03", 8: "HSF, FIR 0.05"}
+    for table, words in faults.items():
+        about = f"Spiking paper, Table {table}: time to accuracy, {words}."
+        _add(app, f"spiking-table{table}", about, _times, table)
+
+
+def _add(app: typer.Typer, name: str, words: str, run: Callable[..., None], what: object) -> None:
     @app.command(name, help=words)
     def command(
         context: typer.Context,
@@ -83,20 +96,3 @@ def _add(name: str, words: str, run, what) -> None:  # type: ignore[no-untyped-d
         out: options.Out = None,
     ) -> None:
         run(what, context, budget, networks, seed, as_json, out)
-
-
-_add("spiking-table3", "Spiking paper, Table 3: accuracy without faults.", _tables, "table3")
-_add("spiking-table4", "Spiking paper, Table 4: accuracy with faulty neurons.", _tables, "table4")
-_add("spiking-fig3", "Spiking paper, Fig. 3: chip by chip, with Table 4.", _tables, "fig3")
-for _table, _faults in (
-    (5, "NASF, FIR 0.03"),
-    (6, "NASF, FIR 0.05"),
-    (7, "HSF, FIR 0.03"),
-    (8, "HSF, FIR 0.05"),
-):
-    _add(
-        f"spiking-table{_table}",
-        f"Spiking paper, Table {_table}: time to accuracy, {_faults}.",
-        _times,
-        _table,
-    )

@@ -194,7 +194,7 @@ def _spike(current, neurons, windows, membrane, trains):
 
 @njit(cache=True)
 def _differ(one, two):
+    found = False
     for t in range(len(one)):
-        if one[t] != two[t]:
-            return True
-    return False
+        found |= one[t] != two[t]
+    return found

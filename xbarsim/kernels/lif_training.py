@@ -12,6 +12,8 @@ Slow, obvious twin: `tests/reference_spiking.py`, and PyTorch's own gradient.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numba import njit, prange
 
@@ -165,7 +167,7 @@ def backward(
 def _transposed(weights, sizes):
     """The same matrices, each transposed; the first one, which is not needed, as it is."""
     turned, at = weights.copy(), sizes[0] * sizes[1]
-    for k, m in zip(sizes[1:-1], sizes[2:], strict=True):
+    for k, m in pairwise(sizes[1:]):
         turned[at : at + k * m].reshape(m, k)[:] = weights[at : at + k * m].reshape(k, m).T
         at += k * m
     return turned

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +142,11 @@ def trade_offs(points: Mapping[str, tuple[float, float]], *, xlabel: str, ylabel
 
 
 def accuracy_curves(
-    curves: Mapping[str, tuple[NDArray, NDArray, NDArray, NDArray]], *, xlabel: str, title: str
+    curves: Mapping[str, tuple[NDArray, NDArray, NDArray, NDArray]],
+    *,
+    xlabel: str,
+    title: str,
+    scale: Literal["log", "linear"] = "log",
 ) -> Figure:
     """Mean accuracy over the rate of faults, with intervals: {name: (rates, means, lows, highs in %)}."""
     figure, axes = _figure(title)
@@ -153,12 +157,28 @@ def accuracy_curves(
         )
         axes.fill_between(rates, lows, highs, color=colour, alpha=0.2, lw=0)
     ticks = sorted({float(rate) for rates, *_ in curves.values() for rate in rates})
-    axes.set_xscale("log")
+    axes.set_xscale(scale)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(xlabel)
     axes.set_ylabel("accuracy, mean over chips [%]")
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def loss_curves(epochs: NDArray, losses: Mapping[str, NDArray], *, title: str) -> Figure:
+    """Losses over epochs, a panel each, since their scales differ: {name: (epochs,)}."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.2 * len(losses), 2.8), layout="constrained", dpi=150)
+    for place, (axes, (name, values)) in enumerate(
+        zip(figure.subplots(1, len(losses), squeeze=False)[0], losses.items(), strict=True)
+    ):
+        axes.plot(epochs, values, color=PALETTE[place], lw=1.4, marker="o", ms=3)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel("epoch")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=10)
     return figure
 
 

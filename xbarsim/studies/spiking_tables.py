@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,7 +87,7 @@ def verdict(found: Sequence[TestedSpiking], kind: str) -> str:
     said = []
     for fir in sorted({one.variant.fir for one in found if one.variant.fir}):
         order = ("proposed", "previous", "baseline")
-        for better, worse in zip(order, order[1:], strict=False):
+        for better, worse in pairwise(order):
             first = find(found, better, kind, fir)
             second = find(found, worse) if worse == "baseline" else find(found, worse, kind, fir)
             differences = _differences(first, second, kind)
