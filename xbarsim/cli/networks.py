@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from xbarsim.cli import options, output
@@ -10,10 +12,17 @@ from xbarsim.cli import options, output
 def run(
     context: typer.Context,
     accelerator: options.AcceleratorName = "isaac",
+    cost: Annotated[
+        str | None,
+        typer.Option(help="Name of a network: what training each of its layers takes, instead of the list."),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List the networks, with their size on an accelerator."""
     output.prepare(None)
+    if cost is not None:
+        _show_cost(context, cost, as_json=as_json)
+        return
     from accel_models.reram.config import accelerator as accelerator_named
     from networks.catalogue import networks
     from xbarsim.report.tables import Table
@@ -39,3 +48,29 @@ def run(
         "Networks without arrays are of quantized layers, for FINN accelerators.",
     )
     output.finish(context, {"networks": found}, [table], as_json=as_json)
+
+
+def _show_cost(context: typer.Context, name: str, *, as_json: bool) -> None:
+    from networks.adversarial_features import feature_networks
+    from networks.catalogue import network
+    from xbarsim.report.tables import Table
+    from xbarsim.torch_bridge.cost import training_cost
+
+    known = feature_networks()
+    build, shape = (
+        (known[name].build, known[name].input_shape)
+        if name in known
+        else (network(name).build, network(name).input_shape)
+    )
+    layers = training_cost(build(), shape)
+    columns = ("parameters", "parameter_bytes", "training_numbers", "operations")
+    totals = {column: sum(getattr(layer, column) for layer in layers) for column in columns}
+    rows = [(layer.layer, *(f"{getattr(layer, c):,.0f}" for c in columns)) for layer in layers]
+    table = Table(
+        title=f"Training {name}, by layer",
+        columns=("layer", "parameters", "bytes", "numbers kept", "operations"),
+        rows=(*rows, ("all", *(f"{total:,.0f}" for total in totals.values()))),
+        note="Of one image in 32 bits; numbers kept: Eqs. 20 and 23 of the adversarial-features paper. "
+        "Adversarial features train three networks at once and a fourth after them.",
+    )
+    output.finish(context, {"network": name, "layers": layers, "all": totals}, [table], as_json=as_json)
