@@ -74,11 +74,44 @@ def _times(
     )
 
 
+def _tests(
+    rate: float,
+    context: typer.Context,
+    budget: str,
+    networks: Path,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    output.prepare(out)
+    from xbarsim.checks import check_folder
+    from xbarsim.faults.neurons import FaultUniverse
+    from xbarsim.studies import spiking as study
+    from xbarsim.studies import spiking_tests as tests
+
+    check_folder(networks)
+    with output.steps() as watch:
+        chosen = study.SpikingStudy(study.spiking_budget(budget), networks, seed=seed, watch=watch)
+        found = tests.run_tests(chosen, tests.test_budget(budget), false_alarm_rate=rate, watch=watch)
+    universe = FaultUniverse(geometry=chosen.geometry, scope=tests.SCOPE)
+    output.finish(
+        context,
+        {"classes": found, "universe": str(universe)},
+        [tests.tests_table(found, universe, rate)],
+        as_json=as_json,
+        out=out,
+    )
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the studies."""
     _add(app, "spiking-table3", "Spiking paper, Table 3: accuracy without faults.", _tables, "table3")
     _add(app, "spiking-table4", "Spiking paper, Table 4: accuracy with faulty neurons.", _tables, "table4")
     _add(app, "spiking-fig3", "Spiking paper, Fig. 3: chip by chip, with Table 4.", _tables, "fig3")
+    about = (
+        "Test sets for spiking chips: patterns and repetitions for each class of faults, 1 % false alarms."
+    )
+    _add(app, "spiking-tests", about, _tests, 0.01)
     faults = {5: "NASF, FIR 0.03", 6: "NASF, FIR 0.05", 7: "HSF, FIR 0.03", 8: "HSF, FIR 0.05"}
     for table, words in faults.items():
         about = f"Spiking paper, Table {table}: time to accuracy, {words}."

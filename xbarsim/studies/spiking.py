@@ -158,6 +158,11 @@ class SpikingStudy:
         test = slice(SPLIT, SPLIT + b.test_images)
         return data.images[: b.images], data.labels[: b.images], data.images[test], data.labels[test]
 
+    def test_images(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first test images and their labels."""
+        _, _, images, labels = self._data
+        return images[:count], labels[:count]
+
     def methods(self, variant: SpikingVariant) -> list[TrainingMethod]:
         """Of a training."""
         if variant.method == "baseline":

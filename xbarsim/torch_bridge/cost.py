@@ -1,10 +1,10 @@
 """What training a module takes: numbers to keep and operations, layer by layer.
 
 For a fully connected layer of n inputs and k outputs: (n + 1) k numbers (Eq. 18), of p bits each (Eq. 19);
-with gradients and intermediate values twice as many and 2 n + 2 k (Eq. 20); 2 n k operations. For k filters of
-c x h x w: c w h k + k numbers (Eq. 22); with intermediate values c M N + k (c w h + 1) + 2 k P (Eq. 23) and
-2 c w h P k operations, where P are the positions of the filter: (M - w + 1)(N - h + 1) without padding and
-with stride 1, which the paper takes, and as many as there are here. Biases count where a layer has them;
+with gradients and intermediate values twice as many and 2 n + 2 k (Eq. 20); 2 n k operations. For k filters
+of c x h x w: c w h k + k numbers (Eq. 22); with intermediate values c M N + k (c w h + 1) + 2 k P (Eq. 23)
+and 2 c w h P k operations, where P are the positions of the filter: (M - w + 1)(N - h + 1) without padding
+and with stride 1, which the paper takes, and as many as there are here. Biases count where a layer has them;
 groups of a convolution divide c. Eq. 23 has no gradients of the weights, unlike Eq. 20; they are not added.
 
 Source: the adversarial-features paper (see "Sources" in docs/architecture.md), section VI-E.

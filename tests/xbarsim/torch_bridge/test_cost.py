@@ -43,7 +43,8 @@ def test_any_network_adds_up(name):
     before = {n: t.clone() for n, t in module.state_dict().items()}
     layers = training_cost(module, entry.input_shape)
     weighted = [m for m in module.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-    assert sum(layer.parameters for layer in layers) == sum(p.numel() for m in weighted for p in m.parameters())
+    expected = sum(p.numel() for m in weighted for p in m.parameters())
+    assert sum(layer.parameters for layer in layers) == expected
     assert module.training and not any(m._forward_hooks for m in module.modules())
     assert all(torch.equal(t, before[n]) for n, t in module.state_dict().items())
 
