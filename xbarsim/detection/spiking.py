@@ -4,8 +4,9 @@ A session shows every pattern R times. Its statistic is the sum, over patterns a
 (mean count - m)^2 / (v / R), with mean m and variance v of a fault-free chip's counts; where v is nearly 0 it
 is taken as that of an output that spikes once in all calibration repetitions. The chip is called faulty if
 the statistic is above a threshold that fault-free sessions exceed with the false-alarm rate that is asked
-for. Sessions are drawn, with replacement, from recorded repetitions: half of the fault-free ones give m and
-v, the other half the threshold; how often it is exceeded in fact is measured on others.
+for. Sessions are drawn, with replacement, from recorded repetitions: of the fault-free ones a third gives m
+and v, a third serves the search, and a third, which nothing was chosen with, gives the threshold. How often
+it is exceeded in fact is measured on others.
 
 The smallest set is searched greedily for every number of repetitions, so it is small, not proven smallest.
 """
@@ -112,7 +113,7 @@ def generate_test(
     Parameters
     ----------
     fault_free : (recorded, candidates, classes) counts of a fault-free chip for candidate patterns; a session
-        repeats a pattern at most once for every 40 recorded
+        repeats a pattern at most once for every 60 recorded
     faulty : (faults, recorded, candidates, classes) the same of every faulty chip
     false_alarm_rate : share of sessions in which a fault-free chip is called faulty
     needed_power : share of sessions in which a fault has to be found
@@ -128,24 +129,27 @@ def generate_test(
     InputError : counts that do not belong together, shares out of range, too few repetitions recorded.
     """
     _check(fault_free, faulty, false_alarm_rate, needed_power, coverage, most_patterns)
-    half = len(fault_free) // 2
-    mean = fault_free[:half].mean(axis=0)
-    variance = np.maximum(fault_free[:half].var(axis=0, ddof=1), 1 / half)
+    third = len(fault_free) // 3
+    mean = fault_free[:third].mean(axis=0)
+    variance = np.maximum(fault_free[:third].var(axis=0, ddof=1), 1 / third)
     best: tuple[tuple[float, int], GeneratedTest] | None = None
     for count in repetitions:
-        if count > max(1, half // RECORDED):
+        if count > max(1, third // RECORDED):
             continue
-        null = _distances(_sessions(fault_free[half:], count, SESSIONS, rng), mean, variance, count)
+        null, others = (
+            _distances(_sessions(part, count, SESSIONS, rng), mean, variance, count)
+            for part in (fault_free[third : 2 * third], fault_free[2 * third :])
+        )
         found = np.stack(
             [_distances(_sessions(one, count, FAULTY_SESSIONS, rng), mean, variance, count) for one in faulty]
         )
         limit = most_patterns if best is None or best[0][0] < 0 else (best[0][1] - 1) // count
-        chosen, threshold, power = _greedy(
-            null, found, false_alarm_rate, needed_power, coverage, min(most_patterns, limit)
-        )
+        chosen = _greedy(null, found, false_alarm_rate, needed_power, coverage, min(most_patterns, limit))
         if not chosen:
             continue
         at = np.array(chosen)
+        threshold = float(np.quantile(others[:, at].sum(axis=1), 1 - false_alarm_rate, method="higher"))
+        power = (found[..., at].sum(axis=-1) > threshold).mean(axis=1)
         test = SpikingTest(
             patterns=at, repetitions=count, mean=mean[at], variance=variance[at], threshold=threshold,
             false_alarm_rate=false_alarm_rate,
@@ -161,7 +165,7 @@ def generate_test(
 
 def _greedy(
     null: FloatArray, found: FloatArray, rate: float, needed: float, coverage: float, most: int
-) -> tuple[list[int], float, FloatArray]:
+) -> list[int]:
     """Patterns added one by one: the one with which most faults are found, of equal ones the clearest.
 
     Parameters
@@ -171,7 +175,7 @@ def _greedy(
     """
     chosen: list[int] = []
     null_sum, sums = np.zeros(len(null)), np.zeros(found.shape[:2])
-    threshold, power = np.inf, np.zeros(len(found))
+    power = np.zeros(len(found))
     while len(chosen) < most and (power >= needed).sum() < np.ceil(coverage * len(found) - 1e-9):
         thresholds = np.quantile(null_sum[:, None] + null, 1 - rate, axis=0, method="higher")
         powers = (sums[..., None] + found > thresholds).mean(axis=1)  # (faults, candidates)
@@ -182,8 +186,8 @@ def _greedy(
             break
         chosen.append(best)
         null_sum, sums = null_sum + null[:, best], sums + found[..., best]
-        threshold, power = float(thresholds[best]), powers[:, best]
-    return chosen, threshold, power
+        power = powers[:, best]
+    return chosen
 
 
 def _sessions(repeated: NDArray, count: int, sessions: int, rng: np.random.Generator) -> FloatArray:
