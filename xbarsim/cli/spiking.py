@@ -92,12 +92,12 @@ def _tests(
     check_folder(networks)
     with output.steps() as watch:
         chosen = study.SpikingStudy(study.spiking_budget(budget), networks, seed=seed, watch=watch)
-        found = tests.run_tests(chosen, tests.test_budget(budget), false_alarm_rate=rate, watch=watch)
+        found = tests.run_tests(chosen, tests.session_budget(budget), false_alarm_rate=rate, watch=watch)
     universe = FaultUniverse(geometry=chosen.geometry, scope=tests.SCOPE)
     output.finish(
         context,
         {"classes": found, "universe": str(universe)},
-        [tests.tests_table(found, universe, rate)],
+        [tests.sets_table(found, universe, rate)],
         as_json=as_json,
         out=out,
     )

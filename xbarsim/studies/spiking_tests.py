@@ -31,7 +31,7 @@ SCOPE = ("input", "hidden", "output", "synapses")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestBudget:
+class SessionBudget:
     """How much is tried: faults of a class, candidates of each sort, recorded repetitions."""
 
     faults: int
@@ -40,13 +40,13 @@ class TestBudget:
     faulty: int
 
 
-def test_budget(name: str) -> TestBudget:
+def session_budget(name: str) -> SessionBudget:
     """'smoke' (seconds), 'cpu' (minutes) or 'full'."""
     check_choice("--budget", name, ("smoke", "cpu", "full"))
     return {
-        "smoke": TestBudget(faults=4, candidates=6, fault_free=200, faulty=20),
-        "cpu": TestBudget(faults=60, candidates=30, fault_free=1000, faulty=60),
-        "full": TestBudget(faults=400, candidates=60, fault_free=4000, faulty=100),
+        "smoke": SessionBudget(faults=4, candidates=6, fault_free=200, faulty=20),
+        "cpu": SessionBudget(faults=60, candidates=30, fault_free=1000, faulty=60),
+        "full": SessionBudget(faults=400, candidates=60, fault_free=4000, faulty=100),
     }[name]
 
 
@@ -73,7 +73,7 @@ class ClassTest:
 
 def run_tests(
     study: SpikingStudy,
-    budget: TestBudget,
+    budget: SessionBudget,
     *,
     false_alarm_rate: float = 0.01,
     watch: Watch = lambda name: None,
@@ -159,7 +159,7 @@ def _record(
     return found
 
 
-def tests_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float) -> Table:
+def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float) -> Table:
     """Classes down; size of the set, what it finds, and its false alarms."""
     rows = [
         (
