@@ -64,6 +64,10 @@ class Snn(nn.Module):
         """(m, n) of every layer."""
         return [layer.weight for layer in self.layers]  # type: ignore[misc]
 
+    def weighted_layers(self) -> list[tuple[nn.Linear, None]]:
+        """For training on stuck cells: every layer, none with a batch norm."""
+        return [(layer, None) for layer in self.layers]  # type: ignore[misc]
+
     @property
     def faults(self) -> NeuronFaults | None:
         """The faults it has."""

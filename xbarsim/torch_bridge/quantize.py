@@ -96,10 +96,14 @@ def _overwrites(node: fx.Node, traced: fx.GraphModule) -> bool:
 def weighted_layers(module: nn.Module) -> list[tuple[nn.Linear | nn.Conv2d, nn.Module | None]]:
     """The linear and convolution layers in order, each with the batch norm that `quantize` folds into it.
 
+    A module that cannot be traced may say so itself, by a method of this name.
+
     Raises
     ------
     InputError : no such layer, a batch norm elsewhere, a module that cannot be traced.
     """
+    if callable(own := getattr(module, "weighted_layers", None)):
+        return own()
     traced = trace(module)
     norms = {before.target: traced.get_submodule(str(n.target)) for n, before in _batch_norms(traced)}
     targets = [str(n.target) for n in traced.graph.nodes if n.op == "call_module"]

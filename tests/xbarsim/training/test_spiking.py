@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from accel_models.reram.config import accelerator
+from accel_models.spiking.cells import program_on_cells
 from networks.datasets import load_dataset
 from networks.snn import Snn
 from xbarsim.checks import InputError
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults, SpikingGeometry
+from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.spiking import NeuronFaultTraining
 from xbarsim.training.spiking_patterns import RULES, PatternSettings, PatternTraining, make_patterns
+from xbarsim.training.stochastic import StuckCellTraining
 
 GEOMETRY = SpikingGeometry(sizes=(64, 32, 10))
 UNIVERSE = FaultUniverse(geometry=GEOMETRY)
@@ -214,6 +218,27 @@ def test_equal_seeds_do_not_make_faults_and_weights_alike():
 def test_nonsense_is_refused(act, words):
     with pytest.raises(InputError, match=words):
         act()
+
+
+def test_spiking_networks_train_on_stuck_cells_too():
+    """In every batch the weights are what cells with the drawn faults act as."""
+    module = initialise(build, 0)
+    array, seen = accelerator("isaac").array, []
+
+    class Watch(StuckCellTraining):
+        def before_batch(self, layer, rng):
+            before = [w.detach().clone() for w in module.weights]
+            super().before_batch(layer, rng)
+            seen.append([(b, w.detach().clone()) for b, w in zip(before, module.weights, strict=True)])
+
+    fit(module, *digits(), Recipe(epochs=2), seed=0, methods=[Watch(StuckCells(rate=0.02), array)])
+    assert len(seen) == 20
+    for layers in seen:
+        for true, acting in layers:
+            changed = (true - acting).abs() > 2.0**-13  # 16 bits, weights below 1
+            assert 0.02 < changed.float().mean() < 0.3
+    chip = program_on_cells(GEOMETRY, [w.detach().numpy().T for w in module.weights], accelerator("isaac"))
+    assert chip[0].run(digits()[0][:20]).any()
 
 
 def test_faults_of_none_are_no_faults():
