@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from xbarsim.metrics.intervals import Estimate
 
-PALETTE = ("#3b6fb6", "#d9822b", "#4f9a63", "#c8452f", "#7a4fa3")
+PALETTE = ("#3b6fb6", "#d9822b", "#4f9a63", "#c8452f", "#7a4fa3", "#6b6b6b")
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
@@ -147,6 +147,7 @@ def accuracy_curves(
     xlabel: str,
     title: str,
     scale: Literal["log", "linear"] = "log",
+    samples: str = "chips",
 ) -> Figure:
     """Mean accuracy over the rate of faults, with intervals: {name: (rates, means, lows, highs in %)}."""
     figure, axes = _figure(title)
@@ -161,7 +162,7 @@ def accuracy_curves(
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(xlabel)
-    axes.set_ylabel("accuracy, mean over chips [%]")
+    axes.set_ylabel(f"accuracy, mean over {samples} [%]")
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -177,6 +178,7 @@ def loss_curves(epochs: NDArray, losses: Mapping[str, NDArray], *, title: str) -
         axes.plot(epochs, values, color=PALETTE[place], lw=1.4, marker="o", ms=3)
         axes.set_title(name, fontsize=9)
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=10)
     return figure

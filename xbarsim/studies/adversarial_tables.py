@@ -120,7 +120,11 @@ def fault_figure(found: Sequence[FaultCurve], unit: str, figure: int) -> Figure:
         errors = np.array([100 * np.nan_to_num(sem(curve.accuracies(s))) for s in shares])
         lines[curve.trained.method] = (100 * np.array(shares), means, means - errors, means + errors)
     return accuracy_curves(
-        lines, xlabel=f"{unit}s stuck at 0 [%]", title=f"Fig. {figure}, {unit} faults", scale="linear"
+        lines,
+        xlabel=f"{unit}s stuck at 0 [%]",
+        title=f"Fig. {figure}, {unit} faults",
+        scale="linear",
+        samples="masks",
     )
 
 
