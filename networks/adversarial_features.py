@@ -7,10 +7,11 @@
 | `cifar-deep` | CIFAR-10 | 3 x 3 filters 64 128 256 512 256 128 128, LeakyReLU 0.1 | 1024-10 |
 | `cifar-small` | CIFAR-10 | 3 x 3 filters 64 128 128, stride 2, LeakyReLU 0.1 | 1024-10 |
 
-What the paper leaves open: convolutions on CIFAR-10 are padded by 1, and in `cifar-deep` every second one has
-stride 2; the decoder for CIFAR-10 has four convolutions, the first three followed by bilinear upsampling. No
-layer has a bias, since biases stay where masks make signals smaller and would decide the scale; `bias=True`
-gives them.
+The extractor's last activation stands at the head of the classifier: features that are never negative could
+not follow N(0, I). What else the paper leaves open: convolutions on CIFAR-10 are padded by 1, and in
+`cifar-deep` every second one has stride 2; the decoder for CIFAR-10 has four convolutions, the first three
+followed by bilinear upsampling. No layer has a bias, since biases stay where masks make signals smaller and
+would decide the scale; `bias=True` gives them.
 
 Source: the adversarial-features paper (see "Sources" in docs/architecture.md), section VI-B.
 """
@@ -74,25 +75,25 @@ def feature_networks() -> dict[str, FeatureNetwork]:
         FeatureNetwork(
             name="fashion-mlp", dataset="fashion-mnist", input_shape=fashion, features=512,
             extractor=_fashion_mlp,
-            classifier=lambda bias: nn.Sequential(nn.Linear(512, 10, bias=bias)),
+            classifier=lambda bias: nn.Sequential(nn.ReLU(), nn.Linear(512, 10, bias=bias)),
             decoder=lambda bias: _fashion_decoder(512, bias),
         ),
         FeatureNetwork(
             name="fashion-cnn", dataset="fashion-mnist", input_shape=fashion, features=800,
             extractor=_fashion_cnn,
-            classifier=lambda bias: nn.Sequential(*_dense((800, 512, 10), bias)),
+            classifier=lambda bias: nn.Sequential(nn.ReLU(), *_dense((800, 512, 10), bias)),
             decoder=lambda bias: _fashion_decoder(800, bias),
         ),
         FeatureNetwork(
             name="cifar-deep", dataset="cifar10", input_shape=cifar, features=2048,
             extractor=lambda bias: _convolutions(DEEP, (1, 2, 1, 2, 1, 2, 1), bias),
-            classifier=lambda bias: nn.Sequential(*_dense((2048, 1024, 10), bias)),
+            classifier=_cifar_classifier,
             decoder=_cifar_decoder,
         ),
         FeatureNetwork(
             name="cifar-small", dataset="cifar10", input_shape=cifar, features=2048,
             extractor=lambda bias: _convolutions((64, 128, 128), (2, 2, 2), bias),
-            classifier=lambda bias: nn.Sequential(*_dense((2048, 1024, 10), bias)),
+            classifier=_cifar_classifier,
             decoder=_cifar_decoder,
         ),
     )  # fmt: skip
@@ -115,13 +116,13 @@ def _dense(sizes: tuple[int, ...], bias: bool) -> list[nn.Module]:
 
 
 def _fashion_mlp(bias: bool) -> nn.Sequential:
-    return nn.Sequential(nn.Flatten(), *_dense((784, 512, 1024, 512), bias), nn.ReLU())
+    return nn.Sequential(nn.Flatten(), *_dense((784, 512, 1024, 512), bias))
 
 
 def _fashion_cnn(bias: bool) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(1, 20, 5, bias=bias), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(20, 50, 5, bias=bias), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Conv2d(20, 50, 5, bias=bias), nn.MaxPool2d(2), nn.Flatten(),
     )  # fmt: skip
 
 
@@ -129,7 +130,11 @@ def _convolutions(filters: tuple[int, ...], strides: tuple[int, ...], bias: bool
     layers: list[nn.Module] = []
     for (k, m), stride in zip(pairwise((3, *filters)), strides, strict=True):
         layers += [nn.Conv2d(k, m, 3, stride, padding=1, bias=bias), nn.LeakyReLU(0.1)]
-    return nn.Sequential(*layers, nn.Flatten())
+    return nn.Sequential(*layers[:-1], nn.Flatten())
+
+
+def _cifar_classifier(bias: bool) -> nn.Sequential:
+    return nn.Sequential(nn.LeakyReLU(0.1), *_dense((2048, 1024, 10), bias))
 
 
 def _fashion_decoder(features: int, bias: bool) -> nn.Sequential:

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_choice
+from xbarsim.checks import InputError, check_choice, check_int
 from xbarsim.faults.neuron_effects import SpikingEffects, effects_of
 from xbarsim.faults.neurons import NeuronFaults, SpikingGeometry
 from xbarsim.torch_bridge.spiking import BernoulliSpikes, kernel_can, lif_chain, lif_loop
@@ -57,7 +57,7 @@ class Snn(nn.Module):
             self.register_buffer(f"gain{i}", torch.ones(m))
             self.register_buffer(f"offset{i}", torch.zeros(m))
         self._faults: NeuronFaults | None = None
-        self._known: tuple[object, SpikingEffects] | None = None
+        self._known: tuple[list[object], SpikingEffects] | None = None
 
     @property
     def weights(self) -> list[torch.Tensor]:
@@ -82,13 +82,13 @@ class Snn(nn.Module):
         """
         if faults is not None:
             faults.check_places(self.geometry)
-        self._faults = faults
+        self._faults, self._known = faults, None
 
     @property
     def effects(self) -> SpikingEffects:
         """What its neurons are like, with their faults."""
         own = [b for name, b in self.named_buffers() if name.startswith(("gain", "offset"))]
-        state = [id(self._faults), *((id(b), b._version) for b in own)]
+        state: list[object] = [(id(b), b._version) for b in own]  # the buffers live as long as the module
         if self._known is None or self._known[0] != state:
             gain, offset = ([b.cpu().numpy() for b in own[part::2]] for part in (0, 1))
             self._known = state, effects_of(self.geometry, self._faults, gain=gain, offset=offset)
@@ -102,6 +102,8 @@ class Snn(nn.Module):
         seed : of the inputs' spikes, with an image's place in the batch: the same for both engines; drawn
             from torch's generator if not given
         """
+        if seed is not None:
+            check_int("seed", seed, 0, 2**63 - 1)
         pixels, effects = self._pixels(images), self.effects
         can = kernel_can(self.weights, effects)
         if self.engine == "kernel" and not can:
@@ -120,4 +122,8 @@ class Snn(nn.Module):
         flat = images.flatten(1)
         if flat.shape[1] != self.geometry.sizes[0]:
             raise InputError("images", f"{self.geometry.sizes[0]} pixels", f"{flat.shape[1]}")
+        if flat.numel():
+            low, high = (float(end) for end in torch.aminmax(flat.detach()))
+            if not (low >= 0 and high <= 1):
+                raise InputError("images", "pixels in [0, 1]", f"{low:g}..{high:g}", "scale them")
         return flat

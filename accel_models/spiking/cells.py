@@ -15,6 +15,7 @@ from accel_models.reram.chip import ReramChip
 from accel_models.reram.chip import program as program_cells
 from accel_models.reram.config import ReramConfig
 from accel_models.spiking.chip import SpikingChip, program
+from xbarsim.checks import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.neurons import SpikingGeometry
 from xbarsim.mapping.graph import IntegerGraph
@@ -32,6 +33,8 @@ def place_weights(weights: Sequence[FloatArray], config: ReramConfig) -> ReramCh
     InputError : more arrays than the accelerator has.
     """
     form = config.array.format
+    if not all(np.isfinite(matrix).all() for matrix in weights):
+        raise InputError("weights", "finite numbers", "NaN or infinity", "train again")
     nodes: list[Node] = [Input(name="spikes", bits=1, signed=False, fraction=0)]
     for i, matrix in enumerate(weights):
         fraction = finest_fraction(float(matrix.min()), float(matrix.max()), form.weight_bits, True)
@@ -62,14 +65,19 @@ def acting_weights(cells: ReramChip) -> list[FloatArray]:
 
 
 def program_on_cells(
-    geometry: SpikingGeometry, weights: Sequence[FloatArray], config: ReramConfig
+    geometry: SpikingGeometry,
+    weights: Sequence[FloatArray],
+    config: ReramConfig,
+    *,
+    gain: Sequence[NDArray] | None = None,
+    offset: Sequence[NDArray] | None = None,
 ) -> tuple[SpikingChip, ReramChip]:
     """A fault-free spiking chip with the weights that its cells hold, and these cells.
 
     Give `with_faulty_cells` both, and a fault map of the cells' geometry.
     """
     cells = place_weights(weights, config)
-    return program(geometry, acting_weights(cells)), cells
+    return program(geometry, acting_weights(cells), gain=gain, offset=offset), cells
 
 
 def with_faulty_cells(chip: SpikingChip, cells: ReramChip, faults: FaultMap) -> SpikingChip:

@@ -46,7 +46,7 @@ def _rounded(weights: FloatArray, sources: int, most: float) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpikingChip:
-    """A network with faults; immutable, `inject` and `with_weights` give others.
+    """A network with faults; immutable, `inject` and `with_acting` give others.
 
     Parameters
     ----------
@@ -109,6 +109,10 @@ def program(
     """
     _check_shapes(geometry, weights)
     ones = [np.ones(m) for m in geometry.sizes[1:]]
+    for name, given in (("gain", gain), ("offset", offset)):
+        if given is not None and [np.shape(one) for one in given] != [one.shape for one in ones]:
+            got = str([np.shape(one) for one in given])
+            raise InputError(name, f"one a neuron of the layers {geometry.sizes[1:]}", got)
     return SpikingChip(
         geometry=geometry,
         weights=tuple(on_grid(np.asarray(w, float)) for w in weights),
@@ -145,11 +149,12 @@ def run_many(
     InputError : chips of another network, images of another size or not in [0, 1].
     """
     pixels = _checked(images, base.geometry)
+    if not len(pixels) or not chips:
+        return np.zeros((len(chips), len(pixels), base.geometry.sizes[-1]), np.int32)
     check_int("first_image", first_image, 0, 2**62)
     for chip in chips:
-        if chip.geometry != base.geometry or any(
-            a is not b for a, b in zip(chip.weights, base.weights, strict=True)
-        ):
+        same = ((chip.weights, base.weights), (chip.gain, base.gain), (chip.offset, base.offset))
+        if chip.geometry != base.geometry or any(a is not b for a, b in same):
             raise InputError("chips", "copies of one network, by inject and with_acting", str(chip.geometry))
     healthy = effects_of(base.geometry, gain=base.gain, offset=base.offset)
     neurons, windows = healthy.flat
@@ -248,4 +253,4 @@ def _checked(images: NDArray, geometry: SpikingGeometry) -> FloatArray:
         raise InputError("images", f"(n, ...) with {geometry.sizes[0]} pixels", str(pixels.shape))
     if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise InputError("images", "pixels in [0, 1]", f"{pixels.min():g}..{pixels.max():g}", "scale them")
-    return np.ascontiguousarray(pixels.reshape(len(pixels), -1), np.float64)
+    return np.ascontiguousarray(pixels.reshape(len(pixels), geometry.sizes[0]), np.float64)

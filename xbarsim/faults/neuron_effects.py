@@ -1,7 +1,8 @@
 """What faults of neurons and synapses do: gains, offsets, thresholds, leaks and weights; and which are alike.
 
-Faults of one neuron in the same window add up in the order of the list: factors multiply, what is set last
-stays.
+Faults of one neuron in the same window add up: factors multiply, a leak is set, and a neuron that is stuck is
+stuck whatever else it has (of `nasf`, `dead` and `stuck_output` the later in this list). A stuck neuron keeps
+no potential, so that it spikes, or not, from the first step of a window on.
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.checks import InputError
-from xbarsim.faults.neurons import ALWAYS_SPIKES, NeuronFaultKind, NeuronFaults, SpikingGeometry
+from xbarsim.faults.neurons import (
+    ALWAYS,
+    ALWAYS_SPIKES,
+    STUCK,
+    NeuronFaultKind,
+    NeuronFaults,
+    SpikingGeometry,
+)
 from xbarsim.kernels.lif import GAIN, LEAK, OFFSET, THRESHOLD
 
+IN_ORDER = sorted(NeuronFaultKind, key=lambda kind: (kind in STUCK, kind))
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -42,7 +51,7 @@ class SynapseChanges:
     @property
     def permanent(self) -> NDArray[np.bool_]:
         """(changes,): those without a window."""
-        return (self.first == 0) & (self.last == np.iinfo(np.int32).max)
+        return (self.first == 0) & (self.last == ALWAYS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,11 +109,13 @@ def effects_of(
     table = np.zeros(0, NeuronFaults.of([]).table.dtype) if faults is None else faults.table
     if faults is not None:
         faults.check_places(geometry)
+    table = table.copy()  # a window that covers all steps is none
+    table["last"][(table["first"] == 0) & (table["last"] >= geometry.steps)] = ALWAYS
     of_synapses = table["kind"] >= NeuronFaultKind.swf
     for layer, place in enumerate(windows):
         here = table[(table["layer"] == layer) & ~of_synapses]
         _note_windows(place, here)
-        for kind in NeuronFaultKind:  # factors commute; what sets comes after them, in the order of kinds
+        for kind in IN_ORDER:
             rows = here[here["kind"] == kind]
             _change_inputs(inputs[1], rows, kind) if layer == 0 else _change_neurons(
                 neurons[layer - 1][1], rows, kind, geometry.threshold
@@ -137,7 +148,7 @@ def _change_inputs(inside: FloatArray, rows: NDArray[np.void], kind: NeuronFault
             np.divide.at(inside[GAIN], at, value)
         case NeuronFaultKind.esf:
             np.multiply.at(inside[GAIN], at, value)
-        case NeuronFaultKind.nasf | NeuronFaultKind.dead | NeuronFaultKind.stuck_output:
+        case kind if kind in STUCK:
             inside[GAIN, at] = 0.0
             inside[OFFSET, at] = _spikes(kind, value)
 
@@ -155,8 +166,9 @@ def _change_neurons(
             np.multiply.at(inside[THRESHOLD], at, value)
         case NeuronFaultKind.leak:
             inside[LEAK, at] = value
-        case NeuronFaultKind.nasf | NeuronFaultKind.dead | NeuronFaultKind.stuck_output:
-            inside[GAIN, at] = 0.0
+        case kind if kind in STUCK:
+            inside[GAIN, at] = inside[LEAK, at] = 0.0
+            inside[THRESHOLD, at] = threshold
             inside[OFFSET, at] = ALWAYS_SPIKES * threshold * _spikes(kind, value)
 
 
@@ -241,7 +253,7 @@ def _behaviour(row: np.void, geometry: SpikingGeometry, weights: Sequence[NDArra
         weight = None if weights is None else float(weights[place[0]][place[1], place[2]])
         same = weight == value if kind is NeuronFaultKind.swf else weight == 0
         return None if same else (*place, kind, value)
-    if kind in (NeuronFaultKind.nasf, NeuronFaultKind.dead, NeuronFaultKind.stuck_output):
+    if kind in STUCK:
         return (*place, "spikes", float(_spikes(kind, value)))
     if kind is NeuronFaultKind.leak:
         return None if value == geometry.leak or steps == (0, 1) else (*place, "leak", value)

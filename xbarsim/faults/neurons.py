@@ -4,8 +4,8 @@
 |---|---|---|---|---|
 | `hsf` hard to spike | neuron | factor | gain divided by it | spike probability divided by it |
 | `esf` easy to spike | neuron | factor | gain times it | spike probability times it, at most 1 |
-| `nasf` always spikes | neuron | | gain 0, offset 10 thresholds | spikes at every step |
-| `dead` | neuron | | gain 0, offset 0 | never spikes |
+| `nasf` always spikes | neuron | | gain 0, offset 10 thresholds, no leak | spikes at every step |
+| `dead` | neuron | | gain 0, offset 0, no leak | never spikes |
 | `threshold` | neuron | factor | threshold times it | |
 | `leak` | neuron | | leak is `value` | |
 | `stuck_output` | neuron | 0 or 1 | as `dead` or `nasf` | as `dead` or `nasf` |
@@ -57,6 +57,7 @@ class NeuronFaultKind(IntEnum):
         return self >= NeuronFaultKind.swf
 
 
+STUCK = (NeuronFaultKind.nasf, NeuronFaultKind.dead, NeuronFaultKind.stuck_output)
 DEFAULT_VALUES = {
     NeuronFaultKind.hsf: 10.0,
     NeuronFaultKind.esf: 10.0,
@@ -132,6 +133,8 @@ class NeuronFault:
         if self.value is None:
             object.__setattr__(self, "value", DEFAULT_VALUES[self.kind])
         check_value(self.kind, self.value)
+        for name, low in (("layer", 0), ("neuron", 0), ("target", NO_TARGET)):
+            check_int(f"NeuronFault.{name}", getattr(self, name), low, ALWAYS)
         check_int("NeuronFault.first", self.first, 0, ALWAYS)
         check_int("NeuronFault.last", self.last, self.first + 1, ALWAYS)
 
@@ -262,6 +265,7 @@ def load_neuron_faults(path: str | Path, geometry: SpikingGeometry) -> NeuronFau
     found = []
     for line, row in enumerate(frame.to_dict("records"), 2):
         try:
+            row = {str(k): _whole(v) if k not in ("kind", "value") else v for k, v in row.items()}
             kind = NeuronFaultKind[check_choice("kind", row.pop("kind"), [k.name for k in NeuronFaultKind])]
             value = row.pop("value")
             found.append(NeuronFault(kind=kind, value=value, **row))  # type: ignore[arg-type]
@@ -270,6 +274,11 @@ def load_neuron_faults(path: str | Path, geometry: SpikingGeometry) -> NeuronFau
     faults = NeuronFaults.of(found)
     faults.check_places(geometry)
     return faults
+
+
+def _whole(value: object) -> object:
+    """A number that pandas read as a float as an int, if it is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ Training and test images are 48,000 and 12,000 of MNIST's training images, as in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -172,11 +172,7 @@ class SpikingStudy:
             loss = "faulty" if variant.method == "previous" else "both"
             return [NeuronFaultTraining(self.universe, kind, variant.fir, loss=loss)]  # type: ignore[arg-type]
         rule = "code" if variant.method == "proposed" else "random"
-        settings = PatternSettings(
-            rule=rule,  # type: ignore[arg-type]
-            most=self.budget.patterns.most,
-            rounds=self.budget.patterns.rounds,
-        )
+        settings = replace(self.budget.patterns, rule=rule)  # type: ignore[arg-type]
         images, labels, _, _ = self._data
         return [
             PatternTraining(

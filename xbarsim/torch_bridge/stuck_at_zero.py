@@ -1,7 +1,8 @@
 """Stuck-at-0 faults in a torch module: while a context lasts, or drawn anew by every call.
 
 Weights and filters are of linear and convolution layers, nodes are the outputs of all linear layers but the
-last one; a node that is stuck puts out 0, its bias included.
+last one; a node that is stuck puts out 0, its bias included. It is set to 0 before its activation, so modules
+with norms or with activations that are not 0 at 0 have no such nodes here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from xbarsim.checks import InputError
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NOT_ZERO_AT_ZERO = (
+    nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.Softmax, nn.LogSoftmax, nn.LogSigmoid, nn.BatchNorm1d,
+    nn.LayerNorm,
+)  # fmt: skip
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Masks = Mapping[str, NDArray[np.bool_]]
 
@@ -36,11 +41,19 @@ def faulty_shapes(module: nn.Module, unit: str) -> dict[str, tuple[int, ...]]:
     elif unit == "filter":
         found = {n: (layer.out_channels,) for n, layer in layers.items() if isinstance(layer, CONVOLUTIONS)}
     else:
+        _check_zero_stays(module)
         linear = {n: layer.out_features for n, layer in layers.items() if isinstance(layer, nn.Linear)}
         found = {name: (size,) for name, size in list(linear.items())[:-1]}
     if not found:
         raise InputError(f"module {type(module).__name__}", f"layers with a {unit}", "none", "another unit")
     return found
+
+
+def _check_zero_stays(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        if isinstance(layer, NOT_ZERO_AT_ZERO):
+            expected = "activations that are 0 at 0 and no norms, so that a node can be stuck at 0"
+            raise InputError(f"layer {name!r}", expected, type(layer).__name__)
 
 
 def draw_masks(
@@ -56,7 +69,10 @@ def stuck(module: nn.Module, faults: StuckAtZero, masks: Masks) -> Iterator[None
     layers = dict(module.named_modules())
     with ExitStack() as stack:
         for name, mask in masks.items():
-            layer: Any = layers[name]
+            layer: Any = layers.get(name)
+            if not isinstance(layer, LAYERS):
+                expected = f"layers of {type(module).__name__} with weights"
+                raise InputError("masks", expected, repr(name), "draw them for this module")
             works = torch.from_numpy(mask).to(layer.weight.device)
             if faults.unit == "node":
                 stack.callback(layer.register_forward_hook(_silence(works)).remove)

@@ -2,7 +2,8 @@
 
 Three steps a batch, as Algorithm 1 has them: extractor and decoder learn to reconstruct the images (Eq. 11);
 `steps` times the discriminator learns to tell features from samples of N(0, I) (Eq. 12); the extractor learns
-to be taken for such samples (Eq. 13). Then a classifier is put behind the extractor and both are trained as
+to be taken for such samples (Eq. 13). Eq. 11 is taken as a mean over pixels, not a sum, and all steps are
+Adam's. Then a classifier is put behind the extractor and both are trained as
 any network (`fit`).
 
 The game may be lost: a discriminator that wins leaves no gradient. Options that keep such games apart:
@@ -44,8 +45,8 @@ class GameSettings:
     Parameters
     ----------
     epochs, batch_size : of the unsupervised training
-    learning_rate, discriminator_rate : Adam's, of extractor and decoder, and of the discriminator (the
-        paper's: 5e-5)
+    learning_rate, discriminator_rate : Adam's, of the reconstruction, and of both steps of the second game
+        (the paper's: 5e-5; it names no optimizer of these steps)
     steps : of the discriminator in every batch; 0 leaves the second game out
     every : the extractor's adversarial step comes in every so many batches
     prior_label : what the discriminator shall say of the prior's samples; below 1 smooths
@@ -126,7 +127,7 @@ def play(
     x = torch.as_tensor(images).to(place, torch.float32)
     if not len(x):
         raise InputError("images", "at least one", "none")
-    players = game.players.to(place)
+    players = game.players.to(place).eval()
     _check_fit(game, x[:2])
     turns = _Turns(game, settings)
     state = None if resume is None else _State(Path(resume), players, turns, settings, seed)
@@ -136,7 +137,7 @@ def play(
         rng = stream(seed, "adversarial features", epoch)
         with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
             torch.manual_seed(int(rng.integers(2**62)))
-            batches = torch.randperm(len(x)).to(place).split(settings.batch_size)
+            batches = _batches(torch.randperm(len(x)).to(place), settings.batch_size)
             sums, first = np.zeros(4), epoch * len(batches)
             for i, batch in enumerate(batches, first):
                 losses = turns.play(x[batch], i)
@@ -158,6 +159,14 @@ def play(
             on_epoch(history)
     players.eval()
     return history
+
+
+def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Batches; one image that is left over, of which norms know no variance, goes into the last but one."""
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 class _Turns:
@@ -213,7 +222,11 @@ def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
 
 @torch.no_grad()
 def _check_fit(game: Game, x: torch.Tensor) -> None:
-    features = game.extractor(x)
+    try:
+        features = game.extractor(x)
+    except RuntimeError as error:
+        got_words = str(error).splitlines()[0][:80]
+        raise InputError("extractor", f"one that takes images {tuple(x.shape[1:])}", got_words) from error
     if features.ndim != 2:
         raise InputError("extractor", "(N, features)", str(tuple(features.shape)), "end it with nn.Flatten()")
     for name, part, shape in (
@@ -304,6 +317,8 @@ def moves(history: Sequence[GameEpoch]) -> dict[str, bool]:
     >>> moves([one, two])
     {'reconstruction falls': True, 'extractor falls': False, 'discriminator rises': True}
     """
+    if not history:
+        return {}
     first, last = history[0], history[-1]
     return {
         "reconstruction falls": last.reconstruction < first.reconstruction,

@@ -139,6 +139,8 @@ def _with_extra(
     more = [extra for method in methods if (extra := method.extra_data()) is not None and len(extra[1])]
     if not more:
         return x, y, order
+    if any(labels.ndim != y.ndim for _, labels in more):
+        raise InputError("labels", "classes, as methods that add data give them", "probabilities")
     count = len(x)
     x = torch.cat([x, *(images.to(x) for images, _ in more)])
     y = torch.cat([y, *(labels.to(y) for _, labels in more)])
@@ -158,13 +160,14 @@ def _step(
     optimizer.zero_grad(set_to_none=True)
     for method in methods:
         method.before_batch(module, rng)
+    shown = augmented(recipe, x)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        scores = module(augmented(recipe, x))
+        scores = module(shown)
+        more = [method.extra_loss(module, shown, y, partial(loss_of, recipe)) for method in methods]
     loss = loss_of(recipe, scores, y)
-    for method in methods:
-        more = method.extra_loss(module, x, y, partial(loss_of, recipe))
-        if more is not None:
-            loss = loss + more
+    for extra in more:
+        if extra is not None:
+            loss = loss + extra
     loss.backward()
     for method in reversed(methods):
         method.after_backward(module)

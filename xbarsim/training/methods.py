@@ -34,7 +34,7 @@ class TrainingMethod:
     def extra_loss(
         self, module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: LossFunction
     ) -> torch.Tensor | None:
-        """Something to add to a batch's loss; called when the scores of the batch are there."""
+        """Something to add to the loss of a batch, which is augmented as it was shown; after its scores."""
 
     def after_backward(self, module: nn.Module) -> None:
         """The gradients are there, the step is not taken."""

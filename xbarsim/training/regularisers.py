@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.checks import check_choice, check_number
+from xbarsim.checks import InputError, check_choice, check_number
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.torch_bridge.stuck_at_zero import LAYERS, Masks, draw_masks, mask_gradients, stuck
 from xbarsim.training.methods import LossFunction, TrainingMethod
@@ -41,6 +41,8 @@ class Penalty(TrainingMethod):
     ) -> torch.Tensor | None:
         """The penalty of the weights."""
         weights = [layer.weight for layer in module.modules() if isinstance(layer, LAYERS)]
+        if not weights:
+            raise InputError(f"module {type(module).__name__}", "linear or convolution layers", "none")
         size = torch.Tensor.abs if self.kind == "lasso" else torch.Tensor.square
         return self.strength * torch.stack([size(w).sum() for w in weights]).sum()
 

@@ -53,7 +53,9 @@ class NeuronFaultTraining(TrainingMethod):
     def describe(self) -> str:
         """Faults and loss."""
         value = "" if self.value is None else f" {self.value:g}"
-        faults = f"{self.kind.name}{value} at {self.ratio:g} of {self.universe}"
+        g = self.universe.geometry
+        faults = f"{self.kind.name}{value} at {self.ratio:g} of {self.universe}, leak {g.leak:g}"
+        faults += f", threshold {g.threshold:g}"
         return f"{type(self).__name__}({faults}; {self.loss})"
 
     def before_epoch(self, module: nn.Module, epoch: int, rng: np.random.Generator) -> None:
@@ -62,8 +64,8 @@ class NeuronFaultTraining(TrainingMethod):
         if geometry != self.universe.geometry:
             raise InputError(
                 f"module {type(module).__name__}",
-                f"a spiking network {self.universe.geometry}",
-                str(geometry),
+                f"the universe's {self.universe.geometry!r}",
+                repr(geometry),
             )
 
     def before_batch(self, module: nn.Module, rng: np.random.Generator) -> None:

@@ -44,6 +44,7 @@ class PatternSettings:
     rule : how images move, see the head of the module
     epsilon : how far in a round
     rounds, checks, needed, most : N, comparisons a round, K, M
+    averaged : inferences whose mean a comparison looks at; the paper averages, but does not say over how many
     batch_size : images that are moved together
     right_only : keep only patterns whose fault-free class is the label
     drop_differing : leave images out that differ before any move
@@ -52,6 +53,7 @@ class PatternSettings:
     rule: Literal["code", "paper", "sum", "random"] = "code"
     epsilon: float = 0.1
     rounds: int = 20
+    averaged: int = 1
     checks: int = 5
     needed: int = 4
     most: int = 100
@@ -63,6 +65,7 @@ class PatternSettings:
         check_choice("rule", self.rule, RULES)
         check_number("epsilon", self.epsilon, 0, 1)
         check_int("rounds", self.rounds, 1, 10**4)
+        check_int("averaged", self.averaged, 1, 10**4)
         check_int("checks", self.checks, 1, 10**4)
         check_int("needed", self.needed, 1, self.checks)
         check_int("most", self.most, 0, 10**7)
@@ -92,7 +95,7 @@ def make_patterns(
         kept.append(x[chosen])
         kept_labels.append(y[chosen])
         x, y = x[~differing], y[~differing]
-        if not len(x):
+        if not len(x) or round_ + 1 == settings.rounds:
             break
         move = _direction(module, faults, x, settings.rule)
         x = (x + settings.epsilon * move).clamp(0, 1)
@@ -104,12 +107,12 @@ def _compare(
     module: nn.Module, faults: NeuronFaults, x: torch.Tensor, y: torch.Tensor, settings: PatternSettings
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(N,): which images differ often enough, and whose fault-free class, over all checks, is the label."""
-    spiking, times = cast(SpikingModule, module), settings.checks
+    spiking, times = cast(SpikingModule, module), settings.checks * settings.averaged
     again = x.repeat((times, *[1] * (x.ndim - 1)))
     spiking.set_faults(None)
-    healthy = module(again).reshape(times, len(x), -1)
+    healthy = module(again).reshape(settings.checks, settings.averaged, len(x), -1).sum(1)
     spiking.set_faults(faults)
-    faulty = module(again).reshape(times, len(x), -1)
+    faulty = module(again).reshape(settings.checks, settings.averaged, len(x), -1).sum(1)
     differing = (healthy.argmax(2) != faulty.argmax(2)).sum(0) >= settings.needed
     return differing, healthy.sum(0).argmax(1) == y
 

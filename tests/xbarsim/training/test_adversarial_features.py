@@ -160,7 +160,7 @@ def test_masks_silence_their_units_and_nothing_else(unit):
             lambda layer, inputs, output, name=name: seen.__setitem__(name, output)
         )
     healthy = module(x)
-    hooks = len(layers["classifier.0"]._forward_hooks)
+    hooks = len(layers["classifier.1"]._forward_hooks)
     with stuck(module, faults, masks):
         faulty = module(x)
         for name, mask in masks.items():
@@ -175,14 +175,14 @@ def test_masks_silence_their_units_and_nothing_else(unit):
     assert not torch.equal(faulty, healthy)
     assert all(torch.equal(a, before[n]) for n, a in module.state_dict().items())
     assert torch.equal(module(x), healthy)
-    assert len(layers["classifier.0"]._forward_hooks) == hooks
+    assert len(layers["classifier.1"]._forward_hooks) == hooks
     if unit == "node":
-        assert list(masks) == ["classifier.0"]
-        hidden = layers["classifier.0"]
+        assert list(masks) == ["classifier.1"]
+        hidden = layers["classifier.1"]
         inputs = module.extractor(x)
         with stuck(module, faults, masks):
             out = hidden(inputs)
-        assert (out[:, ~torch.from_numpy(masks["classifier.0"])] == 0).all()
+        assert (out[:, ~torch.from_numpy(masks["classifier.1"])] == 0).all()
 
 
 def test_a_share_by_layer_leaves_the_others_alone():

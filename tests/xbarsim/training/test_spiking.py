@@ -211,7 +211,7 @@ def test_equal_seeds_do_not_make_faults_and_weights_alike():
                 initialise(lambda: Snn((64, 16, 10)), 0), *digits(), RECIPE, seed=0,
                 methods=[NeuronFaultTraining(UNIVERSE, NASF, 0.1)],
             ),
-            "a spiking network 64-32-10",
+            "the universe.s SpikingGeometry",
         ),
     ],
 )  # fmt: skip
