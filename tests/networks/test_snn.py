@@ -163,6 +163,8 @@ def test_snntorch_counts_the_same_spikes():
         (lambda: Snn(threshold=0), "threshold"),
         (lambda: Snn(engine="gpu"), "engine"),
         (lambda: Snn((4, 2))(torch.rand(3, 5)), "4 pixels, got 5"),
+        (lambda: Snn((4, 2))(torch.rand(3, 4) * 255), r"pixels in \[0, 1\]"),
+        (lambda: Snn((4, 2))(torch.rand(3, 4), seed=-1), "seed"),
         (lambda: Snn((4, 2)).set_faults(one(layer=3)), "a place in 4-2"),
         (lambda: Snn((4, 2)).set_faults(one(layer=0, neuron=4)), "a place in 4-2"),
         (lambda: Snn((4, 2)).set_faults(one(kind=NeuronFaultKind.leak, layer=0)), "neither threshold nor"),
@@ -187,6 +189,20 @@ def test_the_kernel_says_what_it_cannot():
         module(torch.rand(2, 4))
     module.engine = "auto"
     assert module(torch.rand(2, 4)).shape == (2, 3)
+
+
+def test_a_network_never_has_the_faults_of_an_earlier_list():
+    """Lists that are freed leave their place to others; effects must not be taken for theirs."""
+    module = small((6, 5))
+    x = torch.ones(1, 6, dtype=torch.float64)
+    module.layers[0].weight.data.fill_(0.3)
+    for turn in range(60):
+        neuron = turn % 5
+        module.set_faults(one(kind=NeuronFaultKind.dead, neuron=neuron))
+        assert module(x)[0].tolist() == [0 if j == neuron else 10 for j in range(5)]
+        if turn % 3 == 0:
+            module.set_faults(None)
+            assert (module(x) == 10).all()
 
 
 def test_faults_follow_changed_gains():

@@ -52,17 +52,20 @@ def run(
 
 def _show_cost(context: typer.Context, name: str, *, as_json: bool) -> None:
     from networks.adversarial_features import feature_networks
-    from networks.catalogue import network
+    from networks.catalogue import networks
+    from networks.snn import Snn
+    from xbarsim.checks import check_choice
     from xbarsim.report.tables import Table
     from xbarsim.torch_bridge.cost import training_cost
 
-    known = feature_networks()
-    build, shape = (
-        (known[name].build, known[name].input_shape)
-        if name in known
-        else (network(name).build, network(name).input_shape)
-    )
-    layers = training_cost(build(), shape)
+    parts = feature_networks()
+    entries = networks()
+    check_choice("--cost", name, (*entries, *parts, "snn"))
+    if name == "snn":
+        layers = training_cost(Snn(), (784,))
+    else:
+        entry = parts[name] if name in parts else entries[name]
+        layers = training_cost(entry.build(), entry.input_shape)
     columns = ("parameters", "parameter_bytes", "training_numbers", "operations")
     totals = {column: sum(getattr(layer, column) for layer in layers) for column in columns}
     rows = [(layer.layer, *(f"{getattr(layer, c):,.0f}" for c in columns)) for layer in layers]

@@ -6,7 +6,8 @@ is taken as that of an output that spikes once in all calibration repetitions. T
 the statistic is above a threshold that fault-free sessions exceed with the false-alarm rate that is asked
 for. Sessions are drawn, with replacement, from recorded repetitions: of the fault-free ones a third gives m
 and v, a third serves the search, and a third, which nothing was chosen with, gives the threshold. How often
-it is exceeded in fact is measured on others.
+it is exceeded in fact is measured on others. Of a faulty chip's repetitions one half serves the search, and
+the other tells in how many sessions the fault is found.
 
 The smallest set is searched greedily for every number of repetitions, so it is small, not proven smallest.
 """
@@ -25,7 +26,7 @@ from xbarsim.metrics.intervals import Estimate, clopper_pearson
 FloatArray = NDArray[np.float64]
 REPETITIONS = (1, 2, 4, 8, 16, 32)
 SESSIONS = 4000  # of a fault-free chip
-FAULTY_SESSIONS = 40
+FAULTY_SESSIONS, POWER_SESSIONS = 40, 400
 RECORDED = 20  # repetitions for each one of a session: fewer know a fault-free chip too badly
 
 
@@ -133,15 +134,14 @@ def generate_test(
     mean = fault_free[:third].mean(axis=0)
     variance = np.maximum(fault_free[:third].var(axis=0, ddof=1), 1 / third)
     best: tuple[tuple[float, int], GeneratedTest] | None = None
-    for count in repetitions:
-        if count > max(1, third // RECORDED):
-            continue
+    tried, kept = faulty[:, : faulty.shape[1] // 2], faulty[:, faulty.shape[1] // 2 :]
+    for count in _possible(repetitions, third):
         null, others = (
             _distances(_sessions(part, count, SESSIONS, rng), mean, variance, count)
             for part in (fault_free[third : 2 * third], fault_free[2 * third :])
         )
         found = np.stack(
-            [_distances(_sessions(one, count, FAULTY_SESSIONS, rng), mean, variance, count) for one in faulty]
+            [_distances(_sessions(one, count, FAULTY_SESSIONS, rng), mean, variance, count) for one in tried]
         )
         limit = most_patterns if best is None or best[0][0] < 0 else (best[0][1] - 1) // count
         chosen = _greedy(null, found, false_alarm_rate, needed_power, coverage, min(most_patterns, limit))
@@ -149,11 +149,11 @@ def generate_test(
             continue
         at = np.array(chosen)
         threshold = float(np.quantile(others[:, at].sum(axis=1), 1 - false_alarm_rate, method="higher"))
-        power = (found[..., at].sum(axis=-1) > threshold).mean(axis=1)
         test = SpikingTest(
             patterns=at, repetitions=count, mean=mean[at], variance=variance[at], threshold=threshold,
             false_alarm_rate=false_alarm_rate,
         )  # fmt: skip
+        power = np.array([test.alarms(one, rng, POWER_SESSIONS).value for one in kept])
         made = GeneratedTest(test=test, power=power, needed_power=needed_power)
         missing = max(0.0, np.ceil(coverage * len(faulty) - 1e-9) - made.found)
         rank = (-missing, test.inferences)
@@ -161,6 +161,18 @@ def generate_test(
             best = rank, made
     assert best is not None
     return best[1]
+
+
+def _possible(repetitions: Sequence[int], third: int) -> list[int]:
+    """Numbers of repetitions that enough was recorded for."""
+    for count in repetitions:
+        check_int("repetitions", count, 1, 10**6)
+    found = [count for count in sorted(set(repetitions)) if count <= max(1, third // RECORDED)]
+    if not found:
+        expected = f"one of at most {max(1, third // RECORDED)}, of {3 * third} recorded"
+        remedy = f"record {3 * RECORDED} for each repetition"
+        raise InputError("repetitions", expected, str(tuple(repetitions)), remedy)
+    return found
 
 
 def _greedy(
@@ -208,12 +220,13 @@ def _check(
 ) -> None:
     check_number("false_alarm_rate", rate, 1e-3, 0.5)
     check_number("needed_power", power, 0.01, 1)
-    check_number("coverage", coverage, 0, 1)
+    check_number("coverage", coverage, 1e-9, 1)
     check_int("most_patterns", most, 1, 10**6)
     shapes = fault_free.ndim, faulty.ndim, faulty.shape[2:]
     if shapes != (3, 4, fault_free.shape[1:]) or not len(faulty):
         got = f"{fault_free.shape} and {faulty.shape}"
         raise InputError("counts", "(recorded, candidates, classes), and for every fault", got)
-    if len(fault_free) < 20 or faulty.shape[1] < 2:
-        got = f"{len(fault_free)} and {faulty.shape[1]}"
-        raise InputError("repetitions", "20 of a fault-free chip, 2 of a faulty one, at least", got)
+    needed = int(np.ceil(3 / rate - 1e-9))  # a third of them gives the threshold
+    if len(fault_free) < needed or faulty.shape[1] < 4:
+        expected = f"{needed} of a fault-free chip for this rate, 4 of a faulty one, at least"
+        raise InputError("repetitions", expected, f"{len(fault_free)} and {faulty.shape[1]}")

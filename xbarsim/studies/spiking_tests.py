@@ -44,7 +44,7 @@ def session_budget(name: str) -> SessionBudget:
     """'smoke' (seconds), 'cpu' (minutes) or 'full'."""
     check_choice("--budget", name, ("smoke", "cpu", "full"))
     return {
-        "smoke": SessionBudget(faults=4, candidates=6, fault_free=200, faulty=20),
+        "smoke": SessionBudget(faults=4, candidates=6, fault_free=300, faulty=20),
         "cpu": SessionBudget(faults=60, candidates=30, fault_free=1000, faulty=60),
         "full": SessionBudget(faults=400, candidates=60, fault_free=4000, faulty=100),
     }[name]

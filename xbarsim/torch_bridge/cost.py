@@ -48,7 +48,7 @@ def training_cost(module: nn.Module, input_shape: Sequence[int], *, bits: int = 
 
     Parameters
     ----------
-    input_shape : of one image, without the batch
+    input_shape : of one image, without the batch; a spiking network is taken for one step
     bits : of a number
 
     Raises
@@ -60,6 +60,9 @@ def training_cost(module: nn.Module, input_shape: Sequence[int], *, bits: int = 
     (401920, 806432, 802816)
     """
     check_int("bits", bits, 1, 64)
+    if callable(own := getattr(module, "weighted_layers", None)):  # a spiking network
+        names = {layer: name for name, layer in module.named_modules()}
+        return [_cost(names[n], n, (n.in_features,), (n.out_features,), bits) for n, _ in own()]
     found: list[LayerCost] = []
 
     def note(name: str, layer: nn.Module, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
@@ -70,17 +73,18 @@ def training_cost(module: nn.Module, input_shape: Sequence[int], *, bits: int = 
         for name, layer in module.named_modules()
         if isinstance(layer, LAYERS)
     ]
-    training = module.training
+    modes = {part: part.training for part in module.modules()}
     try:
         module.eval()
         first = next(module.parameters(), torch.zeros(0))
         with torch.no_grad():
             module(torch.zeros((1, *input_shape), dtype=first.dtype, device=first.device))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, TypeError) as error:
         got = str(error).splitlines()[0][:80]
         raise InputError("input_shape", f"images for {type(module).__name__}", got) from error
     finally:
-        module.train(training)
+        for part, training in modes.items():
+            part.training = training
         for hook in hooks:
             hook.remove()
     if not found:
@@ -88,7 +92,7 @@ def training_cost(module: nn.Module, input_shape: Sequence[int], *, bits: int = 
     return found
 
 
-def _cost(name: str, layer: nn.Module, inputs: torch.Size, outputs: torch.Size, bits: int) -> LayerCost:
+def _cost(name: str, layer: nn.Module, inputs: Sequence[int], outputs: Sequence[int], bits: int) -> LayerCost:
     weights = layer.weight.numel()  # type: ignore[union-attr, operator]
     parameters = weights + (0 if layer.bias is None else layer.bias.numel())  # type: ignore[union-attr, operator]
     if isinstance(layer, nn.Linear):

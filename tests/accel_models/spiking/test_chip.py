@@ -1,5 +1,7 @@
 """Spiking chips: many at once are what each is alone, bit for bit; cells become synapses."""
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
@@ -121,6 +123,16 @@ def test_faults_of_cells_become_faults_of_synapses(name):
     assert (together != base.run(x)).any()
 
 
+def mixed_gains():
+    base = chip()
+    return run_many(base, [replace(base, gain=tuple(0 * g for g in base.gain))], images())
+
+
+def test_no_images_and_no_chips_are_no_mistake():
+    assert chip().run(np.zeros((0, 9))).shape == (0, 4)
+    assert run_many(chip(), [], images()).shape == (0, 12, 4)
+
+
 def swf(value, **more):
     return NeuronFaults.of(
         [NeuronFault(kind=NeuronFaultKind.swf, layer=0, neuron=1, target=2, value=value, **more)]
@@ -135,6 +147,8 @@ def swf(value, **more):
         (lambda: chip().run(np.full((3, 9), np.nan)), r"pixels in \[0, 1\]"),
         (lambda: chip().inject(swf(99.0)).run(images()), "value of swf"),
         (lambda: program(SMALL, [np.ones((9, 6))]), "weights"),
+        (lambda: program(SMALL, chip().weights, gain=[np.ones(3)]), "gain: expected one a neuron"),
+        (lambda: mixed_gains(), "copies of one network"),
         (lambda: program(SMALL, [np.full(s, np.nan) for s in ((9, 6), (6, 8), (8, 4))]), "finite"),
         (lambda: run_many(chip(), [chip()], images()), "copies of one network"),
         (

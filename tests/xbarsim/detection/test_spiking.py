@@ -25,7 +25,7 @@ def chips(faults=6, recorded=1500, seed=0):
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 def test_false_alarms_are_as_stated_on_other_sessions(rate):
-    fault_free, faulty = chips()
+    fault_free, faulty = chips(recorded=6000)
     made = generate_test(fault_free, faulty, false_alarm_rate=rate, rng=np.random.default_rng(1))
     fresh, _ = chips(seed=5, recorded=3000)
     alarms = made.test.alarms(fresh, np.random.default_rng(2))
@@ -72,14 +72,16 @@ def test_faults_that_do_nothing_are_not_found_and_do_no_harm():
     [
         ({"false_alarm_rate": 0}, "false_alarm_rate"),
         ({"needed_power": 1.5}, "needed_power"),
-        ({"coverage": -1}, "coverage"),
+        ({"coverage": 0}, "coverage"),
+        ({"repetitions": (8,)}, "repetitions"),
+        ({"repetitions": (0,)}, "repetitions"),
         ({"most_patterns": 0}, "most_patterns"),
         ({"faulty": np.zeros((2, 5, 3, 3))}, "counts"),
         ({"fault_free": np.zeros((5, CANDIDATES, CLASSES))}, "repetitions"),
     ],
 )
 def test_nonsense_is_refused(change, words):
-    fault_free, faulty = chips(recorded=100)
+    fault_free, faulty = chips(recorded=300)
     given = {"fault_free": fault_free, "faulty": faulty, "rng": np.random.default_rng(0)} | change
     with pytest.raises(InputError, match=words):
         generate_test(**given)

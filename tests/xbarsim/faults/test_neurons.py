@@ -70,6 +70,9 @@ def test_a_file_gives_the_faults_back(tmp_path):
         (lambda text: text.replace("hsf", "hss"), "line 2"),
         (lambda text: text.replace("1,2,-1", "1,7,-1"), "a place in"),
         (lambda text: text.replace("10.0", "much"), "line 2"),
+        (lambda text: text.replace("1,2,-1", "1,,-1"), "line 2"),
+        (lambda text: text.replace("1,2,-1", "1,1.7,-1"), "line 2"),
+        (lambda text: text.replace("1,2,-1", "1,99999999999999999999,-1"), "line 2"),
         (lambda text: "", "can be read"),
     ],
 )
@@ -91,6 +94,10 @@ def test_faults_of_a_neuron_add_up_and_two_of_a_synapse_are_refused():
     both = NeuronFaults.of([fault(kinds.hsf, 10), fault(kinds.esf, 4), fault(kinds.threshold, 3)])
     assert effects_of(SMALL, both).neurons[0][1][:, 1] == pytest.approx([0.4, 0, 1.5, 0.2])
     assert effects_of(SMALL, both).neurons[0][0][:, 1] == pytest.approx([1, 0, 0.5, 0.2])
+    for others in ([fault(kinds.threshold, 20)], [fault(kinds.leak, 0.9)]):
+        for order in (1, -1):
+            stuck = NeuronFaults.of([fault(kinds.nasf), *others][::order])
+            assert effects_of(SMALL, stuck).neurons[0][1][:, 1] == pytest.approx([0, 5, 0.5, 0])
     with pytest.raises(InputError, match="the same steps"):
         effects_of(SMALL, NeuronFaults.of([fault(kinds.hsf), fault(kinds.leak, 0.5, last=3)]))
     twice = [fault(kinds.swf, layer=0, target=2), fault(kinds.sasf, layer=0, target=2)]

@@ -146,7 +146,7 @@ def test_the_papers_time_reductions_follow_from_its_seconds():
 
 
 def test_test_sets_for_every_class(study):
-    budget = SessionBudget(faults=2, candidates=3, fault_free=60, faulty=10)
+    budget = SessionBudget(faults=2, candidates=3, fault_free=300, faulty=10)
     made = run_tests(study, budget)
     assert len(made) == 8 and all(len(one.generated.power) == 2 for one in made)
     table = sets_table(made, study.universe, 0.01)

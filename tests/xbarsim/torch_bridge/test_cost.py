@@ -6,6 +6,7 @@ from torch import nn
 
 from networks.catalogue import networks
 from networks.cnv import Cnv
+from networks.snn import Snn
 from xbarsim.checks import InputError
 from xbarsim.torch_bridge.cost import training_cost
 
@@ -47,6 +48,19 @@ def test_any_network_adds_up(name):
     assert sum(layer.parameters for layer in layers) == expected
     assert module.training and not any(m._forward_hooks for m in module.modules())
     assert all(torch.equal(t, before[n]) for n, t in module.state_dict().items())
+
+
+def test_spiking_networks_cost_what_their_layers_cost():
+    first, second = training_cost(Snn((16, 8, 4)), (16,))
+    assert (first.parameters, second.parameters) == (128, 32)
+    assert (first.operations, second.operations) == (256, 64)
+
+
+def test_mixed_modes_stay():
+    module = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5)).train()
+    module[1].eval()
+    training_cost(module, (3,))
+    assert module.training and module[0].training and not module[1].training
 
 
 @pytest.mark.parametrize(

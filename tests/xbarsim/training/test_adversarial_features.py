@@ -259,12 +259,32 @@ def test_masks_and_initial_weights_of_equal_seeds_are_not_alike():
         (lambda: StuckAtZero(unit="node", share={"a": 1.1}), "share"),
         (lambda: faulty_shapes(nn.Sequential(nn.Linear(3, 2)), "filter"), "layers with a filter"),
         (lambda: Penalty("l3", 0.1), "penalty"),
+        (lambda: Penalty("lasso", 0.1).extra_loss(nn.ReLU(), None, None, None), "linear or convolution"),
+        (lambda: faulty_shapes(nn.Sequential(nn.Linear(3, 2), nn.Sigmoid()), "node"), "0 at 0"),
+        (lambda: masks_of_another(), "draw them for this module"),
+        (lambda: play(misfit(extractor=nn.Linear(9, 8)), digits()[0], SETTINGS, seed=0), "extractor"),
         (lambda: feature_network("fashion"), "feature network"),
     ],
 )
 def test_nonsense_is_refused(act, words):
     with pytest.raises(InputError, match=words):
         act()
+
+
+def masks_of_another():
+    with stuck(nn.Linear(3, 2), StuckAtZero(unit="weight", share=0.5), {"fc": np.ones((2, 3), bool)}):
+        pass
+
+
+def test_a_left_over_image_and_no_epochs_are_no_mistake():
+    one = game()
+    normed = Game(
+        extractor=nn.Sequential(one.extractor, nn.BatchNorm1d(8)),
+        decoder=one.decoder,
+        discriminator=one.discriminator,
+    )
+    play(normed, digits(51)[0], GameSettings(epochs=1, batch_size=50), seed=0)
+    assert play(one, digits()[0], GameSettings(epochs=0), seed=0) == [] and moves([]) == {}
 
 
 def misfit(**parts):
