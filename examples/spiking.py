@@ -16,7 +16,7 @@ from xbarsim.training.recipe import Recipe
 from xbarsim.training.spiking import NeuronFaultTraining
 
 train, test = load_dataset("digits", "train"), load_dataset("digits", "test")
-recipe = Recipe(epochs=30, batch_size=32, learning_rate=3e-3)
+recipe = Recipe(epochs=15, batch_size=32, learning_rate=3e-3)
 kind = NeuronFaultKind.nasf  # always spikes
 
 for name in ("plain", "fault-tolerant"):

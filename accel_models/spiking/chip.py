@@ -33,7 +33,8 @@ OnImages = Callable[[int, int], None]
 def on_grid(weights: FloatArray, *, most: float = 1.0) -> FloatArray:
     """(n, m) weights on a grid where sums of 2 n weights of up to `most`, or of their own size, are exact.
 
-    >>> float(on_grid(np.array([[0.1]]))[0, 0] - 0.1)
+    >>> weight = np.array([[0.1]], np.float32)
+    >>> float((on_grid(weight.astype(float)) - weight)[0, 0])
     0.0
     """
     return _rounded(weights, len(weights), max(float(np.abs(weights).max(initial=0)), most))
