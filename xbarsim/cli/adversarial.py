@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import typer
 
-from xbarsim.cli import options, output
-from xbarsim.cli.study import Device, Networks, TrainingBudget
+from xbarsim.cli import output
+from xbarsim.cli.study import add_training_study
 
 
 def _table(
@@ -75,21 +74,21 @@ def _figure(
 
 def add_to(app: typer.Typer) -> None:
     """Add the studies."""
-    _add(app, "aft-table1", "Table I: Tikhonov's strength.", _table, 1)
-    _add(app, "aft-table2", "Table II: accuracy and generalisation error, with Fig. 5.", _table, 2)
-    _add(app, "aft-fig3", "Fig. 3: stuck-at-0 faults, with and without regularisation.", _figure, 3)
-    _add(app, "aft-fig7", "Fig. 7: stuck-at-0 faults, all methods.", _figure, 7)
-
-
-def _add(app: typer.Typer, name: str, words: str, run: Callable[..., None], number: int) -> None:
-    @app.command(name, help=f"Adversarial features, {words}")
-    def command(
-        context: typer.Context,
-        budget: TrainingBudget = "cpu",
-        networks: Networks = Path("trained"),
-        device: Device = "cpu",
-        seed: options.Seed = 0,
-        as_json: options.AsJson = False,
-        out: options.Out = None,
-    ) -> None:
-        run(number, context, budget, networks, device, seed, as_json, out)
+    add_training_study(app, "aft-table1", "Adversarial features, Table I: Tikhonov's strength.", _table, 1)
+    add_training_study(
+        app,
+        "aft-table2",
+        "Adversarial features, Table II: accuracy and generalisation error, with Fig. 5.",
+        _table,
+        2,
+    )
+    add_training_study(
+        app,
+        "aft-fig3",
+        "Adversarial features, Fig. 3: stuck-at-0 faults, with and without regularisation.",
+        _figure,
+        3,
+    )
+    add_training_study(
+        app, "aft-fig7", "Adversarial features, Fig. 7: stuck-at-0 faults, all methods.", _figure, 7
+    )

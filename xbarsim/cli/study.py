@@ -160,7 +160,9 @@ def _stochastic_table(
     )
 
 
-def _add_table(name: str, words: str, run: Callable[..., None], table: int) -> None:
+def add_training_study(app: typer.Typer, name: str, words: str, run: Callable[..., None], table: int) -> None:
+    """Add a study that trains networks on a device and keeps them."""
+
     @app.command(name, help=words)
     def command(
         context: typer.Context,
@@ -174,11 +176,17 @@ def _add_table(name: str, words: str, run: Callable[..., None], table: int) -> N
         run(table, context, budget, networks, device, seed, as_json, out)
 
 
-_add_table("fat-table2", "FAT, Table II: standard training against FAT, stuck channels.", _fat_table, 2)
-_add_table("fat-table3", "FAT, Table III: FAT against Dropout2D, stuck channels.", _fat_table, 3)
-_add_table("fat-table4", "FAT, Table IV: standard, FAT and Dropout2D, stuck pixels.", _fat_table, 4)
-_add_table("stochastic-table1", "Wang et al., Table I: accuracy on faulty chips.", _stochastic_table, 1)
-_add_table("stochastic-table2", "Wang et al., Table II: Stability Scores.", _stochastic_table, 2)
+add_training_study(
+    app, "fat-table2", "FAT, Table II: standard training against FAT, stuck channels.", _fat_table, 2
+)
+add_training_study(app, "fat-table3", "FAT, Table III: FAT against Dropout2D, stuck channels.", _fat_table, 3)
+add_training_study(
+    app, "fat-table4", "FAT, Table IV: standard, FAT and Dropout2D, stuck pixels.", _fat_table, 4
+)
+add_training_study(
+    app, "stochastic-table1", "Wang et al., Table I: accuracy on faulty chips.", _stochastic_table, 1
+)
+add_training_study(app, "stochastic-table2", "Wang et al., Table II: Stability Scores.", _stochastic_table, 2)
 
 
 @app.command("rramedy-fig11")

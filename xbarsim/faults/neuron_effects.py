@@ -117,9 +117,10 @@ def effects_of(
         _note_windows(place, here)
         for kind in IN_ORDER:
             rows = here[here["kind"] == kind]
-            _change_inputs(inputs[1], rows, kind) if layer == 0 else _change_neurons(
-                neurons[layer - 1][1], rows, kind, geometry.threshold
-            )
+            if layer == 0:
+                _change(inputs[1], rows, kind, 1.0)
+            else:
+                _change(neurons[layer - 1][1], rows, kind, ALWAYS_SPIKES * geometry.threshold)
     synapses = [
         _changes(table[(table["layer"] == layer) & of_synapses]) for layer in range(len(geometry.sizes) - 1)
     ]
@@ -141,21 +142,10 @@ def _note_windows(windows: IntArray, rows: NDArray[np.void]) -> None:
         raise InputError("faults", "the same steps for all faults of a neuron", str(bad))
 
 
-def _change_inputs(inside: FloatArray, rows: NDArray[np.void], kind: NeuronFaultKind) -> None:
-    at, value = rows["neuron"], rows["value"]
-    match kind:
-        case NeuronFaultKind.hsf:
-            np.divide.at(inside[GAIN], at, value)
-        case NeuronFaultKind.esf:
-            np.multiply.at(inside[GAIN], at, value)
-        case kind if kind in STUCK:
-            inside[GAIN, at] = 0.0
-            inside[OFFSET, at] = _spikes(kind, value)
-
-
-def _change_neurons(
-    inside: FloatArray, rows: NDArray[np.void], kind: NeuronFaultKind, threshold: float
-) -> None:
+def _change(inside: FloatArray, rows: NDArray[np.void], kind: NeuronFaultKind, always: float) -> None:
+    """Change (2, K) inputs, or (4, m) neurons; with an offset of `always` one always spikes."""
+    if not len(rows):  # inputs have neither threshold nor leak
+        return
     at, value = rows["neuron"], rows["value"]
     match kind:
         case NeuronFaultKind.hsf:
@@ -167,9 +157,10 @@ def _change_neurons(
         case NeuronFaultKind.leak:
             inside[LEAK, at] = value
         case kind if kind in STUCK:
-            inside[GAIN, at] = inside[LEAK, at] = 0.0
-            inside[THRESHOLD, at] = threshold
-            inside[OFFSET, at] = ALWAYS_SPIKES * threshold * _spikes(kind, value)
+            inside[GAIN, at] = 0.0
+            inside[OFFSET, at] = always * _spikes(kind, value)
+            if len(inside) > LEAK:
+                inside[LEAK, at], inside[THRESHOLD, at] = 0.0, always / ALWAYS_SPIKES
 
 
 def _spikes(kind: NeuronFaultKind, value: FloatArray | float) -> FloatArray | float:

@@ -23,7 +23,8 @@ from xbarsim.metrics.intervals import Estimate
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.injection import with_dropout2d
 from xbarsim.torch_bridge.stuck_at_zero import draw_masks, stuck
-from xbarsim.training.adversarial_features import Game, GameEpoch, GameSettings, losses_log, play
+from xbarsim.training.adversarial_features import Game, GameEpoch, GameSettings, play
+from xbarsim.training.logs import csv_log
 from xbarsim.training.loop import OnBatch, accuracy, fit, initialise
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
@@ -202,7 +203,7 @@ class FeatureStudy:
             seed=self.seed,
             resume=file,
             on_batch=self.watch(f"games of {entry.name}"),
-            on_epoch=losses_log(file.with_suffix(".csv")),
+            on_epoch=csv_log(file.with_suffix(".csv")),
             device=self.device,
         )
 

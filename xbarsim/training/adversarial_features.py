@@ -16,11 +16,9 @@ the losses: reconstruction and extractor fall, the discriminator's rises.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +115,7 @@ def play(
     resume : file that is written after every epoch; if it is there, the training goes on from it, and ends in
         the same weights
     on_batch : called with batches done, batches in all, reconstruction loss
-    on_epoch : called with all epochs so far; `losses_log` writes them
+    on_epoch : called with all epochs so far; `training.logs.csv_log` writes them
 
     Raises
     ------
@@ -294,19 +292,6 @@ class _State:
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def losses_log(path: str | Path) -> OnLosses:
-    """Write all epochs' losses to a CSV file anew after each one."""
-
-    def write(history: Sequence[GameEpoch]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [f.name for f in fields(GameEpoch)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(epoch) for epoch in history)
-        write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))
-
-    return write
 
 
 def moves(history: Sequence[GameEpoch]) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""A training's epochs as a CSV file and as a TensorBoard run; `fit` calls both with all epochs so far."""
+"""A training's epochs as a CSV file and as a TensorBoard run; `fit` and `play` call them with all so far."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from xbarsim.checks import InputError, check_folder, write_atomically
 from xbarsim.training.resume import Epoch
@@ -14,12 +15,12 @@ from xbarsim.training.resume import Epoch
 OnEpoch = Callable[[Sequence[Epoch]], None]
 
 
-def csv_log(path: str | Path) -> OnEpoch:
+def csv_log(path: str | Path) -> Callable[[Sequence[Any]], None]:
     """Write all epochs anew after each one, so that a resumed training leaves one table without gaps."""
 
-    def write(history: Sequence[Epoch]) -> None:
+    def write(history: Sequence[Any]) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
+        writer = csv.DictWriter(text, [f.name for f in fields(history[0])], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(epoch) for epoch in history)
         write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))

@@ -13,7 +13,8 @@ from xbarsim.checks import InputError
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.stuck_at_zero import draw_masks, faulty_shapes, stuck
-from xbarsim.training.adversarial_features import Game, GameSettings, losses_log, moves, play
+from xbarsim.training.adversarial_features import Game, GameSettings, moves, play
+from xbarsim.training.logs import csv_log
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.regularisers import Penalty, StuckAtZeroTraining
@@ -127,7 +128,7 @@ def test_another_file_is_refused_and_stays(tmp_path, change, words):
 
 
 def test_losses_are_logged(tmp_path):
-    history = play(game(), digits()[0], SETTINGS, seed=0, on_epoch=losses_log(tmp_path / "a.csv"))
+    history = play(game(), digits()[0], SETTINGS, seed=0, on_epoch=csv_log(tmp_path / "a.csv"))
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert lines[0] == "epoch,reconstruction,discriminator,extractor,told_right"
     assert [float(line.split(",")[1]) for line in lines[1:]] == [e.reconstruction for e in history]
