@@ -40,7 +40,15 @@ LONGEST_WAIT_S = 3600.0
 
 
 class Backend(Protocol):
-    """Takes jobs and gives back what became of them."""
+    """Takes jobs and gives back what became of them.
+
+    Attributes
+    ----------
+    job_s : how long a job should take at least, beside which its way to a worker and back is short
+    """
+
+    @property
+    def job_s(self) -> float: ...
 
     @property
     def capacity(self) -> int:
@@ -59,7 +67,7 @@ class Backend(Protocol):
 class Serial:
     """Makes every trial in this process, one after the other."""
 
-    capacity = 1
+    capacity, job_s = 1, 0.0
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._bench, self._jobs = Bench(tasks), deque[Job]()
@@ -78,6 +86,8 @@ class Serial:
 
 class Processes:
     """Makes trials in processes of their own, each replaced when it dies or takes too long."""
+
+    job_s = 0.0
 
     def __init__(self, tasks: Sequence[Task], workers: int, limits: Limits) -> None:
         self.capacity = workers

@@ -43,6 +43,8 @@ class Dask:
     scheduler : its address, or 'local' for a cluster of `workers` processes of this machine
     """
 
+    job_s = 0.1  # messages are sent every 10 ms
+
     def __init__(self, tasks: Sequence[Task], scheduler: str, workers: int, limits: Limits) -> None:
         self._scheduler, self._name = scheduler, f"xbarsim-{uuid4().hex}"
         self._answers, self._jobs = SimpleQueue[Future](), dict[Any, Job]()

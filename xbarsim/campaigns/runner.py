@@ -27,6 +27,7 @@ from xbarsim.metrics.intervals import Estimate
 MOST_DEATHS = 3
 MISSING, FAILED = -1, -2
 SECONDS_BETWEEN = 0.1
+MOST_TOGETHER = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,7 @@ class _ToDo:
         self._batch = check_int("Workload.batch", getattr(task.workload, "batch", 1), 1, 10**6)
         self._counts = np.full((task.trials, 2), MISSING, np.int64)
         self.done, self.dropped, self.again = 0, False, deque[int]()
+        self._trial_s = float("inf")
         self._next = self._first_missing = 0
         self.end, self._limit = task.trials, task.trials if until is None else 0
 
@@ -156,9 +158,10 @@ class _ToDo:
         self.done = len(stored)
         self._look()
 
-    def note(self, trial: int, shots: int, hits: int) -> None:
+    def note(self, trial: int, shots: int, hits: int, seconds: float) -> None:
         """A trial is done."""
         self._counts[trial] = shots, hits
+        self._trial_s = max(seconds, 1e-6)
         self.done += 1
         self._look()
 
@@ -167,14 +170,18 @@ class _ToDo:
         self._counts[trial] = FAILED
         self._look()
 
-    def take(self) -> tuple[int, ...]:
-        """The next trials to make, as many as the workload wants at a time; none if there are none now."""
+    def take(self, job_s: float) -> tuple[int, ...]:
+        """The next trials to make; none if there are none now.
+
+        As many as the workload wants at a time, or as take `job_s`, going by the latest trial.
+        """
         if self.dropped:
             return ()
         if self.again:
             return (self.again.popleft(),)  # alone: who is to blame shows
         found: list[int] = []
-        while self._next < self._limit and len(found) < self._batch:
+        together = max(self._batch, int(min(MOST_TOGETHER, job_s / self._trial_s)))
+        while self._next < self._limit and len(found) < together:
             if self._counts[self._next, 0] == MISSING:
                 found.append(self._next)
             self._next += 1
@@ -228,7 +235,7 @@ class _Run:
         """Until nothing is left that could be made."""
         running = 0
         while True:
-            while running < backend.capacity and (job := self._next()) is not None:
+            while running < backend.capacity and (job := self._next(backend.job_s)) is not None:
                 backend.submit(job)
                 running += 1
             if not running:
@@ -241,10 +248,10 @@ class _Run:
                     self._note_loss(one)
             self._show(self._lists[finished[-1].job.task], last=not running)
 
-    def _next(self) -> Job | None:
+    def _next(self, job_s: float) -> Job | None:
         self._open = [place for place in self._open if not self._lists[place].over]
         for place in self._open:
-            if trials := self._lists[place].take():
+            if trials := self._lists[place].take(job_s):
                 return Job(place, trials)
         return None
 
@@ -257,8 +264,8 @@ class _Run:
                 rows.append(Row(number, trial, self._number, outcome.shots, outcome.hits, seconds, counts))
         self._file.append(rows)
         for one in finished:
-            for trial, (outcome, _) in zip(one.job.trials, one.outcomes, strict=False):
-                self._lists[one.job.task].note(trial, outcome.shots, outcome.hits)
+            for trial, (outcome, seconds) in zip(one.job.trials, one.outcomes, strict=False):
+                self._lists[one.job.task].note(trial, outcome.shots, outcome.hits, seconds)
         self._made += len(rows)
 
     def _note_loss(self, one: Finished) -> None:

@@ -16,21 +16,19 @@ the losses: reconstruction and extractor fall, the discriminator's rises.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError, check_int, check_number, check_positive, write_atomically
+from xbarsim.checks import InputError, check_int, check_number, check_positive
 from xbarsim.rng import stream
 from xbarsim.training.loop import check_device
+from xbarsim.training.resume import StateFile
 
 OnLosses = Callable[[Sequence["GameEpoch"]], None]
 OnBatch = Callable[[int, int, float], None]
@@ -128,7 +126,7 @@ def play(
     players = game.players.to(place).eval()
     _check_fit(game, x[:2])
     turns = _Turns(game, settings)
-    state = None if resume is None else _State(Path(resume), players, turns, settings, seed)
+    state = None if resume is None else _state_file(Path(resume), players, turns, seed)
     history = [] if state is None else state.load()
     players.train()
     for epoch in range(len(history), settings.epochs):
@@ -157,6 +155,11 @@ def play(
             on_epoch(history)
     players.eval()
     return history
+
+
+def _state_file(path: Path, players: nn.ModuleDict, turns: _Turns, seed: int) -> StateFile[GameEpoch]:
+    about = f"{turns.settings}, seed {seed}"
+    return StateFile(path=path, parts={"players": players, **turns.optimizers}, about=about, epoch=GameEpoch)
 
 
 def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
@@ -238,60 +241,6 @@ def _check_fit(game: Game, x: torch.Tensor) -> None:
             raise InputError(name, f"one of {features.shape[1]} features", got_words) from error
         if got != tuple(shape):
             raise InputError(name, f"{tuple(shape)} from {features.shape[1]} features", str(got))
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """The file that a game is kept in."""
-
-    path: Path
-    players: nn.ModuleDict
-    turns: _Turns
-    settings: GameSettings
-    seed: int
-
-    @property
-    def about(self) -> str:
-        sizes = sum(p.numel() for p in self.players.parameters())
-        return f"{self.settings}, seed {self.seed}, {sizes} parameters"
-
-    def save(self, history: Sequence[GameEpoch]) -> None:
-        tensors = {f"players.{name}": tensor for name, tensor in self.players.state_dict().items()}
-        for which, optimizer in self.turns.optimizers.items():
-            for place, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"{which}.{place}.{key}": value for key, value in state.items()}
-        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        words = {"about": self.about, "history": json.dumps([asdict(e) for e in history])}
-        write_atomically(self.path, lambda temporary: save_file(plain, temporary, metadata=words))
-
-    def load(self) -> list[GameEpoch]:
-        if not self.path.exists():
-            return []
-        where, remedy = f"training {self.path}", "choose another file, or delete it to begin anew"
-        try:
-            with safe_open(str(self.path), framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                words = file.metadata() or {}
-            history = [GameEpoch(**epoch) for epoch in json.loads(words["history"])]
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(where, "a game's state", f"'{error}'", remedy) from error
-        if words.get("about") != self.about:
-            raise InputError(where, f"the game {self.about}", words.get("about"), remedy)
-        try:
-            self.players.load_state_dict(_part(tensors, "players."))
-        except RuntimeError as error:
-            raise InputError(where, "these networks", str(error).splitlines()[0][:80], remedy) from error
-        for which, optimizer in self.turns.optimizers.items():
-            states: dict[int, dict[str, torch.Tensor]] = {}
-            for name, tensor in _part(tensors, f"{which}.").items():
-                place, _, key = name.partition(".")
-                states.setdefault(int(place), {})[key] = tensor
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
-        return history
-
-
-def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def moves(history: Sequence[GameEpoch]) -> dict[str, bool]:

@@ -16,7 +16,7 @@ from xbarsim.checks import InputError, check_int
 from xbarsim.rng import stream
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe, augmented, loss_of
-from xbarsim.training.resume import Epoch, TrainingState
+from xbarsim.training.resume import Epoch, Part, StateFile, about_training
 
 Array = np.ndarray | torch.Tensor
 OnBatch = Callable[[int, int, float], None]
@@ -69,9 +69,10 @@ def fit(
     optimizer = recipe.make_optimizer(module)
     kept = None
     if resume is not None:
-        kept = TrainingState(
-            path=Path(resume), module=module, optimizer=optimizer, methods=methods, recipe=recipe, seed=seed
-        )
+        parts: dict[str, Part] = {"module": module, "optimizer": optimizer}
+        parts |= {f"method.{i}": method for i, method in enumerate(methods)}
+        about = about_training(recipe, seed, methods)
+        kept = StateFile(path=Path(resume), parts=parts, about=about, epoch=Epoch)
     history = [] if kept is None else kept.load()
     shuffle = torch.Generator().manual_seed(seed)
     module.train()

@@ -1,4 +1,4 @@
-"""Where a training stands, in a file after every epoch: parameters, optimizer, methods, history.
+"""Where a training stands, in a file after every epoch: parameters, optimizers, methods, history.
 
 A safetensors file, written atomically: whatever happens in an epoch, the file of the last good one stays.
 """
@@ -6,9 +6,10 @@ A safetensors file, written atomically: whatever happens in an epoch, the file o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +20,8 @@ from xbarsim.checks import InputError, write_atomically
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
 
+Part: TypeAlias = nn.Module | torch.optim.Optimizer | TrainingMethod
+OneEpoch = TypeVar("OneEpoch", bound=Any)  # a dataclass
 REMEDY = "remove it to start anew, or name another file"
 
 
@@ -37,39 +40,38 @@ class Epoch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingState:
+class StateFile(Generic[OneEpoch]):
     """What a training consists of, and the file that it is kept in.
 
     Parameters
     ----------
-    recipe, seed : with the methods' settings, what a file has to agree with
+    parts : by name, everything that changes while it trains
+    about : what a file has to agree with, in words: settings and seed
+    epoch : what an entry of the history is
     """
 
     path: Path
-    module: nn.Module
-    optimizer: torch.optim.Optimizer
-    methods: Sequence[TrainingMethod]
-    recipe: Recipe
-    seed: int
+    parts: Mapping[str, Part]
+    about: str
+    epoch: type[OneEpoch]
 
-    def save(self, history: Sequence[Epoch]) -> None:
+    def save(self, history: Sequence[OneEpoch]) -> None:
         """Write the state after the last epoch of `history`."""
-        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
-        for place, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{place}.{key}": v for key, v in state.items() if v is not None}
-        for i, method in enumerate(self.methods):
-            tensors |= {f"method.{i}.{name}": tensor for name, tensor in method.state().items()}
-        words = {"about": self.about, "history": json.dumps([asdict(e) for e in history])}
         # cloned, since tensors may share memory, which the format does not know
-        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        plain = {
+            f"{name}.{key}": tensor.detach().cpu().contiguous().clone()
+            for name, part in self.parts.items()
+            for key, tensor in _tensors(part).items()
+        }
+        words = {"about": self.about, "history": json.dumps([asdict(e) for e in history])}
         write_atomically(self.path, lambda temporary: save_file(plain, temporary, metadata=words))
 
-    def load(self) -> list[Epoch]:
+    def load(self) -> list[OneEpoch]:
         """Bring everything back to where the file was written; the epochs done, none if there is no file.
 
         Raises
         ------
-        InputError : not such a file, another network's, another recipe's or seed's.
+        InputError : not such a file, another network's, another training's by its settings or seed.
         """
         if not self.path.exists():
             return []
@@ -78,24 +80,40 @@ class TrainingState:
             with safe_open(str(self.path), framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 words = file.metadata() or {}
-            history = [Epoch(**epoch) for epoch in json.loads(words["history"])]
+            history = [self.epoch(**epoch) for epoch in json.loads(words["history"])]
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(where, "a training's state", f"'{error}'", REMEDY) from error
         if words.get("about") != self.about:
             raise InputError(where, f"the training {self.about}", words.get("about"), REMEDY)
-        _load_module(where, self.module, _part(tensors, "module."))
-        _load_optimizer(where, self.optimizer, _part(tensors, "optimizer."))
-        for i, method in enumerate(self.methods):
-            method.load_state(_part(tensors, f"method.{i}."))
+        for name, part in self.parts.items():
+            _load(where, part, _part(tensors, f"{name}."))
         return history
 
-    @property
-    def about(self) -> str:
-        """The settings that are not the usual ones, seed and methods."""
-        names = [method.describe() for method in self.methods]
-        defaults = asdict(Recipe(epochs=0))
-        settings = {k: v for k, v in asdict(self.recipe).items() if k == "epochs" or v != defaults[k]}
-        return json.dumps(settings | {"seed": self.seed, "methods": names}, sort_keys=True)
+
+def about_training(recipe: Recipe, seed: int, methods: Sequence[TrainingMethod]) -> str:
+    """The settings that are not the usual ones, seed and methods."""
+    names = [method.describe() for method in methods]
+    defaults = asdict(Recipe(epochs=0))
+    settings = {k: v for k, v in asdict(recipe).items() if k == "epochs" or v != defaults[k]}
+    return json.dumps(settings | {"seed": seed, "methods": names}, sort_keys=True)
+
+
+def _tensors(part: Part) -> Mapping[str, torch.Tensor]:
+    if isinstance(part, nn.Module):
+        return part.state_dict()
+    if isinstance(part, torch.optim.Optimizer):
+        states = part.state_dict()["state"].items()
+        return {f"{i}.{key}": v for i, state in states for key, v in state.items() if v is not None}
+    return part.state()
+
+
+def _load(where: str, part: Part, tensors: dict[str, torch.Tensor]) -> None:
+    if isinstance(part, nn.Module):
+        _load_module(where, part, tensors)
+    elif isinstance(part, torch.optim.Optimizer):
+        _load_optimizer(where, part, tensors)
+    else:
+        part.load_state(tensors)
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

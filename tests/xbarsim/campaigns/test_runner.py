@@ -22,7 +22,7 @@ from tests.xbarsim.campaigns.workloads import (
     Together,
     Wrong,
 )
-from xbarsim.campaigns.dask_backend import _local_cluster
+from xbarsim.campaigns.dask_backend import Dask, _local_cluster
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.stopping import Precision
@@ -335,6 +335,20 @@ def test_a_worker_killed_in_a_dask_run_does_not_end_it(tmp_path):
         summary = collect(work, path, workers=2, scheduler="local")
         killing.result()
     assert (summary.made, summary.failed) == (80, 0)
+
+
+def test_quick_trials_travel_together_on_dask_and_long_ones_alone(tmp_path, monkeypatch):
+    sizes, submit = {0: [], 1: []}, Dask.submit
+
+    def noted(self, job):
+        sizes[job.task].append(len(job.trials))
+        submit(self, job)
+
+    monkeypatch.setattr(Dask, "submit", noted)
+    work = [Task(workload=Chips(), trials=200), Task(workload=Chips(0.2, seconds=0.2), trials=4)]
+    assert collect(work, tmp_path / "a.db", workers=2, scheduler="local").made == 204
+    assert (sum(sizes[0]), sizes[1]) == (200, [1] * 4)
+    assert len(sizes[0]) < 50
 
 
 def test_a_scheduler_is_found_by_its_address(tmp_path):

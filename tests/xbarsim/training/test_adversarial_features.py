@@ -113,8 +113,8 @@ def test_a_resumed_game_ends_in_the_same_weights(tmp_path, stopped):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda path: path.write_bytes(b"x" * 100), "a game's state"),
-        (lambda path: None, "the game GameSettings"),
+        (lambda path: path.write_bytes(b"x" * 100), "a training's state"),
+        (lambda path: None, "the training GameSettings"),
     ],
 )
 def test_another_file_is_refused_and_stays(tmp_path, change, words):
