@@ -118,6 +118,10 @@ class Snn(nn.Module):
         """(steps, N, m) spikes of every layer for (steps, N, K) spikes of the inputs, by the loop."""
         return lif_loop(spikes, self.weights, self.effects)
 
+    def extra_repr(self) -> str:
+        """What the tensors do not say of the neurons."""
+        return f"steps={self.geometry.steps}, leak={self.geometry.leak}, threshold={self.geometry.threshold}"
+
     def _pixels(self, images: torch.Tensor) -> torch.Tensor:
         flat = images.flatten(1)
         if flat.shape[1] != self.geometry.sizes[0]:

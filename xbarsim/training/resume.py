@@ -5,6 +5,7 @@ A safetensors file, written atomically: whatever happens in an epoch, the file o
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -63,7 +64,8 @@ class StateFile(Generic[OneEpoch]):
             for name, part in self.parts.items()
             for key, tensor in _tensors(part).items()
         }
-        words = {"about": self.about, "history": json.dumps([asdict(e) for e in history])}
+        entries = json.dumps([asdict(e) for e in history])
+        words = {"about": self.about, "layers": self._layers, "history": entries}
         write_atomically(self.path, lambda temporary: save_file(plain, temporary, metadata=words))
 
     def load(self) -> list[OneEpoch]:
@@ -85,9 +87,21 @@ class StateFile(Generic[OneEpoch]):
             raise InputError(where, "a training's state", f"'{error}'", REMEDY) from error
         if words.get("about") != self.about:
             raise InputError(where, f"the training {self.about}", words.get("about"), REMEDY)
+        own = {name: _part(tensors, f"{name}.") for name in self.parts}
         for name, part in self.parts.items():
-            _load(where, part, _part(tensors, f"{name}."))
+            _check(where, part, own[name])
+        if words.get("layers", self._layers) != self._layers:  # files of earlier versions have none
+            expected = "layers with the settings of this network's (rates, strides, thresholds, ...)"
+            raise InputError(where, expected, "others", REMEDY)
+        for name, part in self.parts.items():
+            _load(part, own[name])
         return history
+
+    @property
+    def _layers(self) -> str:
+        """A digest of what the modules say of their layers, which their tensors' shapes do not tell."""
+        shown = [repr(part) for part in self.parts.values() if isinstance(part, nn.Module)]
+        return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:16]
 
 
 def about_training(recipe: Recipe, seed: int, methods: Sequence[TrainingMethod]) -> str:
@@ -107,41 +121,48 @@ def _tensors(part: Part) -> Mapping[str, torch.Tensor]:
     return part.state()
 
 
-def _load(where: str, part: Part, tensors: dict[str, torch.Tensor]) -> None:
+def _check(where: str, part: Part, tensors: dict[str, torch.Tensor]) -> None:
+    """Whether the tensors fit; methods look themselves when they load."""
     if isinstance(part, nn.Module):
-        _load_module(where, part, tensors)
+        _check_module(where, part, tensors)
     elif isinstance(part, torch.optim.Optimizer):
-        _load_optimizer(where, part, tensors)
-    else:
-        part.load_state(tensors)
+        _check_optimizer(where, part, tensors)
 
 
-def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def _load_module(where: str, module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+def _check_module(where: str, module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     wanted = module.state_dict()
     for name in sorted(set(wanted) | set(tensors)):
         ours, theirs = wanted.get(name), tensors.get(name)
         if ours is None or theirs is None or ours.shape != theirs.shape or ours.dtype != theirs.dtype:
             expected = f"{name!r} as a {type(module).__name__} has it"
             raise InputError(where, expected, _shape(theirs), REMEDY)
-    module.load_state_dict(tensors)
 
 
-def _load_optimizer(where: str, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    found = optimizer.state_dict()
-    state: dict[int, dict[str, torch.Tensor]] = {}
+def _check_optimizer(where: str, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, tensor in tensors.items():
-        place, _, key = name.partition(".")
+        place = name.partition(".")[0]
         if not place.isdigit() or int(place) >= len(parameters):
             raise InputError(where, f"an optimizer of {len(parameters)} parameters", repr(name), REMEDY)
         if tensor.ndim and tensor.shape != parameters[int(place)].shape:
             raise InputError(where, f"{name!r} {tuple(parameters[int(place)].shape)}", _shape(tensor), REMEDY)
-        state.setdefault(int(place), {})[key] = tensor
-    optimizer.load_state_dict(found | {"state": state})
+
+
+def _load(part: Part, tensors: dict[str, torch.Tensor]) -> None:
+    if isinstance(part, nn.Module):
+        part.load_state_dict(tensors)
+    elif isinstance(part, torch.optim.Optimizer):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            place, _, key = name.partition(".")
+            state.setdefault(int(place), {})[key] = tensor
+        part.load_state_dict(part.state_dict() | {"state": state})
+    else:
+        part.load_state(tensors)
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _shape(tensor: torch.Tensor | None) -> str:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from accel_models.reram.config import accelerator
+from networks.snn import Snn
 from xbarsim.checks import InputError
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.stuck_cells import StuckCells
@@ -123,6 +124,30 @@ def test_random_numbers_outside_are_left_alone(tmp_path):
         fit(module, *data(), recipe(), seed=3, methods=[OneLayerAnEpoch()])
         torch.rand(3)
     assert same(*found)
+
+
+@pytest.mark.parametrize(
+    ("build", "other"),
+    [
+        (lambda: Snn((72, 8, 4)), lambda: Snn((72, 8, 4), threshold=0.6)),
+        (lambda: injected(), lambda: fault_aware(plain(), StuckActivations(rate=0.1))),
+    ],
+    ids=["threshold", "rate"],
+)
+def test_a_network_of_other_settings_does_not_go_on(tmp_path, build, other):
+    images, labels = data()
+    shown = images.clip(0, 1), labels
+    path, short = tmp_path / "training", recipe(epochs=1)
+    trained = initialise(build, 0)
+    fit(trained, *shown, short, seed=3, resume=path)
+    before, module, untrained = path.read_bytes(), initialise(other, 1), initialise(other, 1)
+    with pytest.raises(InputError, match="layers with the settings of this network"):
+        fit(module, *shown, short, seed=3, resume=path)
+    assert same(module, untrained)
+    assert path.read_bytes() == before
+    again = initialise(build, 1)
+    fit(again, *shown, short, seed=3, resume=path)
+    assert same(again, trained)
 
 
 # as many threads as the tests have: other numbers of them round otherwise
