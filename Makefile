@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# processes that run the tests
+WORKERS ?= 2
 
 .PHONY: demo test check bench thorough docs clean
 
@@ -7,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/xbarsim demo --out demo-results
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numba
 import pytest
 import torch
 from hypothesis import settings
@@ -13,6 +14,8 @@ from xbarsim.studies.workbench import build_workbench
 
 # the networks of the tests are small: two threads that wait for each other cost more than they give
 torch.set_num_threads(1)
+if "PYTEST_XDIST_WORKER" in os.environ:  # the other workers have the other processors
+    numba.set_num_threads(1)
 
 # randomised tests without a number of their own: a few in the suite, `--hypothesis-profile thorough` for many
 settings.register_profile("suite", max_examples=60, deadline=None)

@@ -176,7 +176,7 @@ def _fronts(results: Results) -> Iterator[Shown]:
             for name, line in _lines(worst).items()
         }
         costs, errors = (np.array(column) for column in zip(*points.values(), strict=True))
-        best = ", ".join(list(points)[place] for place in pareto_front(costs, errors))
+        best = "; ".join(list(points)[place] for place in pareto_front(costs, errors))
         network = entry(group[0], "network")
         yield Shown(
             name=_slug("front", network),
