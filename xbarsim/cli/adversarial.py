@@ -27,7 +27,9 @@ def _table(
         found = study.run_table_1(both) if number == 1 else study.run_table_2(both)
     shown = tables.table_1(found, chosen) if number == 1 else tables.table_2(found, chosen)
     figures = {
-        f"aft-fig5-{one.network}.png": partial(tables.losses_figure, one) for one in found if one.games
+        f"aft-fig5-{one.network}-{one.method}.png": partial(tables.losses_figure, one)
+        for one in found
+        if one.games
     }
     records = [tables.record(one) for one in found]
     output.finish(

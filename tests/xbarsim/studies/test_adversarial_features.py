@@ -10,6 +10,7 @@ from xbarsim.metrics.generalisation import generalisation_error
 from xbarsim.rng import stream
 from xbarsim.studies.adversarial_features import (
     FIG_7_NETWORKS,
+    GAMES,
     METHODS,
     SHARES,
     FaultCurve,
@@ -53,9 +54,11 @@ def test_table_2_counts_every_method(study):
         assert ((one.network, one.method) in TABLE_2) == ("(" in row[2])
     assert accuracy(found[0].module, test.images, test.labels) == (found[0].test_hits, 100)
     adversarial = found[5]
-    assert len(adversarial.games) == 1
+    stable = found[6]
+    assert len(adversarial.games) == len(stable.games) == 1
+    assert adversarial.games != stable.games
     note = table_2(found, BUDGET).note
-    assert "Losses as in Fig. 5" in note and "2,000 epochs" in note
+    assert note.count("Losses as in Fig. 5") == 4 and "2,000 epochs" in note
     assert list(study.folder.glob("*games.csv"))
     again = study.train("fashion-mlp", "adversarial")
     assert again.games == adversarial.games and again.test_hits == adversarial.test_hits
@@ -64,7 +67,7 @@ def test_table_2_counts_every_method(study):
 def test_every_method_meets_the_same_masks(study, tmp_path):
     found = []
     for unit, network in FIG_7_NETWORKS.items():
-        for method in ("none", "adversarial"):
+        for method in ("none", *GAMES):
             one = study.train(network, method)
             found.append(FaultCurve(trained=one, unit=unit, hits=study.with_faults(one, unit)))
     for curve in found:
@@ -86,7 +89,7 @@ def test_every_method_meets_the_same_masks(study, tmp_path):
         for row, curve in zip(table.rows, own, strict=True):
             for cell, share in zip(row[1:], curve.hits, strict=True):
                 assert cell.startswith(f"{100 * np.mean(curve.accuracies(share)):.2f}")
-        assert "the paper's order" in table.note
+        assert all(f"the paper's order ({game} above none)" in table.note for game in GAMES)
     from matplotlib.image import imread
 
     from xbarsim.report.plots import save_figure
