@@ -30,7 +30,6 @@ from xbarsim.campaigns.worker import (
     Job,
     Limits,
     environment_of_threads,
-    limit_memory,
     threads_each,
     worded,
 )
@@ -93,7 +92,7 @@ class Processes:
         self.capacity = workers
         self._folder = tempfile.TemporaryDirectory(prefix="xbarsim-")
         path = Path(self._folder.name) / "tasks.pickle"
-        path.write_bytes(_pickled(tasks))
+        path.write_bytes(_pickled(tasks, limits))
         self._workers = [_Process(path, threads_each(workers), limits) for _ in range(workers)]
 
     def submit(self, job: Job) -> None:
@@ -120,7 +119,7 @@ class _Process:
     """One process: it prepares a task, then makes its trials, one at a time."""
 
     def __init__(self, path: Path, threads: int, limits: Limits) -> None:
-        self._path, self._threads, self._memory_MB = str(path), threads, limits.memory_MB
+        self._path, self._threads = str(path), threads
         self._time_s = float("inf") if limits.time_s is None else limits.time_s
         self._executor: ProcessPoolExecutor | None = None
         self._process: BaseProcess | None = None
@@ -174,7 +173,6 @@ class _Process:
                 1,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_begin_process,
-                initargs=(self._memory_MB,),
             )
         others = set(multiprocessing.active_children())
         try:
@@ -195,18 +193,17 @@ class _Process:
             executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _pickled(tasks: Sequence[Task]) -> bytes:
+def _pickled(tasks: Sequence[Task], limits: Limits) -> bytes:
     try:
-        return pickle.dumps(Bench(tasks), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(Bench(tasks, limits.memory_MB), pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         remedy = "define the workload at the top of a module, or use one worker"
         raise InputError("tasks", "workloads that other processes can receive", str(error), remedy) from error
 
 
-def _begin_process(memory_MB: int | None) -> None:
+def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    limit_memory(memory_MB)
 
 
 def _end_with_parent() -> None:

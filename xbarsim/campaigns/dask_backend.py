@@ -23,7 +23,6 @@ from xbarsim.campaigns.worker import (
     Finished,
     Job,
     Limits,
-    limit_memory,
     limit_threads,
     threads_each,
     worded,
@@ -60,7 +59,8 @@ class Dask:
             raise InputError("scheduler", "a Dask scheduler that answers", scheduler, remedy) from error
         limit = "" if limits.time_s is None else f", or took longer than {limits.time_s:g} s"
         self._cause = f"its worker died{limit}"
-        plugin = _Tasks(Bench(tasks), threads_each(workers) if local else None, limits)
+        bench = Bench(tasks, limits.memory_MB)
+        plugin = _Tasks(bench, threads_each(workers) if local else None, limits.time_s)
         try:
             self._client.register_plugin(plugin, name=self._name)
         except (TypeError, AttributeError, PicklingError) as error:
@@ -116,18 +116,13 @@ class Dask:
 class _Tasks(WorkerPlugin):
     """The tasks in a worker. One trial at a time in each, since compiled kernels use all threads."""
 
-    def __init__(self, bench: Bench, threads: int | None, limits: Limits) -> None:
-        self.bench, self._threads, self._limits = bench, threads, limits
+    def __init__(self, bench: Bench, threads: int | None, time_s: float | None) -> None:
+        self.bench, self._threads, self._time_s = bench, threads, time_s
 
     def setup(self, worker: Worker) -> None:
         """Once in every worker."""
         self._one, self._limited = threading.Lock(), set[int]()
         self._threads = self._threads or worker.state.nthreads
-        limit_memory(self._limits.memory_MB)
-
-    def teardown(self, worker: Worker) -> None:
-        """When the campaign has ended."""
-        limit_memory(None)
 
     def run(self, job: Job) -> Finished:
         """Make a trial; a worker that takes too long for it ends itself, and its nanny starts another."""
@@ -137,7 +132,7 @@ class _Tasks(WorkerPlugin):
                 limit_threads(self._threads or 1)
             if (problem := self.bench.unprepared(job)) is not None:
                 return problem
-            most_s = (self._limits.time_s or threading.TIMEOUT_MAX) * len(job.trials)
+            most_s = (self._time_s or threading.TIMEOUT_MAX) * len(job.trials)
             timer = threading.Timer(min(most_s, threading.TIMEOUT_MAX), os._exit, (1,))
             timer.daemon = True
             timer.start()

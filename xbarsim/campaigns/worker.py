@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import operator
 import os
+import re
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -35,7 +37,8 @@ class Limits:
     Parameters
     ----------
     time_s : of a trial, without what its task needs to be prepared; a trial that takes longer fails
-    memory_MB : of the process; a trial that asks for more fails
+    memory_MB : of the process while it makes trials; a trial that asks for more fails. Loading libraries
+        and preparing tasks are left alone, since some libraries wait for ever for memory they do not get
     """
 
     time_s: float | None = None
@@ -77,17 +80,22 @@ class Finished:
 
 
 class Bench:
-    """The tasks of a campaign in one process, and what is prepared of them: the latest four."""
+    """The tasks of a campaign in one process, and what is prepared of them: the latest four.
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self.tasks = tuple(tasks)
+    Parameters
+    ----------
+    memory_MB : that the process may take while it makes trials; None for no limit
+    """
+
+    def __init__(self, tasks: Sequence[Task], memory_MB: int | None = None) -> None:
+        self.tasks, self._memory_MB = tuple(tasks), memory_MB
         self._prepared: OrderedDict[int, TrialFunction] = OrderedDict()
 
-    def __getstate__(self) -> tuple[Task, ...]:
-        return self.tasks
+    def __getstate__(self) -> tuple[tuple[Task, ...], int | None]:
+        return self.tasks, self._memory_MB
 
-    def __setstate__(self, tasks: tuple[Task, ...]) -> None:
-        self.__init__(tasks)  # type: ignore[misc]
+    def __setstate__(self, state: tuple[tuple[Task, ...], int | None]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
 
     def prepare(self, task: int) -> TrialFunction:
         """The task's trial function, built if it is not at hand."""
@@ -107,9 +115,27 @@ class Bench:
         return None
 
     def run(self, job: Job) -> Finished:
-        """Make trials; whatever goes wrong in one of them is an answer too."""
+        """Make trials, within the memory limit; whatever goes wrong in one of them is an answer too."""
         if (problem := self.unprepared(job)) is not None:
             return problem
+        if (problem := self._beyond_limit(job)) is not None:
+            return problem
+        with memory_limited(self._memory_MB):
+            return self._make(job)
+
+    def _beyond_limit(self, job: Job) -> Finished | None:
+        """None, or that the limit leaves no room for trials, even without the other tasks."""
+        if self._memory_MB is None or taken_MB() < self._memory_MB:
+            return None
+        for other in [task for task in self._prepared if task != job.task]:
+            del self._prepared[other]
+        if (taken := taken_MB()) < self._memory_MB:
+            return None
+        del self._prepared[job.task]
+        words = f"memory limit: a worker takes {taken} MB before its first trial, of {self._memory_MB}"
+        return Finished(job=job, error=f"{words} allowed; raise the limit", unprepared=True)
+
+    def _make(self, job: Job) -> Finished:
         found: list[tuple[Outcome, float]] = []
         begun = time.perf_counter()
         try:
@@ -178,12 +204,28 @@ def limit_threads(threads: int) -> None:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
 
 
-def limit_memory(most_MB: int | None) -> None:
-    """Refuse this process more memory, or (None) lift the limit; what asks for more gets a MemoryError."""
-    if resource is not None:
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        most = hard if most_MB is None else most_MB << 20
-        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
-    elif most_MB is not None:
+@contextmanager
+def memory_limited(most_MB: int | None) -> Iterator[None]:
+    """Refuse this process more memory: what asks for more gets a MemoryError."""
+    if most_MB is None:
+        yield
+        return
+    if resource is None:
         raise InputError("memory limit", "a system that enforces one", sys.platform, "leave it out")
+    np.ones((64, 64)) @ np.ones((64, 64))  # BLAS takes its memory before: without it, it waits for ever
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    hard, most = before[1], most_MB << 20
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
+    )
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def taken_MB() -> int:
+    """Memory that counts towards the limit, in MB; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmData:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return 0 if found is None else int(found[1]) >> 10

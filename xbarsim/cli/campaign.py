@@ -54,7 +54,7 @@ def run(
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failed trial.")] = False,
     time_limit: Annotated[float | None, typer.Option(help="Most seconds of a trial.")] = None,
-    memory_limit: Annotated[int | None, typer.Option(help="Most megabytes of a worker.")] = None,
+    memory_limit: Annotated[int | None, typer.Option(help="Most megabytes of a worker in a trial.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Make what is missing of a campaign; the same command goes on after anything.

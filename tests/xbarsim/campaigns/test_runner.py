@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.xbarsim.campaigns.workloads import (
+    Big,
     Chips,
     Detections,
     Measured,
@@ -173,6 +174,16 @@ def test_a_trial_that_asks_for_too_much_memory_fails(tmp_path):
     assert (summary.made, summary.failed) == (10, 1)
     with Store(tmp_path / "a.db") as store:
         assert "MemoryError" in store.failures()[0][2]
+
+
+@pytest.mark.parametrize("way", [{}, WAYS["dask"]], ids=["process", "dask"])
+def test_a_memory_limit_that_a_worker_is_beyond_already_says_so(way, tmp_path):
+    big = Task(workload=Big(), trials=3)
+    summary = collect([big, *tasks(4)], tmp_path / "a.db", memory_limit_MB=3000, **way)
+    assert summary.made == 8
+    ((_, words),) = summary.unprepared.items()
+    assert words.startswith("memory limit: a worker takes ")
+    assert words.endswith(" MB before its first trial, of 3000 allowed; raise the limit")
 
 
 @pytest.mark.parametrize("way", ["processes", "dask"])

@@ -132,3 +132,20 @@ class Threads(Chips):
         return Outcome(
             1, 1, {"numba": numba.get_num_threads(), "torch": torch.get_num_threads(), "pools": pools}
         )
+
+
+@dataclass(frozen=True)
+class Big(Chips):
+    """As `Chips`, but it takes 4 GB to be prepared (which nothing writes to)."""
+
+    def describe(self):
+        return {**super().describe(), "workload": "big chips"}
+
+    def prepare(self):
+        memory = np.empty(1 << 32, np.uint8)
+
+        def trials(seed, numbers):
+            assert len(memory)
+            return self.trials(seed, numbers)
+
+        return trials
