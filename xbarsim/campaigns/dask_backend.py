@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pickle import PicklingError
 from queue import Empty, SimpleQueue
@@ -14,7 +16,8 @@ from typing import Any
 from uuid import uuid4
 
 import dask
-from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker, rpc
+from distributed.comm import CommClosedError
 from distributed.worker import Worker
 
 from xbarsim.campaigns.task import Task
@@ -49,14 +52,10 @@ class Dask:
         self._answers, self._jobs = SimpleQueue[Future](), dict[Any, Job]()
         self._capacity, self._counted_at = 1, float("-inf")
         local = scheduler == "local"
+        if not local:
+            _check_answers(scheduler)
         self._cluster = _local_cluster(workers) if local else None
-        try:
-            self._client = Client(self._cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
-            if self._cluster is not None:
-                self._cluster.close()
-            remedy = "give the address that 'dask scheduler' prints, or 'local'"
-            raise InputError("scheduler", "a Dask scheduler that answers", scheduler, remedy) from error
+        self._client = Client(self._cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
         limit = "" if limits.time_s is None else f", or took longer than {limits.time_s:g} s"
         self._cause = f"its worker died{limit}"
         bench = Bench(tasks, limits.memory_MB)
@@ -111,6 +110,21 @@ class Dask:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _check_answers(address: str) -> None:
+    """Refuse an address where nobody answers, or somebody else; a client would wait there for ever."""
+
+    async def ask() -> None:
+        async with rpc(address) as scheduler:
+            await asyncio.wait_for(scheduler.identity(), ANSWER_S)
+
+    try:
+        with ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own
+            pool.submit(asyncio.run, ask()).result()
+    except (OSError, ValueError, TypeError, TimeoutError, CommClosedError) as error:
+        remedy = "give the address that 'dask scheduler' prints, or 'local'"
+        raise InputError("scheduler", "a Dask scheduler that answers", address, remedy) from error
 
 
 class _Tasks(WorkerPlugin):

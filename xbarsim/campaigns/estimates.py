@@ -31,7 +31,8 @@ class Moments(NamedTuple):
             return Estimate(float("nan"), float("nan"), float("nan"))
         if self.single:
             return wilson(round(self.mean * self.trials), self.trials, confidence=confidence)
-        return mean_from_moments(self.trials, self.mean, self.variance, confidence=confidence)
+        found = mean_from_moments(self.trials, self.mean, self.variance, confidence=confidence)
+        return Estimate(found.value, max(0.0, found.low), min(1.0, found.high))  # NaN ends stay NaN
 
 
 def moments(shots: NDArray[np.int64], hits: NDArray[np.int64]) -> Moments:

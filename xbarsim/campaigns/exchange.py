@@ -35,6 +35,11 @@ def read_frame(path: str | Path) -> pd.DataFrame:
 
 def frames(store: Store, *, chunk: int = CHUNK) -> Iterator[pd.DataFrame]:
     """The table of `read_frame` in pieces of so many rows; all have the same columns and types."""
+    with store.worded():
+        yield from _frames(store, chunk)
+
+
+def _frames(store: Store, chunk: int) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     counts = _count_types(store)
@@ -100,7 +105,7 @@ def export(store: Store, path: str | Path) -> Path:
     ------
     InputError : another suffix, an empty store, a place that cannot be written.
     """
-    suffix = check_choice("file to export to", Path(path).suffix, (".csv", ".parquet"))
+    suffix = check_choice("file to export to", Path(path).suffix.lower(), (".csv", ".parquet"))
     check_output(store.path, path)
     pieces = frames(store)
     first = next(pieces, None)
@@ -110,8 +115,9 @@ def export(store: Store, path: str | Path) -> Path:
 
 
 def check_output(store: Path, path: str | Path) -> None:
-    """Refuse to write over the store."""
-    if Path(path).resolve() == store.resolve():
+    """Refuse to write over the store, or over one of the files beside it."""
+    own = {f"{store.resolve()}{end}" for end in ("", "-wal", "-shm", ".lock")}
+    if str(Path(path).resolve()) in own:
         raise InputError(str(path), "a place beside the store", "the store itself", "choose another name")
 
 
@@ -141,13 +147,20 @@ def merge(target: str | Path, sources: Sequence[str | Path]) -> None:
         if Path(source).resolve() == Path(target).resolve():
             raise InputError(str(source), "a store to merge from", "the one to merge into")
         Store(source).close()
-    with Store(target, "write") as store, store.transaction():
-        for source in sources:
-            with Store(source) as other:
-                _merge_one(store, other)
+    new = not Path(target).exists()
+    try:
+        with Store(target, "write") as store, store.transaction():
+            for source in sources:
+                with Store(source) as other, other.snapshot():
+                    _merge_one(store, other)
+    except InputError:
+        if new:
+            Path(target).unlink(missing_ok=True)
+        raise
 
 
 def _merge_one(store: Store, other: Store) -> None:
+    """All of the other store, read as it is at one moment."""
     runs = _merge_runs(store, other)
     for id, *task in other.query(f"SELECT id, {TASK} FROM tasks"):
         store.query(

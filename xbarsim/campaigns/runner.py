@@ -114,9 +114,9 @@ def collect(
             todo.load(file)
         if all(todo.ended for todo in lists):
             return Summary(made=0, failed=0, unprepared={})
-        run = _Run(file, file.begin_run(command), lists, fail_fast=fail_fast, on_progress=on_progress)
         backend = _backend(distinct, workers, scheduler, limits)
         try:
+            run = _Run(file, file.begin_run(command), lists, fail_fast=fail_fast, on_progress=on_progress)
             return run.work(backend)
         finally:
             backend.close()

@@ -29,6 +29,7 @@ from xbarsim.checks import InputError, write_atomically
 
 SCHEMA = 1
 APPLICATION = 0x78627273  # 'xbrs', at byte 68 of the file
+OF_THE_PLACE = ("full", "readonly", "unable to open", "disk I/O", "locked", "too big")
 TABLES = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, started TEXT NOT NULL, command TEXT NOT NULL, versions TEXT NOT NULL
@@ -115,7 +116,7 @@ class Store:
             if mode == "write" and not (self.path.exists() and self.path.stat().st_size):
                 _make(self.path)
             self._connection = _connect(self.path, mode)
-            with self._worded():
+            with self.worded():
                 self._check_kind()
                 if mode == "write":
                     self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -153,22 +154,23 @@ class Store:
 
     def begin_run(self, command: str) -> int:
         """Note who writes from now on; the number that rows refer to."""
-        with self._worded(), self._connection:
+        told = command.encode(errors="backslashreplace").decode()  # paths may be any bytes
+        with self.worded(), self._connection:
             at = self._connection.execute(
                 "INSERT INTO runs (started, command, versions) VALUES (?, ?, ?)",
-                (datetime.now(UTC).isoformat(timespec="seconds"), command, json.dumps(versions())),
+                (datetime.now(UTC).isoformat(timespec="seconds"), told, json.dumps(versions())),
             )
         assert at.lastrowid is not None
         return at.lastrowid
 
     def add(self, tasks: Sequence[Task], *, stops: Sequence[str] | None = None) -> list[int]:
         """Note tasks, each once, with their stopping rules in words; their numbers in this file, in order."""
-        with self._worded():
+        with self.worded():
             facts = dict(self._connection.execute("SELECT key, facts FROM tasks"))
         for task in tasks:
             if task.key not in facts:
                 facts[task.key] = task.facts()
-        with self._worded(), self._connection:
+        with self.worded(), self._connection:
             self._connection.executemany(
                 "INSERT INTO tasks (key, seed, planned, stop, description, facts) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET planned = excluded.planned, stop = excluded.stop",
@@ -187,18 +189,18 @@ class Store:
         ------
         InputError : a trial that is there already, or the system cannot write; then none of them is there.
         """
-        with self._worded(), self._connection:
+        with self.worded(), self._connection:
             self._connection.executemany("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def append_failure(self, task: int, trial: int, run: int, seconds: float, error: str) -> None:
         """Commit that a trial failed, and why. A later run tries it again."""
-        with self._worded(), self._connection:
+        with self.worded(), self._connection:
             row = (task, trial, run, seconds, error)
             self._connection.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", row)
 
     def results(self, task: int) -> NDArray[np.int64]:
         """(done, 3): trial, shots and hits of a task's trials, by trial."""
-        with self._worded():
+        with self.worded():
             rows = self._connection.execute(
                 "SELECT trial, shots, hits FROM trials WHERE task = ? ORDER BY trial", (task,)
             ).fetchall()
@@ -206,7 +208,7 @@ class Store:
 
     def status(self) -> list[TaskStatus]:
         """Every task, in the order in which they were added."""
-        with self._worded():
+        with self.worded():
             rows = self._connection.execute(
                 "SELECT id, key, seed, planned, stop, description, facts, "
                 "(SELECT count(DISTINCT trial) FROM failures f WHERE f.task = id AND NOT EXISTS "
@@ -216,34 +218,37 @@ class Store:
                 "sum((1.0 * hits / shots) * (1.0 * hits / shots)) AS square, max(shots) = 1 AS single "
                 "FROM trials GROUP BY task) ON task = id ORDER BY id"
             ).fetchall()
-        return [
-            TaskStatus(
-                id=row[0], key=row[1], seed=row[2], planned=max(row[3], row[8]), stop=row[4],
-                description=json.loads(row[5]), facts=json.loads(row[6]), failed=row[7], seconds=row[9],
-                moments=_moments(*row[8:9], *row[10:]),
-            )
-            for row in rows
-        ]  # fmt: skip
+            return [
+                TaskStatus(
+                    id=row[0], key=row[1], seed=row[2], planned=max(row[3], row[8]), stop=row[4],
+                    description=_entries(row[5]), facts=_entries(row[6]), failed=row[7], seconds=row[9],
+                    moments=_moments(*row[8:9], *row[10:]),
+                )
+                for row in rows
+            ]  # fmt: skip
 
     def failures(self) -> list[tuple[int, int, str]]:
         """Task, trial and error of every failed attempt, in order."""
-        with self._worded():
+        with self.worded():
             return self._connection.execute("SELECT task, trial, error FROM failures").fetchall()
 
     def runs(self) -> list[tuple[int, str, str, str]]:
         """Number, time (UTC), command and versions (JSON) of every run."""
-        with self._worded():
-            return self._connection.execute("SELECT id, started, command, versions FROM runs").fetchall()
+        with self.worded():
+            found = self._connection.execute("SELECT id, started, command, versions FROM runs").fetchall()
+            for *_, what in found:
+                _entries(what)
+            return found
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Any statement, for the modules beside this one."""
-        with self._worded():
+        with self.worded():
             return self._connection.execute(sql, parameters)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements within, or none of them."""
-        with self._worded(), self._connection:
+        with self.worded(), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
@@ -251,13 +256,33 @@ class Store:
         return self._connection.execute(sql).fetchone()
 
     @contextmanager
-    def _worded(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
+        """All that is read within is of one moment, whoever writes meanwhile."""
+        with self.worded():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.rollback()
+
+    @contextmanager
+    def worded(self) -> Iterator[None]:
+        """Whatever a store that is damaged, or that cannot be written, makes of what is done within."""
         try:
             yield
+        except InputError:
+            raise
         except sqlite3.IntegrityError as error:
             raise InputError(str(self.path), "trials that are not there yet", str(error)) from error
-        except (sqlite3.Error, OverflowError) as error:
+        except (sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:
             raise _unusable(self.path, error) from error
+
+
+def _entries(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise TypeError(f"expected an object, got {text[:40]}")
+    return found
 
 
 def _moments(count: int, total: float | None, squares: float | None, single: int | None) -> Moments:
@@ -334,8 +359,9 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def _unusable(path: Path, error: Exception) -> InputError:
     words = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in words or "not a database" in words):
-        remedy = "go on with a copy, or save what is readable with 'sqlite3 FILE .recover'"
+    place = isinstance(error, OSError) or any(part in words for part in OF_THE_PLACE)
+    if not place:
+        remedy = "it is damaged: go on with a copy, or save what is readable with 'sqlite3 FILE .recover'"
         return InputError(str(path), "a campaign's store", words, remedy)
     remedy = "what was stored before is kept; free some space, or choose a place that can be written"
     return InputError(str(path), "a store that can be used", words, remedy)

@@ -69,7 +69,7 @@ class Task:
         check_int("Task.trials", self.trials, 1, MOST_TRIALS)
         check_int("Task.seed", self.seed, 0, 2**63 - 1)
         described = self.workload.describe()
-        if taken := sorted(RESERVED & set(described)):
+        if taken := sorted(name for name in described if str(name).partition(".")[0] in RESERVED):
             expected = f"other names than {', '.join(sorted(RESERVED))}"
             raise InputError(
                 "description of a task", expected, ", ".join(taken), "they are columns of a table"
@@ -93,6 +93,14 @@ def canonical(description: Mapping[str, Any]) -> str:
     '{"network":"lenet","rate":0.01}'
     """
     try:
-        return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        json.loads(text, parse_int=_check_fits)
+        json.dumps(description, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError("description of a task", "plain JSON", str(error)) from error
+    return text
+
+
+def _check_fits(digits: str) -> int:
+    """Integers of tables and of the store have 64 bits."""
+    return check_int("description of a task", int(digits), -(2**63), 2**63 - 1)

@@ -27,6 +27,8 @@ except ImportError:  # Windows
 
 KEPT = 4
 LEAST_MB = 300
+MOST = 2**63 - 1
+NAMES = re.compile(r"[\w.\- ]{1,100}")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -110,7 +112,7 @@ class Bench:
         """Prepare a job's task; None, or what went wrong."""
         try:
             self.prepare(job.task)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Finished(job=job, error=worded(error), unprepared=True)
         return None
 
@@ -147,7 +149,7 @@ class Bench:
                 now = time.perf_counter()
                 found.append((outcome, now - begun if together is None else together))
                 begun = now
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             seconds = time.perf_counter() - begun
             return Finished(job=job, outcomes=tuple(found), error=worded(error), seconds=seconds)
         return Finished(job=job, outcomes=tuple(found))
@@ -157,14 +159,18 @@ def checked(outcome: Outcome) -> Outcome:
     """The outcome in plain numbers, if it is one; raises ValueError or TypeError."""
     shots, hits, counts = outcome
     shots, hits = operator.index(shots), operator.index(hits)
-    if not 0 <= hits <= shots or shots == 0:
+    if not 0 <= hits <= shots or not 0 < shots <= MOST:
         raise ValueError(f"expected 0 <= hits <= shots with shots above 0, got {hits} of {shots}")
+    if unfit := [name for name in counts if not NAMES.fullmatch(name)]:
+        raise ValueError(f"expected counts with names of letters, digits and '_-. ', got {unfit[0]!r}")
     plain = {name: _plain(value) for name, value in counts.items()}
     return Outcome(shots, hits, plain)
 
 
 def _plain(value: float) -> float:
     number = float(value) if isinstance(value, (float, np.floating)) else operator.index(value)
+    if isinstance(number, int) and abs(number) > MOST:
+        raise ValueError(f"expected counts of 64 bits, got {number}")
     if not math.isfinite(number):
         raise ValueError(f"expected finite counts, got {number}")
     return number
@@ -172,7 +178,11 @@ def _plain(value: float) -> float:
 
 def worded(error: BaseException) -> str:
     """An error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+    try:
+        words = " ".join(str(error).split())
+    except Exception:
+        words = "without words"
+    return f"{type(error).__name__}: {words}"[:500].encode(errors="backslashreplace").decode()
 
 
 def threads_each(workers: int) -> int:

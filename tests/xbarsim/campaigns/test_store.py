@@ -145,7 +145,7 @@ def test_a_damaged_store_gives_one_line(tmp_path):
     content = bytearray(path.read_bytes())
     content[8192:-4096] = os.urandom(len(content) - 12288)
     path.write_bytes(content)
-    with pytest.raises(InputError, match="malformed; go on with a copy"), Store(path) as store:
+    with pytest.raises(InputError, match="malformed; it is damaged: go on with a copy"), Store(path) as store:
         store.results(1)
 
 
