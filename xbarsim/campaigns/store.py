@@ -204,7 +204,7 @@ class Store:
             rows = self._connection.execute(
                 "SELECT trial, shots, hits FROM trials WHERE task = ? ORDER BY trial", (task,)
             ).fetchall()
-        return np.array(rows, np.int64).reshape(-1, 3)
+            return np.array(rows, np.int64).reshape(-1, 3)
 
     def status(self) -> list[TaskStatus]:
         """Every task, in the order in which they were added."""

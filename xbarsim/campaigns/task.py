@@ -96,6 +96,8 @@ def canonical(description: Mapping[str, Any]) -> str:
         text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
         json.loads(text, parse_int=_check_fits)
         json.dumps(description, ensure_ascii=False).encode()
+    except InputError:
+        raise
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("description of a task", "plain JSON", str(error)) from error
     return text

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from xbarsim.report.tables import Table
     from xbarsim.studies.campaign_file import Plan
 
+SECONDS_BETWEEN_LINES = 60.0
+
 app = typer.Typer(help="Campaigns of many trials: plan, run, resume, merge, export.", rich_markup_mode=None)
 Description = Annotated[Path, typer.Argument(help="Description of the campaign, a TOML or YAML file.")]
 StoreFile = Annotated[Path, typer.Argument(help="A campaign's store.")]
@@ -64,7 +66,7 @@ def run(
     from xbarsim.campaigns.runner import collect
 
     planned = _plan(description)
-    rule = planned.precision if until is None else _rule(until)
+    rule = planned.precision if until is None else _rule(until, planned)
     if not as_json:
         output.show([_plan_table(planned)])
     path = description.with_suffix(".db") if store is None else store
@@ -86,7 +88,8 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"stopped; {path} has what was done, and the same command goes on", err=True)
         raise
-    output.finish(context, {"run": summary} | _status(path), [_status_table(path)], as_json=as_json)
+    found = _status(path)
+    output.finish(context, {"run": summary} | found, [_status_table(path, found)], as_json=as_json)
     if summary.failed or summary.unprepared:
         raise typer.Exit(1)
 
@@ -94,7 +97,8 @@ def run(
 @app.command()
 def status(context: typer.Context, store: StoreFile, as_json: options.AsJson = False) -> None:
     """How far a campaign is, and what it has found."""
-    output.finish(context, _status(store), [_status_table(store)], as_json=as_json)
+    found = _status(store)
+    output.finish(context, found, [_status_table(store, found)], as_json=as_json)
 
 
 @app.command()
@@ -106,7 +110,7 @@ def merge(
     from xbarsim.campaigns import exchange
 
     exchange.merge(target, sources)
-    output.show([_status_table(target)])
+    output.show([_status_table(target, _status(target))])
 
 
 @app.command()
@@ -133,10 +137,10 @@ def _plan(description: Path) -> Plan:
         return campaign_file.plan(campaign)
 
 
-def _rule(text: str) -> Precision:
+def _rule(text: str, plan: Plan) -> Precision:
     from xbarsim.studies.campaign_file import stopping_rule
 
-    return stopping_rule(text)
+    return stopping_rule(text, plan.metrics)
 
 
 def _plan_table(plan: Plan) -> Table:
@@ -164,11 +168,10 @@ def _status(path: Path) -> dict[str, Any]:
         return {"tasks": tasks, "failures": store.failures()}
 
 
-def _status_table(path: Path) -> Table:
+def _status_table(path: Path, found: dict[str, Any]) -> Table:
     from xbarsim.report.campaign_tables import COLUMNS, described
     from xbarsim.report.tables import Table, duration
 
-    found = _status(path)
     rows, failed, seconds = [], 0, 0.0
     for entry in found["tasks"]:
         task, value = entry["task"], entry["estimate"]
@@ -198,18 +201,20 @@ def _progress() -> Iterator[OnProgress]:
         disable=not console.is_terminal,
     ) as bar:  # fmt: skip
         line = bar.add_task("starting", total=None, rate="")
-        begun = bar.get_time()
+        begun = told = bar.get_time()
 
         def show(progress: RunProgress) -> None:
+            nonlocal told
             now = bar.get_time()
             made = progress.made / (now - begun) if now > begun else 0.0
             value = progress.current
             half = 100 * (value.high - value.low) / 2
             words = f"{_metric(progress)} {100 * value.value:.2f} ± {half:.2f} %"
-            bar.update(
-                line, description=words, completed=progress.done, total=progress.planned,
-                rate=f"{made:.1f}/s" + (f", {progress.failed} failed" if progress.failed else ""),
-            )  # fmt: skip
+            rate = f"{made:.1f}/s" + (f", {progress.failed} failed" if progress.failed else "")
+            bar.update(line, description=words, completed=progress.done, total=progress.planned, rate=rate)
+            if bar.disable and now > told + SECONDS_BETWEEN_LINES:  # a log, not a terminal
+                told = now
+                typer.echo(f"{progress.done:,} of {progress.planned:,} trials, {rate}, {words}", err=True)
 
         yield show
 

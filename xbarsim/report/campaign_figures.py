@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUBJECT = ("network", "weights", "data", "hardware")
+FINN_FACTS = {"healthy_hits", "shots", "population"}
 RATE, SAME = "faults.rate", {"weights", "data", "hardware", "faults.model"}
 
 
@@ -70,15 +71,27 @@ def _lines(tasks: list[TaskStatus]) -> dict[str, list[TaskStatus]]:
     return lines
 
 
+def _rate(task: TaskStatus) -> float | None:
+    """The rate of a task's faults, if it is one above 0."""
+    rate = entry(task, "faults_rate")
+    return rate if isinstance(rate, (int, float)) and rate > 0 else None
+
+
+def _scored(results: Results, task: TaskStatus) -> bool:
+    """Whether a task has the counts of adversarial patterns."""
+    trials = results.trials_of(task)
+    columns = [f"counts.{patterns}_moved" for patterns in ("adversarial", "original")]
+    known = isinstance(entry(task, "test"), Mapping)
+    return known and set(columns) <= set(trials) and not trials[columns].isna().any(axis=None)
+
+
 def _slug(*words: object) -> str:
     return "-".join(str(word) for word in words).lower().replace(" ", "-").replace("/", "-")
 
 
 def _curves(results: Results) -> Iterator[Shown]:
     tasks = results.of(metric="accuracy", faults_model="cells")
-    for group in _groups(
-        [task for task in tasks if entry(task, "faults_rate")], "network", "weights", "data"
-    ):
+    for group in _groups([task for task in tasks if _rate(task)], "network", "weights", "data"):
         network = entry(group[0], "network")
         curves = {}
         for name, line in _lines(group).items():
@@ -103,6 +116,8 @@ def _curves(results: Results) -> Iterator[Shown]:
 def _layers(results: Results) -> Iterator[Shown]:
     for task in results.of(metric="accuracy", faults_model="single"):
         trials = results.trials_of(task)
+        if not {"counts.kind", "counts.layer"} <= set(trials) or not set(task.facts) >= FINN_FACTS:
+            continue  # a workload of somebody's own, which calls its faults so
         network = entry(task, "network")
         groups = {}
         for kind in trials["counts.kind"].unique().tolist():
@@ -121,8 +136,9 @@ def _layers(results: Results) -> Iterator[Shown]:
 
 def _detection(results: Results) -> Iterator[Shown]:
     for group in _groups(results.of(metric="detection"), *SUBJECT, "images", "test", "faults_mix"):
-        healthy = [task for task in group if not entry(task, "faults_rate")]
-        faulty = [task for task in group if entry(task, "faults_rate")]
+        group = [task for task in group if _scored(results, task)]
+        healthy = [task for task in group if entry(task, "faults_rate") == 0]
+        faulty = [task for task in group if _rate(task)]
         if not healthy or not faulty:
             continue
         curves = {}
@@ -133,7 +149,7 @@ def _detection(results: Results) -> Iterator[Shown]:
                 name = f"{100 * entry(task, 'faults_rate'):g} %, {patterns}"
                 curves[name + (f", {more}" if more else "")] = roc_curve(*scores)
         words = f"{entry(group[0], 'network')} on {entry(group[0], 'accelerator')}"
-        number = group[0].description["test"]["patterns"]
+        number = entry(group[0], "test").get("patterns")
         yield Shown(
             name=_slug("detection", entry(group[0], "network"), entry(group[0], "accelerator")),
             title=f"Detection of faulty chips: {words}",
@@ -148,7 +164,7 @@ def _latencies(results: Results) -> Iterator[Shown]:
     for group in _groups(tasks, *SUBJECT):
         tests = {"inference": {"one image": group[0].facts["latency_ns"]}}
         patterns = {
-            f"{task.description['test']['patterns']} patterns": task.facts["patterns_latency_ns"]
+            f"{entry(task, 'test').get('patterns')} patterns": task.facts["patterns_latency_ns"]
             for task in group
             if "patterns_latency_ns" in task.facts
         }
@@ -165,7 +181,8 @@ def _latencies(results: Results) -> Iterator[Shown]:
 
 
 def _fronts(results: Results) -> Iterator[Shown]:
-    tasks = [task for task in results.of(metric="accuracy", faults_model="cells") if "arrays" in task.facts]
+    tasks = results.of(metric="accuracy", faults_model="cells")
+    tasks = [task for task in tasks if "arrays" in task.facts and _rate(task)]
     for group in _groups(tasks, "network", "weights", "data"):
         rate = max(entry(task, "faults_rate") for task in group)
         worst = [task for task in group if entry(task, "faults_rate") == rate]
@@ -176,18 +193,21 @@ def _fronts(results: Results) -> Iterator[Shown]:
             for name, line in _lines(worst).items()
         }
         costs, errors = (np.array(column) for column in zip(*points.values(), strict=True))
-        best = "; ".join(list(points)[place] for place in pareto_front(costs, errors))
+        front = [list(points)[place] for place in pareto_front(costs, errors)]
         network = entry(group[0], "network")
         yield Shown(
             name=_slug("front", network),
             title=f"Error against arrays: {network} at {100 * rate:g} % faulty cells",
-            words=f"Mean error over chips. No other choice is better in both numbers than: {best}.",
-            draw=partial(plots.trade_offs, points, xlabel="arrays", ylabel="mean error [%]", title=network),
+            words=f"Mean error over chips. No other choice is better in both numbers than: "
+            f"{'; '.join(front)}.",
+            draw=partial(
+                plots.trade_offs, points, front=front, xlabel="arrays", ylabel="mean error [%]", title=network
+            ),
         )
 
 
 def _chips(results: Results) -> Iterator[Shown]:
-    tasks = [t for t in results.of(faults_model="cells") if "geometry" in t.facts and entry(t, "faults_rate")]
+    tasks = [t for t in results.of(faults_model="cells") if "geometry" in t.facts and _rate(t)]
     for group in _groups(tasks, *SUBJECT, "faults_mix"):
         task = max(group, key=lambda task: entry(task, "faults_rate"))
         rate, mix = entry(task, "faults_rate"), entry(task, "faults_mix")

@@ -24,8 +24,11 @@ def described(description: Mapping[str, Any]) -> tuple[str, ...]:
     faults = description.get("faults")
     words = ""
     if isinstance(faults, Mapping):
-        kinds = " ".join(faults.get("kinds", [])) or str(faults.get("mix", ""))
-        words = f"{100 * faults['rate']:g} % {kinds}" if "rate" in faults else f"single {kinds}"
+        named = faults.get("kinds", [])
+        kinds = " ".join(map(str, named)) if isinstance(named, list) else str(named)
+        kinds, rate = kinds or str(faults.get("mix", "")), faults.get("rate")
+        words = f"{100 * rate:g} %" if isinstance(rate, (int, float)) else "single"
+        words = f"{words if rate is None or words != 'single' else rate} {kinds}".strip()
     found = {name: str(description.get(name, "")) for name in COLUMNS} | {"faults": words}
     return tuple(found[name] for name in COLUMNS)
 
@@ -45,20 +48,22 @@ def interval(found: Estimate) -> tuple[str, str, str]:
 def task_table(results: Results) -> Table:
     """Every task with its estimate."""
     tasks = [*results.tasks, *results.empty]
+    apart = told_apart(tasks)
+    more_columns = ("with",) if any(apart) else ()
     rows = [
         (
             task.key[:8],
             *described(task.description),
-            more,
+            *([more] if more_columns else []),
             *(interval(task.moments.estimate()) if task.done else ("", "", "")),
             f"{task.done:,}",
             _of(task),
         )
-        for task, more in zip(tasks, told_apart(tasks), strict=True)
+        for task, more in zip(tasks, apart, strict=True)
     ]
     return Table(
         title="Tasks",
-        columns=("task", *COLUMNS, "with", "mean [%]", "from", "to", "trials", "planned"),
+        columns=("task", *COLUMNS, *more_columns, "mean [%]", "from", "to", "trials", "planned"),
         rows=tuple(rows),
         note="Accuracies are means over chips (Student's t), detections are rates (Wilson); intervals at "
         "95 %. A click on a heading sorts.",

@@ -16,7 +16,7 @@ from xbarsim.checks import InputError, check_choice, write_atomically
 from xbarsim.report.campaign_figures import Shown, figures
 from xbarsim.report.campaign_results import Results, read_results
 from xbarsim.report.campaign_tables import failure_table, pair_table, run_table, task_table
-from xbarsim.report.plots import save_figure
+from xbarsim.report.plots import save_figure, with_plain_words
 from xbarsim.report.tables import Table, duration, is_number
 
 
@@ -108,7 +108,7 @@ def _svg(figure: Shown, place: int) -> str:
 
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": figure.name}):
-        figure.draw().savefig(buffer, format="svg", metadata={"Date": None}, dpi=150)
+        with_plain_words(figure.draw()).savefig(buffer, format="svg", metadata={"Date": None}, dpi=150)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     for mark in ('id="', "url(#", 'href="#'):

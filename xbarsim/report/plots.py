@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,19 @@ if TYPE_CHECKING:
 PALETTE = ("#3b6fb6", "#d9822b", "#4f9a63", "#c8452f", "#7a4fa3", "#6b6b6b")
 
 
+def with_plain_words(figure: Figure) -> Figure:
+    """The figure, with titles and legends as they are: a name with dollar signs is no formula."""
+    legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
+    above: Any = figure
+    titles = [axes.title for axes in figure.axes] + ([above._suptitle] if above._suptitle else [])
+    for text in (*titles, *(text for legend in legends for text in legend.get_texts())):
+        text.set_parse_math(False)
+    return figure
+
+
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure; an earlier file survives a failure."""
+    with_plain_words(figure)
     return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=150))
 
 
@@ -128,9 +139,19 @@ def cost_fronts(fronts: Mapping[str, tuple[NDArray, NDArray]], *, xlabel: str, t
     return figure
 
 
-def trade_offs(points: Mapping[str, tuple[float, float]], *, xlabel: str, ylabel: str, title: str) -> Figure:
-    """A dot a design, named in the legend: {name: (x, y)}."""
+def trade_offs(
+    points: Mapping[str, tuple[float, float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    front: Sequence[str] = (),
+) -> Figure:
+    """A dot a design, named in the legend: {name: (x, y)}; a line of steps through those of the front."""
     figure, axes = _figure(title)
+    if len(front) > 1:
+        xs, ys = zip(*sorted(points[name] for name in front), strict=True)
+        axes.step(xs, ys, where="post", color="0.6", lw=1, zorder=2)
     for place, (name, (x, y)) in enumerate(points.items()):
         axes.scatter([x], [y], s=46, color=PALETTE[place % len(PALETTE)], label=name, zorder=3)
     axes.set_xlabel(xlabel)

@@ -7,7 +7,7 @@ crossbars, a test of a repaired chip); what would never be used at all is refuse
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,7 +44,8 @@ from xbarsim.studies.workloads import (
 FINN = "finn"
 METRICS = ("accuracy", "detection")
 Rate = Annotated[float, Field(ge=0, le=1, strict=True), AfterValidator(abs)]  # -0.0 is 0.0
-Count = Annotated[int, Field(ge=1, strict=True)]
+Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 def _each(what: str, names: tuple[str, ...], known: Iterable[str]) -> tuple[str, ...]:
@@ -66,8 +67,15 @@ class NetworkChoice(_Strict):
     weights : checkpoint; by default the one of the zoo. For FINN also a board's folder or a QONNX file
     """
 
-    name: str
+    name: Name
     weights: Path | None = None
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _weights(cls, value: Any) -> Any:
+        if value == "":
+            raise InputError("weights", "a checkpoint, folder or QONNX file", "''")
+        return value
 
     @property
     def path(self) -> Path:
@@ -140,7 +148,7 @@ class CampaignFile(_Strict):
     metrics : 'accuracy', 'detection' (adversarial patterns)
     """
 
-    name: str
+    name: Name
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
     trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] = 100
     until: str | None = None
@@ -186,10 +194,10 @@ class CampaignFile(_Strict):
         return value
 
 
-def stopping_rule(text: str) -> Precision:
-    """A stopping rule for a metric that campaigns have."""
+def stopping_rule(text: str, metrics: Iterable[str] = METRICS) -> Precision:
+    """A stopping rule for one of these metrics."""
     rule = parse_precision(text)
-    check_choice("metric of the stopping rule", rule.metric, METRICS)
+    check_choice("metric of the stopping rule", rule.metric, metrics)
     return rule
 
 
@@ -201,6 +209,11 @@ class Plan:
     tasks: tuple[Task, ...]
     precision: Precision | None
     populations: dict[str, int]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What its tasks measure."""
+        return tuple(dict.fromkeys(str(task.workload.describe()["metric"]) for task in self.tasks))
 
 
 def plan(campaign: CampaignFile) -> Plan:
@@ -236,9 +249,12 @@ def plan(campaign: CampaignFile) -> Plan:
             remedy = (
                 "finn takes quantized networks and single faults, crossbars take cells; tests take 'none'"
             )
-            raise InputError(f"campaign {campaign.name!r}", expected, f"no use for {what!r}", remedy)
-    rule = None if campaign.until is None else stopping_rule(campaign.until)
-    return Plan(name=campaign.name, tasks=tuple(tasks.values()), precision=rule, populations=populations)
+            shown = getattr(what, "name", None) or getattr(what, "model", None) or what
+            raise InputError(f"campaign {campaign.name!r}", expected, f"no use for {shown!r}", remedy)
+    found = Plan(name=campaign.name, tasks=tuple(tasks.values()), precision=None, populations=populations)
+    if campaign.until is None:
+        return found
+    return replace(found, precision=stopping_rule(campaign.until, found.metrics))
 
 
 def _sampled(workload: SingleFaults, faults: Single) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ def read_campaign(path: str | Path) -> CampaignFile:
     InputError : no such file, bad syntax, an unknown key, a bad value; with the key and its line.
     """
     where = Path(path)
-    check_choice("campaign file", where.suffix, (".toml", ".yaml", ".yml"))
+    check_choice("campaign file", where.suffix.lower(), (".toml", ".yaml", ".yml"))
     try:
-        text = where.read_text(encoding="utf-8")
+        text = where.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(str(path), "a campaign file", reason) from error
@@ -32,7 +33,7 @@ def read_campaign(path: str | Path) -> CampaignFile:
         raise InputError(str(path), "keys with values", type(content).__name__)
     choices = content.get("networks")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and isinstance(choice.get("weights"), str):
+        if isinstance(choice, dict) and isinstance(choice.get("weights"), str) and choice["weights"]:
             choice["weights"] = str(where.parent / choice["weights"])
     try:
         return CampaignFile.model_validate(content)
@@ -40,16 +41,48 @@ def read_campaign(path: str | Path) -> CampaignFile:
         raise _worded(where, error, lines) from error
 
 
+LISTS = {"tuple_type": "a list", "too_short": "at least one"}
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML 1.2's numbers, each key once, and no aliases: a few lines of them can be gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases are not read", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for name, _ in node.value:
+            if name.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{name.value!r} stands here again", name.start_mark
+                )
+            seen.add(name.value)
+        return super().construct_mapping(node, deep)
+
+
+_Yaml.yaml_implicit_resolvers = {}  # of the class alone: those of YAML 1.1 read 010 as 8 and 1:30 as 90
+for _tag, _words, _starts in (
+    ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", "[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+0123456789."),
+):
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_words})$"), list(_starts))
+
 Lines = dict[tuple[str | int, ...], int]
 
 
 def _parsed(path: Path, text: str) -> tuple[Any, Lines]:
+    kind = "TOML" if path.suffix.lower() == ".toml" else "YAML"
     try:
-        if path.suffix == ".toml":
+        if kind == "TOML":
             return tomllib.loads(text), _toml_lines(text)
-        return yaml.safe_load(text), _yaml_lines(text)
+        return yaml.load(text, Loader=_Yaml), _yaml_lines(text)  # a safe loader
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        kind = "TOML" if path.suffix == ".toml" else "YAML"
         raise InputError(str(path), f"a {kind} file", str(error)) from error
 
 
@@ -67,7 +100,10 @@ def _worded(path: Path, error: ValidationError, lines: Lines) -> InputError:
     cause = (first.get("ctx") or {}).get("error")
     if isinstance(cause, InputError):
         return InputError(f"{line}: {name}: {str(cause).split(': expected ')[0]}", *_parts(cause))
-    return InputError(f"{line}: {name}", first["msg"], repr(first["input"])[:60])
+    if first["type"] == "missing":
+        return InputError(f"{line}: {name}", "a value", "none")
+    expected = LISTS.get(first["type"], first["msg"].removeprefix("Input should be "))
+    return InputError(f"{line}: {name}", expected, repr(first["input"])[:60])
 
 
 def _parts(error: InputError) -> tuple[str, str]:
@@ -93,7 +129,7 @@ def _yaml_lines(text: str) -> Lines:
             for place, value in enumerate(node.value):
                 walk(value, (*key, place))
 
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=_Yaml)
     if root is not None:
         walk(root, ())
     return lines

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.xbarsim.campaigns.workloads import Chips, Detections
-from xbarsim.campaigns.exchange import export, frames, merge, read_frame
+from xbarsim.campaigns import exchange
+from xbarsim.campaigns.exchange import check_output, export, frames, merge, read_frame
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Row, Store
 from xbarsim.campaigns.task import Task
@@ -68,6 +69,9 @@ def test_only_known_formats_and_stores_with_trials_are_exported(store, tmp_path)
 
 def test_a_table_is_not_written_over_the_store(tmp_path):
     collect([Task(workload=Chips(), trials=2)], tmp_path / "a.csv")
+    for name in ("a.csv", "a.csv-wal", "a.csv-shm", "a.csv.lock"):
+        with pytest.raises(InputError, match="the store itself"):
+            check_output(tmp_path / "a.csv", tmp_path / name)
     with Store(tmp_path / "a.csv") as opened, pytest.raises(InputError, match="the store itself"):
         export(opened, tmp_path / "a.csv")
 
@@ -123,3 +127,22 @@ def test_files_that_disagree_are_not_merged(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         merge(tmp_path / "new.db", [a, tmp_path / "none.db"])
     assert not (tmp_path / "new.db").exists()
+    with pytest.raises(InputError, match="trial 17 of task"):
+        merge(tmp_path / "new.db", [a, b])
+    assert not list(tmp_path.glob("new.db*[!k]"))  # its lock stays, as that of any store
+
+
+def test_a_store_is_merged_as_it_is_at_one_moment(tmp_path, monkeypatch):
+    """Its runner begins another run and makes a trial between two reads of the merge."""
+    a, _ = halves(tmp_path)
+    between = exchange._merge_runs
+
+    def later(store, other):
+        runs = between(store, other)
+        with Store(a, "write") as running:
+            running.append([Row(1, 20, running.begin_run("again"), 100, 50, 0.1, None)])
+        return runs
+
+    monkeypatch.setattr(exchange, "_merge_runs", later)
+    merge(tmp_path / "c.db", [a])
+    assert len(read_frame(tmp_path / "c.db")) == 20 and len(read_frame(a)) == 21

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -135,13 +136,26 @@ def test_a_trial_that_fails_among_others_is_the_only_one_to_fail(how, tmp_path):
 
 WRONG = [
     (), None, (1, 2), (10, 11, {}), (0, 0, {}), (10, -1, {}), (10, 1.5, {}),
-    (10, 1, {"x": float("nan")}), (10, 1, {"x": "text"}),
+    (10, 1, {"x": float("nan")}), (10, 1, {"x": "text"}), (10, 1, {"x": 2**63}), (2**63, 1, {}),
+    (10, 1, {'a"b': 1}), (10, 1, {"": 1}), (10, 1, {"\udcff": 1}), (10, 1, {3: 1}),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", WRONG)
 def test_what_is_no_outcome_fails(answer, tmp_path):
     assert collect([Task(workload=Wrong(answer=answer), trials=2)], tmp_path / "a.db").failed == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("how", ["exit", "odd letters", "no words"])
+def test_whatever_a_trial_raises_is_its_failure(how, workers, tmp_path):
+    work = [Task(workload=Odd(how=how), trials=4)]
+    summary = collect(work, tmp_path / "a.db", workers=workers)
+    assert (summary.made, summary.failed) == (2, 2)
+    with Store(tmp_path / "a.db") as store:
+        assert all(
+            error.split(":")[0] in ("SystemExit", "ValueError", "Mute") for *_, error in store.failures()
+        )
 
 
 @pytest.mark.parametrize("way", ["processes", "dask"])
@@ -360,6 +374,16 @@ def test_quick_trials_travel_together_on_dask_and_long_ones_alone(tmp_path, monk
     assert collect(work, tmp_path / "a.db", workers=2, scheduler="local").made == 204
     assert (sum(sizes[0]), sizes[1]) == (200, [1] * 4)
     assert len(sizes[0]) < 50
+
+
+def test_a_port_where_nobody_answers_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("xbarsim.campaigns.dask_backend.ANSWER_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(InputError, match="a Dask scheduler that answers"):
+            collect(tasks(2), tmp_path / "a.db", scheduler=address)
+    with Store(tmp_path / "a.db") as store:
+        assert store.runs() == []
 
 
 def test_a_scheduler_is_found_by_its_address(tmp_path):

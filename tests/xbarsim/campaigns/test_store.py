@@ -11,6 +11,7 @@ import pytest
 
 from tests.xbarsim.campaigns.workloads import Chips
 from xbarsim.campaigns.estimates import estimate, moments
+from xbarsim.campaigns.exchange import merge, read_frame
 from xbarsim.campaigns.store import APPLICATION, Row, Store
 from xbarsim.campaigns.task import Task
 from xbarsim.checks import InputError
@@ -147,6 +148,45 @@ def test_a_damaged_store_gives_one_line(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="malformed; it is damaged: go on with a copy"), Store(path) as store:
         store.results(1)
+
+
+@pytest.mark.parametrize("how", ["bytes", "zeros", "short"])
+def test_whatever_is_damaged_gives_one_line_or_nothing(how, tmp_path):
+    path = filled(tmp_path / "a.db", trials=300)
+    with Store(path, "write") as store:
+        store.append(Row(1, t, 1, 100, 90, 0.5, '{"faults": 3}') for t in range(300, 900))
+    whole, rng = path.read_bytes(), np.random.default_rng(len(how))
+    refused = 0
+    for place in range(25):
+        content = bytearray(whole)
+        if how == "bytes":
+            for at in rng.integers(100, len(content), 20):
+                content[at] = rng.integers(256)
+        elif how == "zeros":
+            at = 512 * int(rng.integers(1, len(content) // 512))
+            content[at : at + 512] = bytes(512)
+        else:
+            content = content[: int(rng.integers(1, len(content)))]
+        damaged = tmp_path / f"{place}.db"
+        damaged.write_bytes(content)
+        for use in (_read, read_frame, lambda path: merge(f"{path}.merged", [path])):
+            try:
+                use(damaged)
+            except InputError as error:
+                refused += 1
+                assert "\n" not in str(error)
+    assert refused > 10
+
+
+def _read(path):
+    with Store(path) as store:
+        return store.status(), store.runs(), store.failures(), store.results(1)
+
+
+def test_a_command_may_have_any_bytes(tmp_path):
+    with Store(tmp_path / "a.db", "write") as store:
+        store.begin_run("xbarsim campaign run x\udcff.toml")
+        assert store.runs()[0][2] == r"xbarsim campaign run x\udcff.toml"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may write anywhere")

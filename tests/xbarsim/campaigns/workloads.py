@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 
@@ -57,6 +58,17 @@ class Measured(Chips):
         return {**super().describe(), "metric": self.metric}
 
 
+class Mute(Exception):
+    """An error that cannot say what is wrong."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
+def _raise_mute():
+    raise Mute
+
+
 @dataclass(frozen=True)
 class Odd(Chips):
     """As `Chips`, but what `how` says goes wrong in every trial with an odd number."""
@@ -80,6 +92,9 @@ class Odd(Chips):
                 "die once": lambda: os.kill(os.getpid(), signal.SIGKILL),
                 "sleep": lambda: time.sleep(60),
                 "eat": lambda: np.ones(1 << 33),
+                "exit": lambda: sys.exit(3),
+                "odd letters": lambda: int("\udcff"),
+                "no words": _raise_mute,
             }[self.how]()
         return super().trial(seed, trial)
 

@@ -1,6 +1,7 @@
 """Campaigns and their report from outside."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,6 +72,13 @@ def test_a_rule_given_beside_the_file_ends_tasks(campaign, capsys):
     assert found["tasks"][0]["task"]["stop"] == "accuracy ± 20 % at 95 %"
 
 
+def test_a_log_gets_a_line_now_and_then(campaign, capsys, monkeypatch):
+    monkeypatch.setattr("xbarsim.cli.campaign.SECONDS_BETWEEN_LINES", 0.0)
+    code, _, err = run(capsys, "campaign", "run", campaign)
+    assert code == 0
+    assert re.search(r"24 of 24 trials, [0-9.]+/s, accuracy [0-9.]+ ± [0-9.]+ %\n", err)
+
+
 def test_two_stores_become_one_and_go_out_as_tables(campaign, capsys, tmp_path):
     other = tmp_path / "other.toml"
     other.write_text(CAMPAIGN.replace("trials = 6", "trials = 4").replace("0.03", "0.05"))
@@ -102,6 +110,7 @@ def test_a_report_is_written_beside_the_store(campaign, capsys, tmp_path):
     [
         (("trials = 6", "trails = 6"), [], "c.toml, line 2: trails: expected one of"),
         (None, ["--until", "soon"], "something like 'accuracy ± 0.2 % at 95 %'"),
+        (None, ["--until", "detection ± 2 %"], "metric of the stopping rule: expected"),
         (None, ["--workers", "0"], "workers"),
         (None, ["--scheduler", "tcp://127.0.0.1:1"], "scheduler: expected a Dask scheduler that answers"),
         (None, ["--time-limit", "-1"], "time limit"),

@@ -1,14 +1,16 @@
 """A campaign's page and figures: all there, self-contained, and without errors in a browser."""
 
+import json
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 
 import pytest
 from matplotlib.image import imread
 
 from networks.zoo import zoo_path
-from tests.xbarsim.campaigns.workloads import Odd
+from tests.xbarsim.campaigns.workloads import Chips, Odd
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Task
@@ -116,6 +118,35 @@ def test_tasks_that_differ_are_told_apart(tmp_path):
     assert "over 5 patterns" in shown["detection-digits-mlp-isaac-2"].words
     rows = task_table(results).rows
     assert len({row[1:7] for row in rows}) == len(rows) == 8
+
+
+@dataclass(frozen=True)
+class Own(Chips):
+    """A workload of somebody's own, described in words that the program's own workloads have too."""
+
+    words: str = "{}"
+
+    def describe(self):
+        return json.loads(self.words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '{"faults": {"rate": "high", "kinds": [1, 2]}}',
+        '{"faults": {"rate": [0.1], "kinds": "all"}}',
+        '{"faults": {"model": "cells", "rate": null}, "metric": "accuracy", "network": null}',
+        '{"faults": {"model": "single"}, "metric": "accuracy", "network": "n"}',
+        '{"faults": {"model": "cells", "rate": 0.1}, "metric": "accuracy", "network": "a$_{b$"}',
+        '{"faults": {"model": "cells", "rate": 0.1}, "metric": "detection", "network": "n"}',
+    ],
+)
+def test_workloads_of_ones_own_have_a_page_too(tmp_path, words):
+    other = words.replace("0.1}", "0}")
+    tasks = [Task(workload=Own(words=text), trials=3) for text in (words, other)]
+    collect(tasks, tmp_path / "a.db")
+    page = write_report(tmp_path / "a.db", tmp_path / "a.html").read_text()
+    assert "Tasks" in page and ("a$_{b$" in page) == ("a$_{b$" in words)
 
 
 def test_failures_alone_make_a_page(tmp_path):
