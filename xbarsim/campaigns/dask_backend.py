@@ -18,6 +18,7 @@ from uuid import uuid4
 import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker, rpc
 from distributed.comm import CommClosedError
+from distributed.security import Security
 from distributed.worker import Worker
 
 from xbarsim.campaigns.task import Task
@@ -45,17 +46,22 @@ class Dask:
     scheduler : its address, or 'local' for a cluster of `workers` processes of this machine
     """
 
-    job_s = 0.1  # messages are sent every 10 ms
-
     def __init__(self, tasks: Sequence[Task], scheduler: str, workers: int, limits: Limits) -> None:
         self._scheduler, self._name = scheduler, f"xbarsim-{uuid4().hex}"
         self._answers, self._jobs = SimpleQueue[Future](), dict[Any, Job]()
         self._capacity, self._counted_at = 1, float("-inf")
+        # messages are sent every 10 ms; a limit of time is watched by the job
+        self.job_s = 0.1 if limits.time_s is None else 0.0
         local = scheduler == "local"
         if not local:
             _check_answers(scheduler)
         self._cluster = _local_cluster(workers) if local else None
-        self._client = Client(self._cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
+        try:
+            self._client = Client(self._cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            if self._cluster is not None:
+                self._cluster.close()
+            raise _refused(scheduler) from error
         limit = "" if limits.time_s is None else f", or took longer than {limits.time_s:g} s"
         self._cause = f"its worker died{limit}"
         bench = Bench(tasks, limits.memory_MB)
@@ -116,15 +122,21 @@ def _check_answers(address: str) -> None:
     """Refuse an address where nobody answers, or somebody else; a client would wait there for ever."""
 
     async def ask() -> None:
-        async with rpc(address) as scheduler:
-            await asyncio.wait_for(scheduler.identity(), ANSWER_S)
+        async with rpc(address, connection_args=Security().get_connection_args("client")) as other:
+            identity = await asyncio.wait_for(other.identity(), ANSWER_S)
+        if identity.get("type") != "Scheduler":
+            raise ValueError(identity)
 
     try:
         with ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own
             pool.submit(asyncio.run, ask()).result()
     except (OSError, ValueError, TypeError, TimeoutError, CommClosedError) as error:
-        remedy = "give the address that 'dask scheduler' prints, or 'local'"
-        raise InputError("scheduler", "a Dask scheduler that answers", address, remedy) from error
+        raise _refused(address) from error
+
+
+def _refused(address: str) -> InputError:
+    remedy = "give the address that 'dask scheduler' prints, or 'local'"
+    return InputError("scheduler", "a Dask scheduler that answers", address, remedy)
 
 
 class _Tasks(WorkerPlugin):
@@ -139,7 +151,7 @@ class _Tasks(WorkerPlugin):
         self._threads = self._threads or worker.state.nthreads
 
     def run(self, job: Job) -> Finished:
-        """Make a trial; a worker that takes too long for it ends itself, and its nanny starts another."""
+        """Make trials; a worker that takes too long for them ends itself, and its nanny starts another."""
         with self._one:
             if threading.get_ident() not in self._limited:  # some libraries count by thread
                 self._limited.add(threading.get_ident())

@@ -32,7 +32,9 @@ class Moments(NamedTuple):
         if self.single:
             return wilson(round(self.mean * self.trials), self.trials, confidence=confidence)
         found = mean_from_moments(self.trials, self.mean, self.variance, confidence=confidence)
-        return Estimate(found.value, max(0.0, found.low), min(1.0, found.high))  # NaN ends stay NaN
+        if self.trials == 1:
+            return found  # it has no ends
+        return Estimate(found.value, max(0.0, found.low), min(1.0, found.high))
 
 
 def moments(shots: NDArray[np.int64], hits: NDArray[np.int64]) -> Moments:

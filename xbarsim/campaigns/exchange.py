@@ -26,16 +26,21 @@ def read_frame(path: str | Path) -> pd.DataFrame:
     descriptions ('faults.rate'; text, numbers, or missing) and one for every further count ('counts.faults').
     Ordered by task, then trial.
     """
+    with Store(path) as store:
+        return whole_frame(store)
+
+
+def whole_frame(store: Store) -> pd.DataFrame:
+    """The table of `read_frame`."""
     import pandas as pd
 
-    with Store(path) as store:
-        chunks = list(frames(store, chunk=10**9))
-        return chunks[0] if chunks else pd.DataFrame(columns=FIXED)
+    chunks = list(frames(store, chunk=10**9))
+    return chunks[0] if chunks else pd.DataFrame(columns=FIXED)
 
 
 def frames(store: Store, *, chunk: int = CHUNK) -> Iterator[pd.DataFrame]:
     """The table of `read_frame` in pieces of so many rows; all have the same columns and types."""
-    with store.worded():
+    with store.snapshot():
         yield from _frames(store, chunk)
 
 
@@ -147,16 +152,15 @@ def merge(target: str | Path, sources: Sequence[str | Path]) -> None:
         if Path(source).resolve() == Path(target).resolve():
             raise InputError(str(source), "a store to merge from", "the one to merge into")
         Store(source).close()
-    new = not Path(target).exists()
-    try:
-        with Store(target, "write") as store, store.transaction():
-            for source in sources:
-                with Store(source) as other, other.snapshot():
-                    _merge_one(store, other)
-    except InputError:
-        if new:
-            Path(target).unlink(missing_ok=True)
-        raise
+    with Store(target, "write") as store:
+        try:
+            with store.transaction():
+                for source in sources:
+                    with Store(source) as other, other.snapshot():
+                        _merge_one(store, other)
+        except BaseException:
+            store.discard()
+            raise
 
 
 def _merge_one(store: Store, other: Store) -> None:

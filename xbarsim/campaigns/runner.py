@@ -27,7 +27,7 @@ from xbarsim.metrics.intervals import Estimate
 MOST_DEATHS = 3
 MISSING, FAILED = -1, -2
 SECONDS_BETWEEN = 0.1
-MOST_TOGETHER = 1000
+MOST_TOGETHER, WEIGHT = 100, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +81,16 @@ def collect(
     Parameters
     ----------
     tasks : what is repeated; equal ones count once
-    store : file, made if it is missing; every trial is in it as soon as it is done
+    store : file, made if it is missing; every trial is in it as soon as it is done, on Dask a tenth of a
+        second of short trials at a time
     workers : 1 works in this process, unless there is a limit to enforce; more are processes. On Dask:
         how many workers a local cluster starts
     scheduler : address of a Dask scheduler ('tcp://...'), or 'local'; needs the extra `dask`
     until : ends a task of its metric as soon as it is precise enough, see `xbarsim.campaigns.stopping`; a
         task whose description names no metric has any
     fail_fast : stop at the first trial that fails, instead of noting it and going on
-    time_limit_s, memory_limit_MB : of a trial, and of each worker; what exceeds them fails
+    time_limit_s, memory_limit_MB : of a trial, and of each worker while it makes trials; what exceeds them
+        fails
     on_progress : called after every trial
     command : how this run was begun, for the record
 
@@ -146,7 +148,7 @@ class _ToDo:
         self._batch = check_int("Workload.batch", getattr(task.workload, "batch", 1), 1, 10**6)
         self._counts = np.full((task.trials, 2), MISSING, np.int64)
         self.done, self.dropped, self.again = 0, False, deque[int]()
-        self._trial_s = float("inf")
+        self._trial_s, self._together = float("inf"), 1
         self._next = self._first_missing = 0
         self.end, self._limit = task.trials, task.trials if until is None else 0
 
@@ -161,7 +163,8 @@ class _ToDo:
     def note(self, trial: int, shots: int, hits: int, seconds: float) -> None:
         """A trial is done."""
         self._counts[trial] = shots, hits
-        self._trial_s = max(seconds, 1e-6)
+        known = self._trial_s < float("inf")
+        self._trial_s = max(1e-6, (1 - WEIGHT) * self._trial_s + WEIGHT * seconds if known else seconds)
         self.done += 1
         self._look()
 
@@ -173,15 +176,17 @@ class _ToDo:
     def take(self, job_s: float) -> tuple[int, ...]:
         """The next trials to make; none if there are none now.
 
-        As many as the workload wants at a time, or as take `job_s`, going by the latest trial.
+        As many as the workload wants at a time, or as take `job_s`, going by the latest trials, but at most
+        twice as many as the last time: they may be about to take longer.
         """
         if self.dropped:
             return ()
         if self.again:
             return (self.again.popleft(),)  # alone: who is to blame shows
         found: list[int] = []
-        together = max(self._batch, int(min(MOST_TOGETHER, job_s / self._trial_s)))
-        while self._next < self._limit and len(found) < together:
+        self._together = int(max(1, min(MOST_TOGETHER, 2 * self._together, job_s / self._trial_s)))
+        most = max(self._batch, self._together)
+        while self._next < self._limit and len(found) < most:
             if self._counts[self._next, 0] == MISSING:
                 found.append(self._next)
             self._next += 1

@@ -10,7 +10,7 @@ themselves (Wilson).
 
 What is left is measured by `tests/xbarsim/campaigns`: at 95 % the interval at the end covers in 94 % of
 campaigns if accuracies spread evenly, in 92 % if every tenth or one in a hundred chips is harmed, and in
-91 % if one in fifty fails altogether.
+91 % if one in fifty fails altogether; but in 7 of 10 if one in a hundred does and ± 2 % are asked for.
 """
 
 from __future__ import annotations

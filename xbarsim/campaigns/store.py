@@ -29,7 +29,7 @@ from xbarsim.checks import InputError, write_atomically
 
 SCHEMA = 1
 APPLICATION = 0x78627273  # 'xbrs', at byte 68 of the file
-OF_THE_PLACE = ("full", "readonly", "unable to open", "disk I/O", "locked", "too big")
+OF_THE_PLACE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_TOOBIG")
 TABLES = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, started TEXT NOT NULL, command TEXT NOT NULL, versions TEXT NOT NULL
@@ -107,7 +107,7 @@ class Store:
     """
 
     def __init__(self, path: str | Path, mode: Literal["read", "write"] = "read") -> None:
-        self.path, self._lock = Path(path), None
+        self.path, self._lock, self._made = Path(path), None, False
         if mode == "write":
             self._lock = _locked(self.path)
         elif not self.path.is_file():
@@ -115,8 +115,9 @@ class Store:
         try:
             if mode == "write" and not (self.path.exists() and self.path.stat().st_size):
                 _make(self.path)
+                self._made = True
             self._connection = _connect(self.path, mode)
-            with self.worded():
+            with self._worded():
                 self._check_kind()
                 if mode == "write":
                     self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -152,10 +153,16 @@ class Store:
         if self._lock is not None:
             self._lock.release()
 
+    def discard(self) -> None:
+        """Remove the file if it was made by opening it here; ours is still the lock."""
+        if self._made:
+            self._connection.close()
+            self.path.unlink(missing_ok=True)
+
     def begin_run(self, command: str) -> int:
         """Note who writes from now on; the number that rows refer to."""
         told = command.encode(errors="backslashreplace").decode()  # paths may be any bytes
-        with self.worded(), self._connection:
+        with self._worded(), self._connection:
             at = self._connection.execute(
                 "INSERT INTO runs (started, command, versions) VALUES (?, ?, ?)",
                 (datetime.now(UTC).isoformat(timespec="seconds"), told, json.dumps(versions())),
@@ -165,12 +172,12 @@ class Store:
 
     def add(self, tasks: Sequence[Task], *, stops: Sequence[str] | None = None) -> list[int]:
         """Note tasks, each once, with their stopping rules in words; their numbers in this file, in order."""
-        with self.worded():
+        with self._worded():
             facts = dict(self._connection.execute("SELECT key, facts FROM tasks"))
         for task in tasks:
             if task.key not in facts:
                 facts[task.key] = task.facts()
-        with self.worded(), self._connection:
+        with self._worded(), self._connection:
             self._connection.executemany(
                 "INSERT INTO tasks (key, seed, planned, stop, description, facts) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET planned = excluded.planned, stop = excluded.stop",
@@ -189,18 +196,18 @@ class Store:
         ------
         InputError : a trial that is there already, or the system cannot write; then none of them is there.
         """
-        with self.worded(), self._connection:
+        with self._worded(), self._connection:
             self._connection.executemany("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def append_failure(self, task: int, trial: int, run: int, seconds: float, error: str) -> None:
         """Commit that a trial failed, and why. A later run tries it again."""
-        with self.worded(), self._connection:
+        with self._worded(), self._connection:
             row = (task, trial, run, seconds, error)
             self._connection.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", row)
 
     def results(self, task: int) -> NDArray[np.int64]:
         """(done, 3): trial, shots and hits of a task's trials, by trial."""
-        with self.worded():
+        with self._sound():
             rows = self._connection.execute(
                 "SELECT trial, shots, hits FROM trials WHERE task = ? ORDER BY trial", (task,)
             ).fetchall()
@@ -208,7 +215,7 @@ class Store:
 
     def status(self) -> list[TaskStatus]:
         """Every task, in the order in which they were added."""
-        with self.worded():
+        with self._sound():
             rows = self._connection.execute(
                 "SELECT id, key, seed, planned, stop, description, facts, "
                 "(SELECT count(DISTINCT trial) FROM failures f WHERE f.task = id AND NOT EXISTS "
@@ -229,12 +236,12 @@ class Store:
 
     def failures(self) -> list[tuple[int, int, str]]:
         """Task, trial and error of every failed attempt, in order."""
-        with self.worded():
+        with self._worded():
             return self._connection.execute("SELECT task, trial, error FROM failures").fetchall()
 
     def runs(self) -> list[tuple[int, str, str, str]]:
         """Number, time (UTC), command and versions (JSON) of every run."""
-        with self.worded():
+        with self._sound():
             found = self._connection.execute("SELECT id, started, command, versions FROM runs").fetchall()
             for *_, what in found:
                 _entries(what)
@@ -242,13 +249,13 @@ class Store:
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Any statement, for the modules beside this one."""
-        with self.worded():
+        with self._worded():
             return self._connection.execute(sql, parameters)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements within, or none of them."""
-        with self.worded(), self._connection:
+        with self._worded(), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
@@ -257,8 +264,11 @@ class Store:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All that is read within is of one moment, whoever writes meanwhile."""
-        with self.worded():
+        """All that is read within is of one moment, whoever writes meanwhile, and makes sense."""
+        with self._sound():
+            if self._connection.in_transaction:
+                yield
+                return
             self._connection.execute("BEGIN")
             try:
                 yield
@@ -266,15 +276,23 @@ class Store:
                 self._connection.rollback()
 
     @contextmanager
-    def worded(self) -> Iterator[None]:
-        """Whatever a store that is damaged, or that cannot be written, makes of what is done within."""
+    def _sound(self) -> Iterator[None]:
+        """What is read within a damaged file may be anything."""
+        with self._worded():
+            try:
+                yield
+            except InputError:
+                raise
+            except (ValueError, TypeError, LookupError) as error:
+                raise _damaged(self.path, str(error)) from error
+
+    @contextmanager
+    def _worded(self) -> Iterator[None]:
         try:
             yield
-        except InputError:
-            raise
         except sqlite3.IntegrityError as error:
             raise InputError(str(self.path), "trials that are not there yet", str(error)) from error
-        except (sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:
+        except (sqlite3.Error, OverflowError) as error:
             raise _unusable(self.path, error) from error
 
 
@@ -359,9 +377,16 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def _unusable(path: Path, error: Exception) -> InputError:
     words = getattr(error, "strerror", None) or str(error)
-    place = isinstance(error, OSError) or any(part in words for part in OF_THE_PLACE)
-    if not place:
-        remedy = "it is damaged: go on with a copy, or save what is readable with 'sqlite3 FILE .recover'"
-        return InputError(str(path), "a campaign's store", words, remedy)
+    kind = getattr(error, "sqlite_errorname", None) or ""
+    if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        remedy = "wait until the other process is done"
+        return InputError(str(path), "a store that nobody else writes", words, remedy)
+    if not isinstance(error, (OSError, OverflowError)) and not kind.startswith(OF_THE_PLACE):
+        return _damaged(path, words)
     remedy = "what was stored before is kept; free some space, or choose a place that can be written"
     return InputError(str(path), "a store that can be used", words, remedy)
+
+
+def _damaged(path: Path, words: str) -> InputError:
+    remedy = "it is damaged: go on with a copy, or save what is readable with 'sqlite3 FILE .recover'"
+    return InputError(str(path), "a campaign's store", words, remedy)

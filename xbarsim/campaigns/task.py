@@ -20,7 +20,7 @@ RESERVED = {"task", "seed", "trial", "shots", "hits", "seconds", "run", "counts"
 
 
 class Outcome(NamedTuple):
-    """What a trial counted: `hits` of `shots`, and any further counts by name."""
+    """What a trial counted: `hits` of `shots`, and any further counts by name (letters, digits, '_-. ')."""
 
     shots: int
     hits: int
@@ -69,7 +69,7 @@ class Task:
         check_int("Task.trials", self.trials, 1, MOST_TRIALS)
         check_int("Task.seed", self.seed, 0, 2**63 - 1)
         described = self.workload.describe()
-        if taken := sorted(name for name in described if str(name).partition(".")[0] in RESERVED):
+        if taken := sorted(str(n) for n in described if n in RESERVED or str(n).startswith("counts.")):
             expected = f"other names than {', '.join(sorted(RESERVED))}"
             raise InputError(
                 "description of a task", expected, ", ".join(taken), "they are columns of a table"

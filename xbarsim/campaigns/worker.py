@@ -49,6 +49,8 @@ class Limits:
     def __post_init__(self) -> None:
         if self.time_s is not None:
             check_positive("time limit", self.time_s)
+        if self.memory_MB is not None and resource is None:
+            raise InputError("memory limit", "a system that enforces one", sys.platform, "leave it out")
         if self.memory_MB is not None:
             check_int("memory limit", self.memory_MB, LEAST_MB, 10**9, "a worker alone takes some hundred")
 
@@ -220,8 +222,6 @@ def memory_limited(most_MB: int | None) -> Iterator[None]:
     if most_MB is None:
         yield
         return
-    if resource is None:
-        raise InputError("memory limit", "a system that enforces one", sys.platform, "leave it out")
     np.ones((64, 64)) @ np.ones((64, 64))  # BLAS takes its memory before: without it, it waits for ever
     before = resource.getrlimit(resource.RLIMIT_DATA)
     hard, most = before[1], most_MB << 20

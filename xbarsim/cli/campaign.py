@@ -28,6 +28,14 @@ Description = Annotated[Path, typer.Argument(help="Description of the campaign, 
 StoreFile = Annotated[Path, typer.Argument(help="A campaign's store.")]
 
 
+class _Ended(BaseException):
+    """The system asks to end; no error of a trial, which would be noted."""
+
+
+def _end(*_: object) -> None:
+    raise _Ended
+
+
 @app.command()
 def plan(context: typer.Context, description: Description, as_json: options.AsJson = False) -> None:
     """What a campaign would do: its tasks, and how many trials they take."""
@@ -70,7 +78,7 @@ def run(
     if not as_json:
         output.show([_plan_table(planned)])
     path = description.with_suffix(".db") if store is None else store
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers and their files go, as with Ctrl-C
+    signal.signal(signal.SIGTERM, _end)  # workers and their files go, as with Ctrl-C
     try:
         with _progress() as on_progress:
             summary = collect(
@@ -85,6 +93,8 @@ def run(
                 on_progress=on_progress,
                 command=output.command_line(),
             )
+    except _Ended:
+        sys.exit(143)
     except KeyboardInterrupt:
         typer.echo(f"stopped; {path} has what was done, and the same command goes on", err=True)
         raise
@@ -161,7 +171,7 @@ def _plan_table(plan: Plan) -> Table:
 def _status(path: Path) -> dict[str, Any]:
     from xbarsim.campaigns.store import Store
 
-    with Store(path) as store:
+    with Store(path) as store, store.snapshot():
         tasks = [
             {"task": task, "done": task.done, "estimate": task.moments.estimate()} for task in store.status()
         ]

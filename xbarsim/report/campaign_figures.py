@@ -166,7 +166,7 @@ def _latencies(results: Results) -> Iterator[Shown]:
         patterns = {
             f"{entry(task, 'test').get('patterns')} patterns": task.facts["patterns_latency_ns"]
             for task in group
-            if "patterns_latency_ns" in task.facts
+            if "patterns_latency_ns" in task.facts and isinstance(entry(task, "test"), Mapping)
         }
         if patterns:
             tests["patterns"] = patterns
@@ -208,6 +208,7 @@ def _fronts(results: Results) -> Iterator[Shown]:
 
 def _chips(results: Results) -> Iterator[Shown]:
     tasks = [t for t in results.of(faults_model="cells") if "geometry" in t.facts and _rate(t)]
+    tasks = [task for task in tasks if entry(task, "faults_mix") in mix_presets()]
     for group in _groups(tasks, *SUBJECT, "faults_mix"):
         task = max(group, key=lambda task: entry(task, "faults_rate"))
         rate, mix = entry(task, "faults_rate"), entry(task, "faults_mix")

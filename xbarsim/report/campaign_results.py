@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.campaigns.exchange import flat, read_frame
+from xbarsim.campaigns.exchange import flat, whole_frame
 from xbarsim.campaigns.store import Store, TaskStatus
 from xbarsim.checks import InputError
 from xbarsim.metrics.intervals import Estimate, paired_difference
@@ -52,15 +52,16 @@ def read_results(path: str | Path) -> Results:
     ------
     InputError : no store, one in which nothing has been tried.
     """
-    with Store(path) as store:
+    with Store(path) as store, store.snapshot():
         tasks, runs, failures = store.status(), tuple(store.runs()), tuple(store.failures())
+        trials = whole_frame(store)
     if not any(task.done for task in tasks) and not failures:
         raise InputError(str(path), "at least one trial", "none", "run the campaign first")
     return Results(
         path=Path(path),
         tasks=tuple(task for task in tasks if task.done),
         empty=tuple(task for task in tasks if not task.done),
-        trials=read_frame(path),
+        trials=trials,
         runs=runs,
         failures=failures,
     )

@@ -27,8 +27,9 @@ def described(description: Mapping[str, Any]) -> tuple[str, ...]:
         named = faults.get("kinds", [])
         kinds = " ".join(map(str, named)) if isinstance(named, list) else str(named)
         kinds, rate = kinds or str(faults.get("mix", "")), faults.get("rate")
-        words = f"{100 * rate:g} %" if isinstance(rate, (int, float)) else "single"
-        words = f"{words if rate is None or words != 'single' else rate} {kinds}".strip()
+        known = isinstance(rate, (int, float))
+        words = "single" if rate is None else f"{100 * rate:g} %" if known else str(rate)
+        words = f"{words} {kinds}".strip()
     found = {name: str(description.get(name, "")) for name in COLUMNS} | {"faults": words}
     return tuple(found[name] for name in COLUMNS)
 

@@ -111,7 +111,7 @@ def _paired(by: Mapping[str, FaultCurve], first: str, share: float) -> str:
     in_paper = [rival for rival in IN_PAPER if rival in leads]
     return (
         f"At {100 * share:g} % {first} is {', '.join(said)} points; the paper's order ({first} above "
-        f"{', '.join(in_paper)}) {_holds(all(leads[rival] for rival in in_paper))}."
+        f"{', '.join(in_paper)}) {_holds(bool(in_paper) and all(leads[rival] for rival in in_paper))}."
     )
 
 

@@ -45,7 +45,7 @@ LISTS = {"tuple_type": "a list", "too_short": "at least one"}
 
 
 class _Yaml(yaml.SafeLoader):
-    """YAML 1.2's numbers, each key once, and no aliases: a few lines of them can be gigabytes."""
+    """Plain decimal numbers, each key once, and no aliases: a few lines of them can be gigabytes."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -56,6 +56,8 @@ class _Yaml(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for name, _ in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key that is no word", name.start_mark)
             if name.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{name.value!r} stands here again", name.start_mark
@@ -82,7 +84,7 @@ def _parsed(path: Path, text: str) -> tuple[Any, Lines]:
         if kind == "TOML":
             return tomllib.loads(text), _toml_lines(text)
         return yaml.load(text, Loader=_Yaml), _yaml_lines(text)  # a safe loader
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError, RecursionError) as error:
         raise InputError(str(path), f"a {kind} file", str(error)) from error
 
 

@@ -223,6 +223,10 @@ class ChannelDropout(nn.Module):
         drop = F.dropout2d if x.ndim == 4 else F.dropout
         return drop(x, self.rate, self.training)
 
+    def extra_repr(self) -> str:
+        """The rate."""
+        return f"rate={self.rate:g}"
+
 
 def injections(module: nn.Module) -> list[ErrorInjection]:
     """The error-injection layers of a module, in order."""

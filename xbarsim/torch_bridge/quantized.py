@@ -171,6 +171,10 @@ class QuantInput(nn.Module):
         low, high = (-half, half - 1) if self.signed else (0, 2 * half - 1)
         return (x * 2.0**self.fraction + 0.5).floor_().clamp_(low, high)
 
+    def extra_repr(self) -> str:
+        """Bits and places."""
+        return f"bits={self.bits}, fraction={self.fraction}, signed={self.signed}"
+
 
 class PixelSign(nn.Module):
     """Pixels in [0, 1] as +1 from one half (128 of 255) on, else -1."""
@@ -192,6 +196,10 @@ class ScoreNorm(nn.Module):
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("var", torch.ones(()))
+
+    def extra_repr(self) -> str:
+        """What the buffers do not say."""
+        return f"momentum={self.momentum:g}, eps={self.eps:g}"
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
         """(N, classes) to (N, classes); over the batch in training, over what was seen in evaluation."""

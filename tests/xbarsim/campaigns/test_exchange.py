@@ -132,6 +132,13 @@ def test_files_that_disagree_are_not_merged(tmp_path):
     assert not list(tmp_path.glob("new.db*[!k]"))  # its lock stays, as that of any store
 
 
+def test_a_store_of_others_is_not_removed(tmp_path):
+    a, b = halves(tmp_path)
+    with Store(tmp_path / "c.db", "write"), pytest.raises(InputError, match="one in use"):
+        merge(tmp_path / "c.db", [a, b])
+    assert (tmp_path / "c.db").exists()
+
+
 def test_a_store_is_merged_as_it_is_at_one_moment(tmp_path, monkeypatch):
     """Its runner begins another run and makes a trial between two reads of the merge."""
     a, _ = halves(tmp_path)

@@ -17,6 +17,7 @@ from tests.xbarsim.campaigns.workloads import (
     Big,
     Chips,
     Detections,
+    Late,
     Measured,
     Odd,
     OddTogether,
@@ -374,6 +375,14 @@ def test_quick_trials_travel_together_on_dask_and_long_ones_alone(tmp_path, monk
     assert collect(work, tmp_path / "a.db", workers=2, scheduler="local").made == 204
     assert (sum(sizes[0]), sizes[1]) == (200, [1] * 4)
     assert len(sizes[0]) < 50
+
+
+def test_a_limit_of_time_holds_among_quick_trials_on_dask(tmp_path):
+    work = [Task(workload=Late(), trials=60)]
+    begun = time.monotonic()
+    summary = collect(work, tmp_path / "a.db", workers=2, scheduler="local", time_limit_s=0.5)
+    assert (summary.made, summary.failed) == (59, 1)
+    assert time.monotonic() - begun < 60  # not as long as the trial, nor 60 times the limit and more
 
 
 def test_a_port_where_nobody_answers_is_refused(tmp_path, monkeypatch):

@@ -52,6 +52,7 @@ def test_chips_are_a_mean_and_single_shots_a_rate():
     found, plain = estimate(shots, hits), mean_over_chips((hits / 10).tolist())
     assert (found.value, found.low) == (plain.value, plain.low)
     assert found.high == min(1, plain.high)
+    assert np.isnan([estimate(shots[:1], hits[:1]).low, estimate(shots[:1], hits[:1]).high]).all()
     assert estimate(np.ones(5, int), np.array([1, 0, 1, 1, 1])) == wilson(4, 5)
     near = estimate(np.full(3, 10), np.array([10, 10, 8]))  # its t interval reaches 1.22
     assert 0 < near.low < near.value < near.high == 1
@@ -96,6 +97,12 @@ SPREADS = {
         0.933,
         0.02,
         0.89,
+    ),
+    "one in a hundred fails": (
+        lambda rng, n: np.where(rng.random(n) < 0.01, 0.1, rng.normal(0.95, 0.01, n)),
+        0.9415,
+        0.02,
+        0.65,
     ),
     "one in a hundred is harmed": (
         lambda rng, n: np.where(rng.random(n) < 0.01, 0.95 - rng.uniform(0.02, 0.1, n), 0.95),

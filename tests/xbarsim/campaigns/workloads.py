@@ -108,6 +108,16 @@ class Odd(Chips):
 
 
 @dataclass(frozen=True)
+class Late(Chips):
+    """As `Chips`, but trial 40 never ends."""
+
+    def trial(self, seed, trial):
+        if trial == 40:
+            time.sleep(1000)
+        return super().trial(seed, trial)
+
+
+@dataclass(frozen=True)
 class Together(Chips):
     """As `Chips`, three at a time, all or none of them."""
 

@@ -134,25 +134,29 @@ def test_other_files_are_no_stores(campaign, capsys, tmp_path):
     assert campaign.read_text() == CAMPAIGN
 
 
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(campaign, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("workers", "sent", "code"), [(2, signal.SIGINT, 130), (1, signal.SIGINT, 130), (1, signal.SIGTERM, 143)]
+)
+def test_a_stopped_run_keeps_what_is_done_and_ends(campaign, tmp_path, workers, sent, code):
     campaign.write_text(CAMPAIGN.replace("trials = 6", "trials = 100000"))
     store = tmp_path / "c.db"
     # a test that runs in the background inherits that Ctrl-C is ignored
     script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     script += "from xbarsim.cli.app import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", script, "campaign", "run", campaign, "-j", "2", "--json"]
+    command = [sys.executable, "-c", script, "campaign", "run", campaign, "-j", str(workers), "--json"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         while not (store.exists() and (tasks := Store(store).status()) and tasks[0].done > 8):
             assert running.poll() is None
             time.sleep(0.2)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(sent)
         out, err = running.communicate(timeout=60)
     finally:
         running.kill()
-    assert (running.returncode, out) == (130, "")
-    assert err == f"stopped; {store} has what was done, and the same command goes on\n"
-    assert Store(store).status()[0].done > 8
+    assert (running.returncode, out) == (code, "")
+    words = f"stopped; {store} has what was done, and the same command goes on\n"
+    assert err == (words if sent == signal.SIGINT else "")
+    assert Store(store).status()[0].done > 8 and not Store(store).failures()
     with Store(store, "write"):  # nobody holds it any more
         pass
 

@@ -18,7 +18,7 @@ from networks.snn import Snn
 from xbarsim.checks import InputError
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.stuck_cells import StuckCells
-from xbarsim.torch_bridge.injection import fault_aware
+from xbarsim.torch_bridge.injection import fault_aware, with_dropout2d
 from xbarsim.torch_bridge.quantized import QuantActivation
 from xbarsim.training.fault_aware import AllLayers, OneLayerAnEpoch
 from xbarsim.training.logs import logs_to, tensorboard_log
@@ -131,8 +131,9 @@ def test_random_numbers_outside_are_left_alone(tmp_path):
     [
         (lambda: Snn((72, 8, 4)), lambda: Snn((72, 8, 4), threshold=0.6)),
         (lambda: injected(), lambda: fault_aware(plain(), StuckActivations(rate=0.1))),
+        (lambda: with_dropout2d(plain(), 0.1), lambda: with_dropout2d(plain(), 0.2)),
     ],
-    ids=["threshold", "rate"],
+    ids=["threshold", "rate", "dropout"],
 )
 def test_a_network_of_other_settings_does_not_go_on(tmp_path, build, other):
     images, labels = data()
