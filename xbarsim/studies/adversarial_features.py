@@ -8,15 +8,21 @@ masks of weights, filters and nodes stuck at 0.
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Required, TypedDict
 
 import numpy as np
+import torch
 from torch import nn
 
 from networks.adversarial_features import FeatureNetwork, feature_network
 from networks.datasets import Dataset, load_dataset
+from xbarsim.campaigns.worker import threads_each
 from xbarsim.checks import check_choice
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.metrics.generalisation import generalisation_error
@@ -97,6 +103,15 @@ def feature_budget(name: str) -> FeatureBudget:
         test_images=None,
         masks=10,
     )
+
+
+class Job(TypedDict, total=False):
+    """The arguments of `FeatureStudy.train`."""
+
+    network: Required[str]
+    method: Required[str]
+    strength: float | None
+    dataset: str | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -189,6 +204,30 @@ class FeatureStudy:
             games=tuple(games),
         )
 
+    def train_all(self, jobs: Sequence[Job]) -> list[TrainedFeatures]:
+        """Several networks; on processors as many at a time as there are, with a thread each.
+
+        So a network does not depend on the number of processors: with other numbers of threads sums round
+        otherwise.
+        """
+        workers = min(len(jobs), threads_each(1))
+        if self.device == "cpu" and workers > 1:
+            advance = self.watch(f"training {len(jobs)} networks, {workers} at a time")
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_one_thread) as pool:
+                started = [pool.submit(_train, self.budget, self.folder, self.seed, job) for job in jobs]
+                try:
+                    for done, one in enumerate(as_completed(started), 1):
+                        one.result()
+                        if advance is not None:
+                            advance(done, len(jobs), 0.0)
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    for child in multiprocessing.active_children():  # their files are of whole epochs
+                        child.terminate()
+                    raise
+        return [self.train(**job) for job in jobs]  # what is trained is found again
+
     def _play(
         self, entry: FeatureNetwork, module: nn.Module, train: Dataset, name: str, method: str
     ) -> list[GameEpoch]:
@@ -234,6 +273,16 @@ class FeatureStudy:
         return found
 
 
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+
+
+def _train(budget: FeatureBudget, folder: Path, seed: int, job: Job) -> None:
+    """In a process of its own."""
+    FeatureStudy(budget, folder, seed=seed).train(**job)
+
+
 def game_settings(method: str, epochs: int) -> tuple[GameSettings, bool]:
     """How a method of `GAMES` plays, and whether its discriminator has spectral norms.
 
@@ -271,12 +320,16 @@ class FaultCurve:
 
 def run_table_1(study: FeatureStudy) -> list[TrainedFeatures]:
     """Tikhonov's strengths on `fashion-mlp`."""
-    return [study.train("fashion-mlp", "tikhonov", strength=s) for s in TABLE_1_STRENGTHS]
+    return study.train_all(
+        [{"network": "fashion-mlp", "method": "tikhonov", "strength": s} for s in TABLE_1_STRENGTHS]
+    )
 
 
 def run_table_2(study: FeatureStudy) -> list[TrainedFeatures]:
     """Every architecture with every method."""
-    return [study.train(network, method) for network in study.budget.networks for method in METHODS]
+    return study.train_all(
+        [{"network": network, "method": m} for network in study.budget.networks for m in METHODS]
+    )
 
 
 def run_figure_3(study: FeatureStudy) -> list[FaultCurve]:
@@ -291,9 +344,12 @@ def run_figure_7(study: FeatureStudy) -> list[FaultCurve]:
 
 def _curves(study: FeatureStudy, methods: Sequence[str], dataset: str | None) -> list[FaultCurve]:
     found = []
+    networks = dict.fromkeys(FIG_7_NETWORKS.values())
+    jobs: list[Job] = [{"network": n, "method": m, "dataset": dataset} for n in networks for m in methods]
+    trained = {(one.network, one.method): one for one in study.train_all(jobs)}
     for unit, network in FIG_7_NETWORKS.items():
         for method in methods:
-            one = study.train(network, method, dataset=dataset)
+            one = trained[network, method]
             hits = study.with_faults(one, unit, dataset=dataset)
             found.append(FaultCurve(trained=one, unit=unit, hits=hits))
     return found

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.xbarsim.cli.test_cli import document
 from xbarsim.checks import InputError
@@ -32,7 +33,23 @@ BUDGET = FeatureBudget(networks={"fashion-mlp": TINY, "fashion-cnn": TINY}, test
 
 @pytest.fixture(scope="module")
 def study(data_folder, tmp_path_factory):
-    return FeatureStudy(BUDGET, tmp_path_factory.mktemp("networks"))
+    with pytest.MonkeyPatch.context() as patch:  # in this process, which is faster for tiny trainings
+        patch.setattr("xbarsim.studies.adversarial_features.threads_each", lambda workers: 1)
+        yield FeatureStudy(BUDGET, tmp_path_factory.mktemp("networks"))
+
+
+def test_networks_that_are_trained_at_the_same_time_are_those_trained_alone(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("xbarsim.studies.adversarial_features.threads_each", lambda workers: 2)
+    seen = []
+    beside = FeatureStudy(BUDGET, tmp_path, watch=lambda name: lambda *done: seen.append((name, *done[:2])))
+    jobs = [{"network": "fashion-mlp", "method": method} for method in ("none", "injection")]
+    found = beside.train_all(jobs)
+    assert ("training 2 networks, 2 at a time", 2, 2) in seen
+    for one, job in zip(found, jobs, strict=True):
+        alone = study.train(**job)
+        assert (one.method, one.test_hits) == (alone.method, alone.test_hits)
+        weights = zip(one.module.parameters(), alone.module.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in weights)
 
 
 def test_table_1_is_tikhonov_at_the_papers_strengths(study):
