@@ -32,33 +32,33 @@ def test_well_made_content_loads(tmp_path):
     assert len(FaultMap.load(path)) == 2
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        b"",
-        b"not a fault map",
-        GOOD[:-3],
-        GOOD[:40],
-        b"\xff" * 64,
-        content(header={"format": "something else"}),
-        content(header={"geometry": "[2, 4, 5]"}),
-        content(header={"geometry": "2, 4"}),
-        content(header={"geometry": "[2, 4, 5, 1e9]"}),
-        content(header={"geometry": '["2", 4, 5, 4]'}),
-        content(header={"geometry": "[99999999999, 4, 5, 4]"}),
-        content(header={"geometry": "[20000000, 4, 5, 4]"}),
-        content(header={"geometry": "[" * 200_000}),
-        content(cell=(1, 40)),
-        content(cell=(-1, 4)),
-        content(cell=(1, 1)),
-        content(kind=(0, 9)),
-        content(kind=(0, 2), value=(0, 4)),
-        content(cell=(1, 2, 3)),
-        content(dtypes=(np.float64, np.uint8, np.int8)),
-        save({"cell": np.zeros(1, np.int64)}, metadata={"format": FORMAT, "geometry": "[2, 4, 5, 4]"}),
-        save({"weights": np.zeros(3, np.float32)}),
-    ],
-)
+BAD = [
+    b"",
+    b"not a fault map",
+    GOOD[:-3],
+    GOOD[:40],
+    b"\xff" * 64,
+    content(header={"format": "something else"}),
+    content(header={"geometry": "[2, 4, 5]"}),
+    content(header={"geometry": "2, 4"}),
+    content(header={"geometry": "[2, 4, 5, 1e9]"}),
+    content(header={"geometry": '["2", 4, 5, 4]'}),
+    content(header={"geometry": "[99999999999, 4, 5, 4]"}),
+    content(header={"geometry": "[20000000, 4, 5, 4]"}),
+    content(header={"geometry": "[" * 200_000}),
+    content(cell=(1, 40)),
+    content(cell=(-1, 4)),
+    content(cell=(1, 1)),
+    content(kind=(0, 9)),
+    content(kind=(0, 2), value=(0, 4)),
+    content(cell=(1, 2, 3)),
+    content(dtypes=(np.float64, np.uint8, np.int8)),
+    save({"cell": np.zeros(1, np.int64)}, metadata={"format": FORMAT, "geometry": "[2, 4, 5, 4]"}),
+    save({"weights": np.zeros(3, np.float32)}),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))  # metadata come in any order
 def test_damaged_or_foreign_file_gets_one_line(tmp_path, bad):
     path = tmp_path / "map.safetensors"
     path.write_bytes(bad)
