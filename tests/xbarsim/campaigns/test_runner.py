@@ -69,12 +69,11 @@ def test_rows_are_the_same_whoever_works(way, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_done_is_not_done_again(way, tmp_path):
+def test_what_is_done_is_not_done_again(way, tmp_path, monkeypatch):
     collect(tasks(10), tmp_path / "a.db")
     assert collect(tasks(15), tmp_path / "a.db", **WAYS[way]).made == 10
-    begun = time.perf_counter()
+    monkeypatch.setattr("xbarsim.campaigns.runner._backend", None)  # nobody is needed
     assert collect(tasks(15), tmp_path / "a.db", **WAYS[way]).made == 0
-    assert time.perf_counter() - begun < 60  # no worker was started, or at least none hangs
     with Store(tmp_path / "a.db") as store:
         assert [task.done for task in store.status()] == [15, 15]
         assert len(store.runs()) == 2
