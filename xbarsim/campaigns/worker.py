@@ -182,7 +182,7 @@ def worded(error: BaseException) -> str:
     """An error in one line."""
     try:
         words = " ".join(str(error).split())
-    except Exception:
+    except Exception:  # of the error's own words; its kind is told all the same
         words = "without words"
     return f"{type(error).__name__}: {words}"[:500].encode(errors="backslashreplace").decode()
 

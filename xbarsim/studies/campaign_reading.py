@@ -66,14 +66,23 @@ class _Yaml(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Yaml.yaml_implicit_resolvers = {}  # of the class alone: those of YAML 1.1 read 010 as 8 and 1:30 as 90
-for _tag, _words, _starts in (
+NUMBERS = "-+0123456789."
+WORDS = (  # what is no text: the kind, how it looks, how it may begin
     ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", "[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+0123456789."),
-):
-    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_words})$"), list(_starts))
+    ("int", "[-+]?(0|[1-9][0-9]*)", NUMBERS),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", NUMBERS),
+)
+
+
+def _teach(loader: type[yaml.SafeLoader]) -> None:
+    """Give a class resolvers of its own: those of YAML 1.1 read 010 as 8 and 1:30 as 90."""
+    loader.yaml_implicit_resolvers = {}
+    for kind, words, starts in WORDS:
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{words})$"), list(starts))
+
+
+_teach(_Yaml)
 
 Lines = dict[tuple[str | int, ...], int]
 
