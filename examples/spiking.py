@@ -5,8 +5,10 @@ import numpy as np
 from accel_models.reram.config import accelerator
 from accel_models.spiking.cells import program_on_cells, with_faulty_cells
 from accel_models.spiking.chip import classes_of, run_many
+from accel_models.spiking.recorder import Recorder
 from networks.datasets import load_dataset
 from networks.snn import Snn
+from xbarsim.detection.spiking import generate_test
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.rng import stream
@@ -39,3 +41,13 @@ stuck = [StuckCells(rate=0.005).sample(cells.geometry, stream(1, "cells", trial)
 counts = run_many(base, [with_faulty_cells(base, cells, faults) for faults in stuck], test.images)
 found = np.mean(classes_of(counts) == test.labels)
 print(f"{found:.1%} right with 0.5 % of the cells stuck")
+
+# which images, shown how often, find single neurons that always spike?
+lists = universe.sample(kind, 0.1, stream(1, "single faults", 0)).each()
+candidates = test.images[:20]
+fault_free = Recorder(chip, [chip], candidates, seed=2)
+faulty = Recorder(chip, [chip.inject(faults) for faults in lists], candidates, seed=3)
+made = generate_test(fault_free, faulty, len(candidates), repetitions=(1, 2, 4))
+alarms = made.test.alarms(made.test.sessions(fault_free, 2000)[0])
+inferences, faults = made.test.inferences, len(made.power)
+print(f"{inferences} inferences find {made.found} of {faults} faults; false alarms {alarms}")

@@ -96,8 +96,40 @@ def _tests(
     universe = FaultUniverse(geometry=chosen.geometry, scope=tests.SCOPE)
     output.finish(
         context,
-        {"classes": found, "universe": str(universe)},
+        {"classes": [one.results() for one in found], "universe": str(universe)},
         [tests.sets_table(found, universe, rate)],
+        as_json=as_json,
+        out=out,
+        files={f"spiking-test-{one.kind.name}.safetensors": one.test_set.save for one in found},
+    )
+
+
+def _rules(
+    _: None, context: typer.Context, budget: str, networks: Path, seed: int, as_json: bool, out: Path | None
+) -> None:
+    output.prepare(out)
+    from xbarsim.checks import check_folder
+    from xbarsim.studies import spiking as study
+    from xbarsim.studies import spiking_rules as rules
+    from xbarsim.studies.spiking_tables import record
+
+    check_folder(networks)
+    amount = study.spiking_budget(budget)
+    with output.steps() as watch:
+        studies = [
+            study.SpikingStudy(amount, networks, seed=seed + i, watch=watch)
+            for i in range(rules.TRAININGS[budget])
+        ]
+        found = rules.run_rules(studies)
+    scope = str(studies[0].universe)
+    output.finish(
+        context,
+        {
+            "trainings": {one.method: record(one.networks) for one in found},
+            "universe": scope,
+            "verdict": rules.verdict(found),
+        },
+        [rules.rules_table(found, scope), rules.differences_table(found)],
         as_json=as_json,
         out=out,
     )
@@ -112,6 +144,8 @@ def add_to(app: typer.Typer) -> None:
         "Test sets for spiking chips: patterns and repetitions for each class of faults, 1 % false alarms."
     )
     _add(app, "spiking-tests", about, _tests, 0.01)
+    about = "Spiking paper, Algorithm 1: its rules and random perturbations, several trainings each."
+    _add(app, "spiking-rules", about, _rules, None)
     faults = {5: "NASF, FIR 0.03", 6: "NASF, FIR 0.05", 7: "HSF, FIR 0.03", 8: "HSF, FIR 0.05"}
     for table, words in faults.items():
         about = f"Spiking paper, Table {table}: time to accuracy, {words}."

@@ -1,13 +1,14 @@
 """Test sets for spiking chips, whose answers are random: few patterns, repeated, and a statistical test.
 
 A session shows every pattern R times. Its statistic is the sum, over patterns and outputs, of
-(mean count - m)^2 / (v / R), with mean m and variance v of a fault-free chip's counts; where v is nearly 0 it
-is taken as that of an output that spikes once in all calibration repetitions. The chip is called faulty if
-the statistic is above a threshold that fault-free sessions exceed with the false-alarm rate that is asked
-for. Sessions are drawn, with replacement, from recorded repetitions: of the fault-free ones a third gives m
-and v, a third serves the search, and a third, which nothing was chosen with, gives the threshold. How often
-it is exceeded in fact is measured on others. Of a faulty chip's repetitions one half serves the search, and
-the other tells in how many sessions the fault is found.
+(S - R m)^2 / max(R v, 1), with the spikes S of the session, and mean m and variance v of a fault-free chip's
+counts. At least 1, since the rare spikes of outputs that hardly ever spike would make the threshold high, and
+hide faults, otherwise. The chip is called faulty if the statistic is above a threshold.
+
+The threshold is a tolerance limit: with the confidence that is asked for, fault-free sessions exceed it at
+most with the false-alarm rate that is asked for, whatever the distribution of the statistic. It comes from
+sessions that nothing was chosen with, and so does the share of sessions in which a fault is found. No
+session is used twice: all sessions are independent.
 
 The smallest set is searched greedily for every number of repetitions, so it is small, not proven smallest.
 """
@@ -15,19 +16,28 @@ The smallest set is searched greedily for every number of repetitions, so it is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.checks import InputError, check_int, check_number
-from xbarsim.metrics.intervals import Estimate, clopper_pearson
+from xbarsim.metrics.intervals import Estimate, check_confidence, clopper_pearson, tolerance_limit
 
 FloatArray = NDArray[np.float64]
-REPETITIONS = (1, 2, 4, 8, 16, 32)
-SESSIONS = 4000  # of a fault-free chip
-FAULTY_SESSIONS, POWER_SESSIONS = 40, 400
-RECORDED = 20  # repetitions for each one of a session: fewer know a fault-free chip too badly
+REPETITIONS = (1, 2, 4, 8, 16)
+LEARNED = 20  # repetitions that mean and variance are learned from, for each one of a session
+FAULTY_SESSIONS, POWER_SESSIONS = 20, 100  # of every faulty chip: to search with, to count in
+ALARMS = 4, 20  # that are expected among a fault-free chip's sessions: to search with, to set the threshold
+
+
+class Record(Protocol):
+    """Shows patterns to chips; other random numbers at every call."""
+
+    def __call__(self, patterns: NDArray[np.int64], repetitions: int) -> NDArray:
+        """(chips, repetitions, patterns, classes) spike counts of some of the candidates."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +50,8 @@ class SpikingTest:
     repetitions : how often each is shown
     mean, variance : (chosen, classes) of a fault-free chip's counts
     threshold : of the statistic
-    false_alarm_rate : what was asked for
+    false_alarm_rate : that fault-free sessions do not exceed
+    confidence : with which they do not
     """
 
     patterns: NDArray[np.int64]
@@ -49,11 +60,17 @@ class SpikingTest:
     variance: FloatArray
     threshold: float
     false_alarm_rate: float
+    confidence: float
 
     @property
     def inferences(self) -> int:
         """Images that a session shows."""
         return len(self.patterns) * self.repetitions
+
+    def sessions(self, record: Record, count: int) -> NDArray:
+        """(chips, count, repetitions, chosen, classes) of new sessions."""
+        counts = record(self.patterns, count * self.repetitions)
+        return counts.reshape(len(counts), count, self.repetitions, *self.mean.shape)
 
     def statistic(self, counts: NDArray) -> FloatArray:
         """(...,) of sessions (..., repetitions, chosen, classes)."""
@@ -66,16 +83,15 @@ class SpikingTest:
         """(...,) the verdict on sessions; see `statistic`."""
         return self.statistic(counts) > self.threshold
 
-    def alarms(self, repeated: NDArray, rng: np.random.Generator, sessions: int = SESSIONS) -> Estimate:
-        """How often sessions of a chip are called faulty, with Clopper and Pearson's interval.
+    def alarms(self, sessions: NDArray) -> Estimate:
+        """How often independent sessions are called faulty, with Clopper and Pearson's interval.
 
         Parameters
         ----------
-        repeated : (recorded, candidates, classes) counts of repetitions, of which sessions are drawn
+        sessions : (n, repetitions, chosen, classes) counts
         """
-        drawn = _sessions(repeated[:, self.patterns], self.repetitions, sessions, rng)
-        found = _distances(drawn, self.mean, self.variance, self.repetitions).sum(axis=-1) > self.threshold
-        return clopper_pearson(int(found.sum()), sessions)
+        verdicts = self.is_faulty(sessions)
+        return clopper_pearson(int(verdicts.sum()), len(verdicts))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,134 +115,134 @@ class GeneratedTest:
 
 
 def generate_test(
-    fault_free: NDArray,
-    faulty: NDArray,
+    fault_free: Record,
+    faulty: Record,
+    candidates: int,
     *,
     false_alarm_rate: float = 0.01,
+    confidence: float = 0.95,
     needed_power: float = 0.95,
     coverage: float = 0.9,
     most_patterns: int = 20,
     repetitions: Sequence[int] = REPETITIONS,
-    rng: np.random.Generator,
 ) -> GeneratedTest:
     """The smallest test set that a greedy search finds.
 
     Parameters
     ----------
-    fault_free : (recorded, candidates, classes) counts of a fault-free chip for candidate patterns; a session
-        repeats a pattern at most once for every 60 recorded
-    faulty : (faults, recorded, candidates, classes) the same of every faulty chip
-    false_alarm_rate : share of sessions in which a fault-free chip is called faulty
+    fault_free : shows patterns to one fault-free chip
+    faulty : shows patterns to all faulty chips, one fault each
+    candidates : patterns to choose from; recorders are given their places
+    false_alarm_rate : share of sessions in which a fault-free chip may be called faulty
+    confidence : that it is no more than that
     needed_power : share of sessions in which a fault has to be found
     coverage : share of the faults to find; if no set does, the one that finds most, and the smallest of these
     most_patterns : of a set
+    repetitions : of a pattern in a session; all are tried
 
     Returns
     -------
-    The set with the fewest inferences, of those that reach the coverage.
+    The set with the fewest inferences, of those that reach the coverage. The final threshold may find fewer
+    faults than the search did.
 
     Raises
     ------
-    InputError : counts that do not belong together, shares out of range, too few repetitions recorded.
+    InputError : shares out of range, recorders that give counts of another shape.
     """
-    _check(fault_free, faulty, false_alarm_rate, needed_power, coverage, most_patterns)
-    third = len(fault_free) // 3
-    mean = fault_free[:third].mean(axis=0)
-    variance = np.maximum(fault_free[:third].var(axis=0, ddof=1), 1 / third)
-    best: tuple[tuple[float, int], GeneratedTest] | None = None
-    tried, kept = faulty[:, : faulty.shape[1] // 2], faulty[:, faulty.shape[1] // 2 :]
-    for count in _possible(repetitions, third):
-        null, others = (
-            _distances(_sessions(part, count, SESSIONS, rng), mean, variance, count)
-            for part in (fault_free[third : 2 * third], fault_free[2 * third :])
-        )
-        found = np.stack(
-            [_distances(_sessions(one, count, FAULTY_SESSIONS, rng), mean, variance, count) for one in tried]
-        )
-        limit = most_patterns if best is None or best[0][0] < 0 else (best[0][1] - 1) // count
-        chosen = _greedy(null, found, false_alarm_rate, needed_power, coverage, min(most_patterns, limit))
+    check_int("candidates", candidates, 1, 10**6)
+    check_number("false_alarm_rate", false_alarm_rate, 1e-3, 0.5)
+    check_confidence(confidence)
+    check_number("needed_power", needed_power, 0.01, 1)
+    check_number("coverage", coverage, 1e-9, 1)
+    check_int("most_patterns", most_patterns, 1, 10**6)
+    search = _Search(fault_free, faulty, candidates, false_alarm_rate, _tried(repetitions))
+    best: tuple[tuple[int, int], SpikingTest, FloatArray] | None = None
+    for count in search.repetitions:
+        most = most_patterns
+        if best is not None and best[0][0] == 0:  # others have to be smaller
+            most = min(most, (best[0][1] - 1) // count)
+        chosen = search.patterns(count, needed_power, coverage, most)
         if not chosen:
             continue
-        at = np.array(chosen)
-        threshold = float(np.quantile(others[:, at].sum(axis=1), 1 - false_alarm_rate, method="higher"))
-        test = SpikingTest(
-            patterns=at, repetitions=count, mean=mean[at], variance=variance[at], threshold=threshold,
-            false_alarm_rate=false_alarm_rate,
-        )  # fmt: skip
-        power = np.array([test.alarms(one, rng, POWER_SESSIONS).value for one in kept])
-        made = GeneratedTest(test=test, power=power, needed_power=needed_power)
-        missing = max(0.0, np.ceil(coverage * len(faulty) - 1e-9) - made.found)
-        rank = (-missing, test.inferences)
-        if best is None or missing < -best[0][0] or (missing == -best[0][0] and rank[1] < best[0][1]):
-            best = rank, made
+        test = search.test(count, chosen, confidence)
+        statistics = test.statistic(test.sessions(faulty, POWER_SESSIONS))
+        found = int(((statistics > test.threshold).mean(axis=1) >= needed_power).sum())
+        rank = max(0, ceil(coverage * len(statistics) - 1e-9) - found), test.inferences
+        if best is None or rank < best[0]:
+            best = rank, test, statistics
     assert best is not None
-    return best[1]
+    _, test, statistics = best
+    free = test.statistic(test.sessions(fault_free, ceil(ALARMS[1] / false_alarm_rate))[0])
+    test = replace(test, threshold=tolerance_limit(free, false_alarm_rate, confidence=confidence))
+    return GeneratedTest(
+        test=test, power=(statistics > test.threshold).mean(axis=1), needed_power=needed_power
+    )
 
 
-def _possible(repetitions: Sequence[int], third: int) -> list[int]:
-    """Numbers of repetitions that enough was recorded for."""
-    for count in repetitions:
-        check_int("repetitions", count, 1, 10**6)
-    found = [count for count in sorted(set(repetitions)) if count <= max(1, third // RECORDED)]
-    if not found:
-        expected = f"one of at most {max(1, third // RECORDED)}, of {3 * third} recorded"
-        remedy = f"record {3 * RECORDED} for each repetition"
-        raise InputError("repetitions", expected, str(tuple(repetitions)), remedy)
-    return found
+class _Search:
+    """What the search knows: every candidate shown to all chips, as often as the longest sessions need."""
 
+    def __init__(
+        self, fault_free: Record, faulty: Record, candidates: int, rate: float, repetitions: list[int]
+    ) -> None:
+        self.rate, self.repetitions = rate, repetitions
+        every, most = np.arange(candidates), repetitions[-1]
+        known = fault_free(every, LEARNED * most)
+        if known.shape[:3] != (1, LEARNED * most, candidates) or known.ndim != 4:
+            expected = f"(1, {LEARNED * most}, {candidates}, classes) counts"
+            raise InputError("fault_free", expected, str(known.shape))
+        self.mean = known[0].mean(axis=0)
+        self.variance = known[0].var(axis=0, ddof=1)
+        self.free = fault_free(every, ceil(ALARMS[0] / rate) * most)[0]
+        self.faulty = faulty(every, FAULTY_SESSIONS * most)
+        if self.faulty.shape[1:] != (FAULTY_SESSIONS * most, *self.mean.shape) or not len(self.faulty):
+            expected = f"(faults, {FAULTY_SESSIONS * most}, {', '.join(map(str, self.mean.shape))}) counts"
+            raise InputError("faulty", expected, str(self.faulty.shape))
 
-def _greedy(
-    null: FloatArray, found: FloatArray, rate: float, needed: float, coverage: float, most: int
-) -> list[int]:
-    """Patterns added one by one: the one with which most faults are found, of equal ones the clearest.
+    def patterns(self, count: int, needed: float, coverage: float, most: int) -> list[int]:
+        """Patterns added one by one: the one with which most faults are found, of equal ones the clearest."""
+        null = self._by_session(self.free, count, ceil(ALARMS[0] / self.rate))
+        found = self._by_session(self.faulty, count, FAULTY_SESSIONS)  # (faults, sessions, candidates)
+        chosen: list[int] = []
+        null_sum, sums = np.zeros(len(null)), np.zeros(found.shape[:2])
+        power = np.zeros(len(found))
+        while len(chosen) < most and (power >= needed).sum() < ceil(coverage * len(found) - 1e-9):
+            thresholds = np.quantile(null_sum[:, None] + null, 1 - self.rate, axis=0, method="higher")
+            powers = (sums[..., None] + found > thresholds).mean(axis=1)  # (faults, candidates)
+            score = (powers >= needed).sum(axis=0) + np.minimum(powers, needed).mean(axis=0)
+            score[chosen] = -1
+            best = int(score.argmax())
+            if score[best] < 0:
+                break
+            chosen.append(best)
+            null_sum, sums = null_sum + null[:, best], sums + found[..., best]
+            power = powers[:, best]
+        return chosen
 
-    Parameters
-    ----------
-    null : (sessions, candidates) distances of a fault-free chip
-    found : (faults, sessions, candidates) of every faulty one
-    """
-    chosen: list[int] = []
-    null_sum, sums = np.zeros(len(null)), np.zeros(found.shape[:2])
-    power = np.zeros(len(found))
-    while len(chosen) < most and (power >= needed).sum() < np.ceil(coverage * len(found) - 1e-9):
-        thresholds = np.quantile(null_sum[:, None] + null, 1 - rate, axis=0, method="higher")
-        powers = (sums[..., None] + found > thresholds).mean(axis=1)  # (faults, candidates)
-        score = (powers >= needed).sum(axis=0) + np.minimum(powers, needed).mean(axis=0)
-        score[chosen] = -1
-        best = int(score.argmax())
-        if score[best] < 0:
-            break
-        chosen.append(best)
-        null_sum, sums = null_sum + null[:, best], sums + found[..., best]
-        power = powers[:, best]
-    return chosen
+    def test(self, count: int, chosen: list[int], confidence: float) -> SpikingTest:
+        """With a threshold that is good enough to compare sets."""
+        null = self._by_session(self.free, count, ceil(ALARMS[0] / self.rate))[:, chosen].sum(axis=1)
+        return SpikingTest(
+            patterns=np.array(chosen), repetitions=count, mean=self.mean[chosen],
+            variance=self.variance[chosen], false_alarm_rate=self.rate, confidence=confidence,
+            threshold=float(np.quantile(null, 1 - self.rate, method="higher")),
+        )  # fmt: skip
 
-
-def _sessions(repeated: NDArray, count: int, sessions: int, rng: np.random.Generator) -> FloatArray:
-    """(sessions, candidates, classes) mean counts of `count` repetitions drawn with replacement."""
-    total = np.zeros((sessions, *repeated.shape[1:]))
-    for _ in range(count):
-        total += repeated[rng.integers(len(repeated), size=sessions)]
-    return total / count
+    def _by_session(self, counts: NDArray, count: int, sessions: int) -> FloatArray:
+        """(..., sessions, candidates) of the first sessions of `count` repetitions."""
+        apart = counts[..., : sessions * count, :, :]
+        means = apart.reshape(*counts.shape[:-3], sessions, count, *counts.shape[-2:]).mean(axis=-3)
+        return _distances(means, self.mean, self.variance, count)
 
 
 def _distances(means: FloatArray, mean: FloatArray, variance: FloatArray, count: int) -> FloatArray:
-    """(..., candidates): squared distances to a fault-free chip's, in its variances."""
-    return ((means - mean) ** 2 / (variance / count)).sum(axis=-1)
+    """(..., candidates): squared distances to a fault-free chip's spikes, in their variances."""
+    return ((count * (means - mean)) ** 2 / np.maximum(count * variance, 1)).sum(axis=-1)
 
 
-def _check(
-    fault_free: NDArray, faulty: NDArray, rate: float, power: float, coverage: float, most: int
-) -> None:
-    check_number("false_alarm_rate", rate, 1e-3, 0.5)
-    check_number("needed_power", power, 0.01, 1)
-    check_number("coverage", coverage, 1e-9, 1)
-    check_int("most_patterns", most, 1, 10**6)
-    shapes = fault_free.ndim, faulty.ndim, faulty.shape[2:]
-    if shapes != (3, 4, fault_free.shape[1:]) or not len(faulty):
-        got = f"{fault_free.shape} and {faulty.shape}"
-        raise InputError("counts", "(recorded, candidates, classes), and for every fault", got)
-    needed = int(np.ceil(3 / rate - 1e-9))  # a third of them gives the threshold
-    if len(fault_free) < needed or faulty.shape[1] < 4:
-        expected = f"{needed} of a fault-free chip for this rate, 4 of a faulty one, at least"
-        raise InputError("repetitions", expected, f"{len(fault_free)} and {faulty.shape[1]}")
+def _tried(repetitions: Sequence[int]) -> list[int]:
+    for count in repetitions:
+        check_int("repetitions", count, 1, 10**6)
+    if not repetitions:
+        raise InputError("repetitions", "at least one number", "none")
+    return sorted(set(repetitions))

@@ -1,4 +1,4 @@
-"""Fault map files: safetensors with the geometry in the header. Read as data, checked before use."""
+"""Fault map files: the faults as columns, the geometry in the header."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from xbarsim.checks import InputError
+from xbarsim.columns import read_columns
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 
 FORMAT = "xbarsim-fault-map-1"
-_COLUMNS = {"cell": np.int64, "kind": np.uint8, "value": np.int8}
+_COLUMNS = {"cell": (np.int64, 1), "kind": (np.uint8, 1), "value": (np.int8, 1)}
 
 
 def to_bytes(fault_map: FaultMap) -> bytes:
@@ -33,37 +33,14 @@ def read_fault_map(path: Path) -> FaultMap:
     """
     where = f"fault map {path}"
     remedy = "make one with FaultMap.save or 'xbarsim faults sample'"
+    columns, words = read_columns(path, where, FORMAT, _COLUMNS, remedy)
     try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(where, "a file that can be read", reason, remedy) from error
-    try:
-        columns = load(content)
-        header = _metadata(content)
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(where, "a safetensors file", f"{len(content)} bytes ({error})", remedy) from error
-    if header.get("format") != FORMAT:
-        raise InputError(where, f"format {FORMAT}", repr(header.get("format")), remedy)
-    for name, dtype in _COLUMNS.items():
-        found = columns.get(name)
-        if found is None or found.dtype != dtype or found.ndim != 1:
-            got = "nothing" if found is None else f"{found.dtype} of shape {found.shape}"
-            raise InputError(where, f"column {name} of {np.dtype(dtype)}", got, remedy)
-    try:
-        arrays, rows, width, levels = json.loads(header["geometry"])
+        arrays, rows, width, levels = json.loads(words["geometry"])
         geometry = CellGeometry(arrays=arrays, rows=rows, columns=width, levels=levels)
         return FaultMap.from_cells(geometry, columns["cell"], columns["kind"], columns["value"])
     except InputError as error:
         raise InputError(where, "faults inside its geometry", f"'{error}'", remedy) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            where, "a geometry of four integers", repr(header.get("geometry"))[:60], remedy
+            where, "a geometry of four integers", repr(words.get("geometry"))[:60], remedy
         ) from error
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    metadata = header.get("__metadata__", {})
-    return metadata if isinstance(metadata, dict) else {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, log, log1p
 
 import numpy as np
-from scipy.stats import beta, bootstrap, norm, t
+from numpy.typing import ArrayLike
+from scipy.stats import beta, binom, bootstrap, norm, t
 
-from xbarsim.checks import InputError
+from xbarsim.checks import InputError, check_rate
 from xbarsim.rng import stream
 
 
@@ -108,6 +110,29 @@ def paired_difference(
     if len(first) != len(second):
         raise InputError("paired difference", "as many values of both", f"{len(first)} and {len(second)}")
     return mean_over_chips(np.subtract(first, second).tolist(), confidence=confidence)
+
+
+def tolerance_limit(values: ArrayLike, beyond: float, *, confidence: float = 0.95) -> float:
+    """A value that, with the confidence, at most a share `beyond` of a population exceeds (Wilks 1941).
+
+    One of the sample's largest values; whatever the distribution, of independent values.
+
+    >>> tolerance_limit(range(1000), 0.01)
+    995
+
+    Raises
+    ------
+    InputError : a sample that is too small for any of its values to be one: 299 for 1 % and 95 %.
+    """
+    x = np.sort(np.asarray(values))
+    allowed = 1 - check_confidence(confidence)
+    # more than that share exceeds the k-th largest value if fewer than k of the sample are of that share
+    fewer = binom.cdf(np.arange(x.size), x.size, check_rate("beyond", beyond))
+    above = int(np.searchsorted(fewer, allowed, "right"))
+    if above == 0:
+        needed = f"at least {ceil(log(allowed) / log1p(-beyond))}" if 0 < beyond < 1 else "a share above 0"
+        raise InputError("values of a tolerance limit", needed, str(x.size))
+    return x[x.size - above].item()
 
 
 def check_confidence(value: float) -> float:

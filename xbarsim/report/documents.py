@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def document(command: str, parameters: Mapping[str, Any], results: Mapping[str, 
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, mappings, arrays and paths as JSON types; a number that is not finite becomes null.
+    """Dataclasses, mappings, arrays, kinds (their names) and paths as JSON types; what is not finite is null.
 
     >>> plain({"rate": np.float64(0.5), "unknown": float("nan"), "shape": (2, 3)})
     {'rate': 0.5, 'unknown': None, 'shape': [2, 3]}
@@ -33,6 +34,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, (np.ndarray, np.generic)):
         return plain(value.tolist())
+    if isinstance(value, Enum):
+        return value.name
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

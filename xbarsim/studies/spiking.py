@@ -171,7 +171,7 @@ class SpikingStudy:
         if variant.method in ("previous", "both"):
             loss = "faulty" if variant.method == "previous" else "both"
             return [NeuronFaultTraining(self.universe, kind, variant.fir, loss=loss)]  # type: ignore[arg-type]
-        rule = "code" if variant.method == "proposed" else "random"
+        rule = "code" if variant.method == "proposed" else variant.method
         settings = replace(self.budget.patterns, rule=rule)  # type: ignore[arg-type]
         images, labels, _, _ = self._data
         return [

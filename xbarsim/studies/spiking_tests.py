@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from accel_models.spiking.chip import SpikingChip, run_many
+from accel_models.spiking.recorder import Recorder
 from xbarsim.checks import check_choice
-from xbarsim.detection.spiking import GeneratedTest, generate_test
+from xbarsim.detection.spiking import REPETITIONS, GeneratedTest, generate_test
+from xbarsim.detection.spiking_files import SpikingTestSet
 from xbarsim.faults.neuron_effects import collapse
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults
 from xbarsim.metrics.intervals import Estimate
@@ -26,27 +27,26 @@ from xbarsim.training.spiking_patterns import PatternSettings, make_patterns
 
 Watch = Callable[[str], OnBatch | None]
 KINDS = tuple(kind for kind in NeuronFaultKind if kind is not NeuronFaultKind.stuck_output)
-TOGETHER = 20  # repetitions
+ALARM_SESSIONS = 4000  # to count false alarms in
 SCOPE = ("input", "hidden", "output", "synapses")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionBudget:
-    """How much is tried: faults of a class, candidates of each sort, recorded repetitions."""
+    """How much is tried: faults of a class, candidates of each sort, repetitions of a pattern."""
 
     faults: int
     candidates: int
-    fault_free: int
-    faulty: int
+    repetitions: tuple[int, ...] = REPETITIONS
 
 
 def session_budget(name: str) -> SessionBudget:
     """'smoke' (seconds), 'cpu' (minutes) or 'full'."""
     check_choice("--budget", name, ("smoke", "cpu", "full"))
     return {
-        "smoke": SessionBudget(faults=4, candidates=6, fault_free=300, faulty=20),
-        "cpu": SessionBudget(faults=60, candidates=30, fault_free=1000, faulty=60),
-        "full": SessionBudget(faults=400, candidates=60, fault_free=4000, faulty=100),
+        "smoke": SessionBudget(faults=4, candidates=4, repetitions=(1,)),
+        "cpu": SessionBudget(faults=60, candidates=30),
+        "full": SessionBudget(faults=400, candidates=60),
     }[name]
 
 
@@ -59,16 +59,43 @@ class ClassTest:
     size : faults of the class, those without effect and alike ones left out
     made_patterns : how many of the candidates Algorithm 1 made
     from_made : how many of the set are of these
+    images : (chosen, pixels) of the set
     alarms : of a fault-free chip, on sessions that nothing was chosen with
     """
 
     kind: NeuronFaultKind
     size: int
-    tried: int
     made_patterns: int
     from_made: int
+    images: np.ndarray
     generated: GeneratedTest
     alarms: Estimate
+
+    @property
+    def test_set(self) -> SpikingTestSet:
+        """With which chips can be tested."""
+        return SpikingTestSet(test=self.generated.test, images=self.images)
+
+    def results(self) -> dict[str, object]:
+        """All but the images and what fault-free chips answer."""
+        test, power = self.generated.test, self.generated.power
+        return {
+            "kind": self.kind.name,
+            "single_faults": self.size,
+            "tried": len(power),
+            "found": self.generated.found,
+            "needed_power": self.generated.needed_power,
+            "power": power,
+            "candidates_made": self.made_patterns,
+            "patterns": len(test.patterns),
+            "patterns_made": self.from_made,
+            "repetitions": test.repetitions,
+            "inferences": test.inferences,
+            "threshold": test.threshold,
+            "false_alarm_rate": test.false_alarm_rate,
+            "confidence": test.confidence,
+            "false_alarms": self.alarms,
+        }
 
 
 def run_tests(
@@ -92,23 +119,28 @@ def run_tests(
         faults = classes.take(np.sort(rng.choice(len(classes), count, replace=False)))
         patterns = _patterns(module, faults, images, labels, budget.candidates, rng)
         candidates = np.concatenate([images, patterns])
-        key = f"tests {kind.name}, sessions"
-        free = _record(chip, [chip], candidates, 2 * budget.fault_free, study.chips_seed, f"{key} free")[0]
-        faulty = _record(
-            chip, [chip.inject(f) for f in faults.each()], candidates, budget.faulty, study.chips_seed,
-            f"{key} faulty", advance,
-        )  # fmt: skip
-        first, fresh = free[: budget.fault_free], free[budget.fault_free :]
-        made = generate_test(first, faulty, false_alarm_rate=false_alarm_rate, rng=rng)
+        free, faulty = (
+            Recorder(
+                chip,
+                chips,
+                candidates,
+                seed=int(stream(study.chips_seed, f"tests {kind.name}, sessions {name}").integers(2**62)),
+                on_repetitions=advance,
+            )
+            for name, chips in (("free", [chip]), ("faulty", [chip.inject(fault) for fault in faults.each()]))
+        )
+        made = generate_test(
+            free, faulty, len(candidates), false_alarm_rate=false_alarm_rate, repetitions=budget.repetitions
+        )
         found.append(
             ClassTest(
                 kind=kind,
                 size=len(classes),
-                tried=count,
                 made_patterns=len(patterns),
                 from_made=int((made.test.patterns >= len(images)).sum()),
+                images=candidates[made.test.patterns].reshape(len(made.test.patterns), -1),
                 generated=made,
-                alarms=made.test.alarms(fresh, rng),
+                alarms=made.test.alarms(made.test.sessions(free, ALARM_SESSIONS)[0]),
             )
         )
     return found
@@ -137,52 +169,33 @@ def _patterns(
     return np.concatenate(made)[:most]
 
 
-def _record(
-    chip: SpikingChip,
-    chips: Sequence[SpikingChip],
-    candidates: np.ndarray,
-    repetitions: int,
-    seed: int,
-    name: str,
-    advance: OnBatch | None = None,
-) -> np.ndarray:
-    """(chips, repetitions, candidates, classes) counts: repetitions are images of one long run."""
-    found = np.empty((len(chips), repetitions, len(candidates), chip.geometry.sizes[-1]), np.int16)
-    key = int(stream(seed, name).integers(2**62))
-    for first in range(0, repetitions, TOGETHER):
-        count = min(TOGETHER, repetitions - first)
-        shown = np.concatenate([candidates] * count)
-        counts = run_many(chip, chips, shown, seed=key, first_image=first * len(candidates))
-        found[:, first : first + count] = counts.reshape(len(chips), count, len(candidates), -1)
-        if advance is not None:
-            advance(first + count, repetitions, 0.0)
-    return found
-
-
 def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float) -> Table:
     """Classes down; size of the set, what it finds, and its false alarms."""
-    rows = [
-        (
-            one.kind.name,
-            f"{one.size:,}",
-            f"{one.generated.found} of {one.tried}",
-            str(len(one.generated.test.patterns)),
-            str(one.from_made),
-            str(one.generated.test.repetitions),
-            str(one.generated.test.inferences),
-            f"{one.alarms.value:.2%} ({one.alarms.low:.2%} to {one.alarms.high:.2%})",
+    rows = []
+    for one in found:
+        made, test = one.generated, one.generated.test
+        rows.append(
+            (
+                one.kind.name,
+                f"{one.size:,}",
+                f"{made.found} of {len(made.power)}",
+                str(len(test.patterns)),
+                str(one.from_made),
+                str(test.repetitions),
+                str(test.inferences),
+                f"{one.alarms.value:.2%} ({one.alarms.low:.2%} to {one.alarms.high:.2%})",
+            )
         )
-        for one in found
-    ]
-    power = found[0].generated.needed_power
+    first = found[0].generated
+    power, confidence = first.needed_power, first.test.confidence
     return Table(
-        title=f"Test sets for spiking chips, at most {rate:.1%} false alarms asked for",
+        title=f"Test sets for spiking chips, at most {rate:.1%} false alarms, confidence {confidence:.0%}",
         columns=(
             "class", "single faults", "found", "patterns", "made ones", "repetitions", "inferences",
             "false alarms (95 %)",
         ),
         rows=tuple(rows),
         note=f"Faults of {universe}; a fault is found if {power:.0%} of the sessions call the chip faulty. "
-        "Statistical test: squared distances of mean spike counts from a fault-free chip's, see "
+        "Statistical test: squared distances of spike counts from a fault-free chip's, see "
         "xbarsim.detection.spiking. The search is greedy: the sets are small, not proven smallest.",
     )  # fmt: skip

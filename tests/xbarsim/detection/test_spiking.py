@@ -9,86 +9,112 @@ from xbarsim.detection.spiking import generate_test
 CANDIDATES, CLASSES = 12, 4
 
 
-def chips(faults=6, recorded=1500, seed=0):
+class Chips:
     """Binomial counts of 10 steps; fault f shows only in pattern f, by its output 0."""
-    rng = np.random.default_rng(seed)
-    share = np.random.default_rng(99).uniform(0, 0.9, (CANDIDATES, CLASSES))
-    share[0] = 0  # outputs that never spike
-    fault_free = rng.binomial(10, share, (recorded, CANDIDATES, CLASSES))
-    faulty = np.empty((faults, 200, CANDIDATES, CLASSES), int)
-    for f in range(faults):
-        other = share.copy()
-        other[f, 0] = np.clip(share[f, 0] + (0.3 if share[f, 0] < 0.5 else -0.3), 0, 1)
-        faulty[f] = rng.binomial(10, other, (200, CANDIDATES, CLASSES))
-    return fault_free, faulty
+
+    def __init__(self, faults=0, seed=0, harmless=()):
+        share = np.random.default_rng(99).uniform(0, 0.9, (CANDIDATES, CLASSES))
+        share[0] = 0  # outputs that never spike
+        self.shares = np.stack([share] * max(faults, 1))
+        for f in set(range(faults)) - set(harmless):
+            self.shares[f, f, 0] += 0.3 if share[f, 0] < 0.5 else -0.3
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, patterns, repetitions):
+        some = self.shares[:, None, patterns]
+        return self.rng.binomial(10, some, (len(some), repetitions, *some.shape[2:]))
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
-def test_false_alarms_are_as_stated_on_other_sessions(rate):
-    fault_free, faulty = chips(recorded=6000)
-    made = generate_test(fault_free, faulty, false_alarm_rate=rate, rng=np.random.default_rng(1))
-    fresh, _ = chips(seed=5, recorded=3000)
-    alarms = made.test.alarms(fresh, np.random.default_rng(2))
-    assert rate / 2 < alarms.value < 2 * rate
-    assert made.test.false_alarm_rate == rate
+def test_false_alarms_are_at_most_what_is_asked_for(rate):
+    """Of 40 sets at 80 % confidence a mean of 8 are above the rate, and 15 or more once in 250."""
+    free = Chips(seed=5)
+    made = [
+        generate_test(
+            free, Chips(2, seed=i), CANDIDATES, false_alarm_rate=rate, confidence=0.8, repetitions=(1, 2)
+        ).test
+        for i in range(40)
+    ]
+    rates = np.array([test.alarms(test.sessions(free, 4000)[0]).value for test in made])
+    assert (rates > rate).sum() < 15
+    assert rates.mean() > rate / 2  # and not by never giving an alarm
+    assert all((test.false_alarm_rate, test.confidence) == (rate, 0.8) for test in made)
 
 
 def test_faults_that_show_in_different_patterns_need_all_of_these():
-    fault_free, faulty = chips()
-    made = generate_test(fault_free, faulty, coverage=1.0, rng=np.random.default_rng(1))
+    made = generate_test(Chips(), Chips(6, seed=1), CANDIDATES, coverage=1.0)
     assert set(range(6)) <= set(made.test.patterns.tolist()) and len(made.test.patterns) <= 8
     assert made.found == 6 and (made.power >= 0.95).all()
     assert made.test.inferences == len(made.test.patterns) * made.test.repetitions
-    _, others = chips(seed=7)
-    for one in others:
-        assert made.test.alarms(one, np.random.default_rng(3), sessions=300).value > 0.85
-    less = generate_test(fault_free, faulty, coverage=0.5, rng=np.random.default_rng(1))
+    for one in made.test.sessions(Chips(6, seed=7), 300):
+        assert made.test.alarms(one).value > 0.85
+    less = generate_test(Chips(), Chips(6, seed=1), CANDIDATES, coverage=0.5)
     assert less.found >= 3 and less.test.inferences < made.test.inferences
 
 
 def test_the_statistic_is_what_it_says():
-    fault_free, faulty = chips()
-    test = generate_test(fault_free, faulty, rng=np.random.default_rng(1)).test
-    session = fault_free[: test.repetitions][:, test.patterns]
+    test = generate_test(Chips(), Chips(3, seed=1), CANDIDATES).test
+    (session,) = test.sessions(Chips(seed=2), 1)[0]
     total = 0.0
     for place in range(len(test.patterns)):
         for output in range(CLASSES):
-            mean = sum(session[:, place, output]) / test.repetitions
-            variance = test.variance[place, output] / test.repetitions
-            total += (mean - test.mean[place, output]) ** 2 / variance
+            expected = test.repetitions * test.mean[place, output]
+            variance = test.repetitions * test.variance[place, output]
+            total += (sum(session[:, place, output]) - expected) ** 2 / max(variance, 1)
     assert test.statistic(session) == pytest.approx(total)
     assert test.is_faulty(np.stack([session, session + 5])).tolist() == [total > test.threshold, True]
 
 
-def test_faults_that_do_nothing_are_not_found_and_do_no_harm():
-    fault_free, faulty = chips()
-    faulty[0] = chips(seed=8)[0][:200]
-    made = generate_test(fault_free, faulty, coverage=1.0, most_patterns=8, rng=np.random.default_rng(1))
-    assert made.power[0] < 0.2 and made.found == 5
+def test_faults_that_do_nothing_are_called_faulty_as_often_as_no_fault():
+    """However few repetitions are recorded: every session is shown once."""
+    made = generate_test(
+        Chips(), Chips(8, seed=3, harmless=(0, 5, 6, 7)), CANDIDATES, coverage=1.0, most_patterns=8
+    )
+    assert made.found == 4
+    assert (made.power[[0, 5, 6, 7]] <= 0.06).all()
+
+
+def test_sessions_are_new_ones():
+    """No count of one call is among those of another."""
+    asked = []
+
+    class Numbered(Chips):
+        def __call__(self, patterns, repetitions):
+            asked.append((len(patterns), repetitions))
+            return super().__call__(patterns, repetitions)
+
+    test = generate_test(Numbered(), Chips(2), CANDIDATES, repetitions=(1, 4)).test
+    learned, searched, threshold = asked
+    assert learned == (CANDIDATES, 80) and searched == (CANDIDATES, 1600)
+    assert threshold == (len(test.patterns), 2000 * test.repetitions)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"candidates": 0}, "candidates"),
+        ({"candidates": CANDIDATES - 1}, "fault_free"),
         ({"false_alarm_rate": 0}, "false_alarm_rate"),
+        ({"confidence": 1}, "confidence"),
         ({"needed_power": 1.5}, "needed_power"),
         ({"coverage": 0}, "coverage"),
-        ({"repetitions": (8,)}, "repetitions"),
+        ({"repetitions": ()}, "repetitions"),
         ({"repetitions": (0,)}, "repetitions"),
         ({"most_patterns": 0}, "most_patterns"),
-        ({"faulty": np.zeros((2, 5, 3, 3))}, "counts"),
-        ({"fault_free": np.zeros((5, CANDIDATES, CLASSES))}, "repetitions"),
+        ({"fault_free": lambda patterns, repetitions: np.zeros((2, repetitions, 12, 3))}, "fault_free"),
+        ({"faulty": lambda patterns, repetitions: np.zeros((2, 5, 3, 3))}, "faulty"),
+        ({"faulty": lambda patterns, repetitions: np.zeros((0, repetitions, 12, 4))}, "faulty"),
     ],
 )
 def test_nonsense_is_refused(change, words):
-    fault_free, faulty = chips(recorded=300)
-    given = {"fault_free": fault_free, "faulty": faulty, "rng": np.random.default_rng(0)} | change
+    given = {"fault_free": Chips(), "faulty": Chips(2), "candidates": CANDIDATES} | change
+    if change.get("candidates"):
+        given["fault_free"] = lambda patterns, repetitions: np.zeros((1, repetitions, CANDIDATES, 4))
     with pytest.raises(InputError, match=words):
-        generate_test(**given)
+        generate_test(**given, **({} if "repetitions" in change else {"repetitions": (1, 2)}))
 
 
 def test_a_session_of_another_size_is_refused():
-    fault_free, faulty = chips()
-    test = generate_test(fault_free, faulty, rng=np.random.default_rng(1)).test
+    test = generate_test(Chips(), Chips(2), CANDIDATES).test
     with pytest.raises(InputError, match="counts"):
         test.statistic(np.zeros((3, 3)))

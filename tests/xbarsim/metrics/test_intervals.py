@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest
+from scipy.stats import beta, binom, binomtest
 
 from xbarsim.checks import InputError
 from xbarsim.metrics.intervals import (
@@ -10,6 +10,7 @@ from xbarsim.metrics.intervals import (
     clopper_pearson,
     mean_over_chips,
     paired_difference,
+    tolerance_limit,
     wilson,
 )
 from xbarsim.metrics.planning import sample_size
@@ -71,6 +72,23 @@ def test_pairs_are_more_precise_than_two_means():
     assert both[0].low < both[1].high  # the two means alone could not tell
     with pytest.raises(InputError, match="as many values"):
         paired_difference([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("count", "beyond", "confidence"), [(299, 0.01, 0.95), (2000, 0.01, 0.95), (100, 0.2, 0.8), (9, 0.4, 0.5)]
+)
+def test_a_tolerance_limit_is_the_lowest_that_is_exceeded_seldom_enough(count, beyond, confidence):
+    """The share above the k-th largest of n uniform numbers is of Beta(k, n - k + 1)."""
+    values = np.random.default_rng(0).permutation(count)
+    above = count - tolerance_limit(values, beyond, confidence=confidence)
+    assert beta.sf(beyond, above, count - above + 1) <= 1 - confidence
+    assert beta.sf(beyond, above + 1, count - above) > 1 - confidence
+
+
+@pytest.mark.parametrize(("count", "beyond"), [(298, 0.01), (0, 0.5), (10, 0.0)])
+def test_a_sample_too_small_has_no_tolerance_limit(count, beyond):
+    with pytest.raises(InputError, match="tolerance limit"):
+        tolerance_limit(np.arange(count), beyond)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, -0.5])

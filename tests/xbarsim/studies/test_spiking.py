@@ -9,6 +9,7 @@ import pytest
 from accel_models.spiking.chip import classes_of, run_many
 from tests.xbarsim.cli.test_cli import document
 from xbarsim.checks import InputError
+from xbarsim.detection.spiking_files import SpikingTestSet
 from xbarsim.faults.neurons import NeuronFaultKind
 from xbarsim.rng import stream
 from xbarsim.studies.spiking import (
@@ -22,6 +23,7 @@ from xbarsim.studies.spiking import (
     variants,
 )
 from xbarsim.studies.spiking_paper import RATIOS, TABLE_4, TABLES_5_TO_8, TIME_TABLES
+from xbarsim.studies.spiking_rules import differences_table, rules_table, run_rules
 from xbarsim.studies.spiking_tables import (
     comparison,
     figure_3,
@@ -145,13 +147,37 @@ def test_the_papers_time_reductions_follow_from_its_seconds():
             assert 100 * (1 - without / previous) == pytest.approx(share, abs=0.01)
 
 
-def test_test_sets_for_every_class(study):
-    budget = SessionBudget(faults=2, candidates=3, fault_free=300, faulty=10)
+def test_test_sets_for_every_class(study, tmp_path):
+    budget = SessionBudget(faults=2, candidates=3, repetitions=(1,))
     made = run_tests(study, budget)
     assert len(made) == 8 and all(len(one.generated.power) == 2 for one in made)
     table = sets_table(made, study.universe, 0.01)
     assert [row[0] for row in table.rows][:3] == ["hsf", "esf", "nasf"]
     assert table.rows[-1][1] == "101,632"
+    results = made[2].results()
+    assert results["kind"] == "nasf" and results["found"] == made[2].generated.found
+
+    # a set from its file, shown to the fault-free chip as whoever has the file would
+    found = SpikingTestSet.load(made[2].test_set.save(tmp_path / "set"))
+    chip = chip_of(study.train(SpikingVariant(method="baseline"))[0])
+    shown = np.tile(found.images, (1000 * found.test.repetitions, 1))
+    counts = chip.run(shown, seed=77).reshape(1000, found.test.repetitions, *found.test.mean.shape)
+    assert found.test.alarms(counts).low < 0.01
+
+
+def test_rules_are_compared_over_several_trainings(study):
+    budget = replace(study.budget, recipe=replace(study.budget.recipe, epochs=2), images=200)
+    found = run_rules([SpikingStudy(budget, study.folder, seed=seed) for seed in (0, 1)])
+    assert [one.method for one in found] == ["previous", "both", "random", "proposed", "paper", "sum"]
+    by_name = {one.method: one for one in found}
+    for one in found:
+        assert [net.variant.method for net in one.networks] == [one.method] * 2
+        expected = [sum(net.hits["nasf", 0.1]) / (3 * net.shots) for net in one.networks]
+        assert one.accuracies(0.1) == pytest.approx(expected)
+    table, differences = rules_table(found, "scope"), differences_table(found)
+    assert len(table.rows) == 6 and len(differences.rows) == 5
+    gained = np.subtract(by_name["sum"].accuracies(0.15), by_name["random"].accuracies(0.15)).mean()
+    assert differences.rows[-1][-1].startswith(f"{gained:.2%} [")
 
 
 def test_commands_give_counts(data_folder, tmp_path, capsys):

@@ -1,0 +1,55 @@
+"""Shows patterns to spiking chips, again and again: what `xbarsim.detection.spiking` tests with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_models.spiking.chip import SpikingChip, run_many
+
+IMAGES_AT_ONCE = 2000
+
+
+class Recorder:
+    """Chips and candidate patterns: every call goes on where the one before ended in one long run of images.
+
+    So no two calls meet the same spikes, and all chips of a call do. Two recorders of one seed do; a
+    fault-free chip that is to be independent of faulty ones needs another seed.
+
+    Parameters
+    ----------
+    base, chips : see `run_many`
+    candidates : (n, ...) images in [0, 1]
+    seed : of the spikes
+    on_repetitions : called with repetitions done and repetitions in all, of a call
+    """
+
+    def __init__(
+        self,
+        base: SpikingChip,
+        chips: Sequence[SpikingChip],
+        candidates: NDArray,
+        *,
+        seed: int = 0,
+        on_repetitions: Callable[[int, int, float], None] | None = None,
+    ) -> None:
+        self.base, self.chips, self.candidates, self.seed = base, chips, candidates, seed
+        self.on_repetitions, self.shown = on_repetitions, 0
+
+    def __call__(self, patterns: NDArray[np.int64], repetitions: int) -> NDArray[np.unsignedinteger]:
+        """(chips, repetitions, patterns, classes) spike counts of some of the candidates."""
+        classes = self.base.geometry.sizes[-1]
+        kind = np.min_scalar_type(self.base.geometry.steps)  # an output spikes at most once a step
+        found = np.empty((len(self.chips), repetitions, len(patterns), classes), kind)
+        together = max(1, IMAGES_AT_ONCE // len(patterns))
+        for first in range(0, repetitions, together):
+            count = min(together, repetitions - first)
+            images = np.concatenate([self.candidates[patterns]] * count)
+            counts = run_many(self.base, self.chips, images, seed=self.seed, first_image=self.shown)
+            found[:, first : first + count] = counts.reshape(len(self.chips), count, len(patterns), classes)
+            self.shown += len(images)
+            if self.on_repetitions is not None:
+                self.on_repetitions(first + count, repetitions, 0.0)
+        return found

@@ -1,0 +1,32 @@
+"""Recorded repetitions: the images of one long run, none twice."""
+
+import numpy as np
+
+from accel_models.spiking import recorder
+from accel_models.spiking.chip import run_many
+from tests.accel_models.spiking.test_chip import chip, images
+from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
+
+
+def test_calls_are_parts_of_one_long_run(monkeypatch):
+    """Of any length, in parts of any size."""
+    base, x = chip(), images()
+    universe = FaultUniverse(geometry=base.geometry)
+    chips = [base, *(base.inject(f) for f in universe.enumerate(NeuronFaultKind.nasf).each())][:3]
+    monkeypatch.setattr(recorder, "IMAGES_AT_ONCE", 8)
+    record = recorder.Recorder(base, chips, x, seed=4)
+    first, second = record(np.array([3, 7, 2]), 5), record(np.array([0, 9]), 2)
+    assert first.shape == (3, 5, 3, 4) and second.shape == (3, 2, 2, 4) and record.shown == 19
+    shown = np.concatenate([x[[3, 7, 2]]] * 5 + [x[[0, 9]]] * 2)
+    expected = run_many(base, chips, shown, seed=4)
+    assert (np.concatenate([first.reshape(3, 15, 4), second.reshape(3, 4, 4)], axis=1) == expected).all()
+    assert (first[:, 0] != first[:, 1]).any()
+
+
+def test_progress_counts_repetitions(monkeypatch):
+    told = []
+    monkeypatch.setattr(recorder, "IMAGES_AT_ONCE", 8)
+    base = chip()
+    record = recorder.Recorder(base, [base], images(), on_repetitions=lambda *done: told.append(done))
+    record(np.arange(4), 5)
+    assert told == [(2, 5, 0.0), (4, 5, 0.0), (5, 5, 0.0)]
