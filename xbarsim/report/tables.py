@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+GAP = 2  # blanks between columns
 NUMERIC = (*"0123456789-+<>", "")
 
 
@@ -30,10 +33,11 @@ class Table:
 
 def print_table(table: Table, console: Console) -> None:
     """Draw a table on a console."""
-    drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for place, heading in enumerate(table.columns):
-        numbers = all(is_number(row[place]) for row in table.rows)
-        drawn.add_column(Text(heading), justify="right" if numbers else "left", overflow="fold")
+    drawn = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    columns = list(zip(table.columns, *table.rows, strict=True))
+    for (heading, *cells), width in zip(columns, _widths(columns, console.width), strict=True):
+        justify: Literal["left", "right"] = "right" if all(map(is_number, cells)) else "left"
+        drawn.add_column(Text(heading), justify=justify, overflow="fold", width=width)
     for row in table.rows:
         drawn.add_row(*map(Text, row))
     console.print(table.title, style="bold", markup=False, highlight=False)
@@ -41,6 +45,19 @@ def print_table(table: Table, console: Console) -> None:
     if table.note:
         console.print(table.note, style="dim", markup=False, highlight=False)
     console.print()
+
+
+def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int | None]:
+    """Of every column, so that no word breaks; None, rich's own choice, where that cannot be."""
+    full = [max(map(len, cells)) for cells in columns]
+    found = [max((len(word) for cell in cells for word in cell.split()), default=0) for cells in columns]
+    spare = width - GAP * (len(columns) - 1) - sum(found)
+    if spare < 0:
+        return [None] * len(columns)
+    for place in sorted(range(len(columns)), key=lambda i: full[i] - found[i]):
+        more = min(spare, full[place] - found[place])
+        found[place], spare = found[place] + more, spare - more
+    return list(found)
 
 
 def is_number(cell: str) -> bool:

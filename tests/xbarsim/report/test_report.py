@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from xbarsim.faults.kinds import CellGeometry
+from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.report.documents import document, json_text
 from xbarsim.report.tables import Table, byte_size, duration, print_table
 
@@ -18,6 +18,23 @@ def test_table_is_printed_with_its_brackets_and_its_note():
     print_table(table, console)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert lines == ["Times [b]", "name    t [ns]", "[red]a       1", "b           22", "Why [x].", ""]
+
+
+@pytest.mark.parametrize("width", range(37, 90, 4))
+def test_no_word_breaks_as_long_as_all_fit(width):
+    """36 columns: 18 + 7 + 7 of the longest words, and 2 x 2 between them."""
+    rows = (("adversarial-stable", "85.00 +-0.26", "(84.36) 5"), ("adversarial", "1 +-12345", "3.2 +-0.30"))
+    console = Console(file=io.StringIO(), width=width)
+    print_table(Table(title="", columns=("how", "20 %", "40 %"), rows=rows), console)
+    printed = console.file.getvalue()
+    assert max(map(len, printed.splitlines())) <= width
+    assert sorted(printed.split()) == sorted(" ".join(sum(rows, ("how", "20 %", "40 %"))).split())
+
+
+def test_a_table_too_wide_loses_no_letter():
+    console = Console(file=io.StringIO(), width=12)
+    print_table(Table(title="", columns=("a", "b"), rows=(("x" * 20, "y" * 9),)), console)
+    assert (console.file.getvalue().count("x"), console.file.getvalue().count("y")) == (20, 9)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +54,18 @@ def test_document_is_json_with_parameters_and_version():
     content = document(
         "simulate",
         {"seed": 1},
-        {"g": CellGeometry(arrays=2), "x": np.arange(3), "y": [np.float32(0.5), np.inf]},
+        {
+            "g": CellGeometry(arrays=2),
+            "kind": FaultKind.flip,
+            "x": np.arange(3),
+            "y": [np.float32(0.5), np.inf],
+        },
     )
     read = json.loads(json_text(content))
     assert read["command"] == "simulate"
     assert read["version"]
     assert read["parameters"] == {"seed": 1}
     assert read["results"]["g"] == {"arrays": 2, "rows": 128, "columns": 128, "levels": 4}
+    assert read["results"]["kind"] == "flip"
     assert read["results"]["x"] == [0, 1, 2]
     assert read["results"]["y"] == [0.5, None]
