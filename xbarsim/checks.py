@@ -11,7 +11,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable
-from math import isfinite
+from math import isfinite, nan
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -38,16 +38,19 @@ def check_int(where: str, value: object, low: int, high: int, remedy: str = "") 
     except TypeError:
         number = None
     if number is None or not low <= number <= high:
-        raise InputError(where, f"an integer in {low}..{high}", repr(value), remedy)
+        raise InputError(where, f"an integer in {low}..{high}", repr(value)[:60], remedy)
     return number
 
 
 def check_number(where: str, value: object, low: float, high: float, remedy: str = "") -> float:
     """Return `value` as a float if it is a finite number in [low, high]; raise `InputError` otherwise."""
-    known = isinstance(value, Real) and not isinstance(value, bool)
-    if not known or not low <= float(value) <= high or not isfinite(float(value)):  # type: ignore[arg-type]
-        raise InputError(where, f"a finite number in {low:g}..{high:g}", repr(value), remedy)
-    return float(value)  # type: ignore[arg-type]
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+    except OverflowError:  # an integer of more than 308 digits
+        number = nan
+    if not low <= number <= high or not isfinite(number):
+        raise InputError(where, f"a finite number in {low:g}..{high:g}", repr(value)[:60], remedy)
+    return number
 
 
 def check_type(where: str, value: object, kind: type, remedy: str = "") -> None:

@@ -40,12 +40,12 @@ def read_columns(
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(where, "a safetensors file", f"{len(content)} bytes ({error})", remedy) from error
     if words.get("format") != form:
-        raise InputError(where, f"format {form}", repr(words.get("format")), remedy)
+        raise InputError(where, f"format {form}", repr(words.get("format"))[:60], remedy)
     for name, (dtype, dimensions) in columns.items():
         one = found.get(name)
         if one is None or one.dtype != dtype or one.ndim != dimensions:
             got = "nothing" if one is None else f"{one.dtype} of shape {one.shape}"
-            expected = f"column {name} of {np.dtype(dtype)} with {dimensions} dimensions"
+            expected = f"column {name}: {np.dtype(dtype)}, number of dimensions {dimensions}"
             raise InputError(where, expected, got, remedy)
     return {name: found[name] for name in columns}, words
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.spiking.chip import SpikingChip, run_many
+from xbarsim.checks import check_int
 
-IMAGES_AT_ONCE = 2000
+IMAGES_A_RUN = 2000  # more would need room for their counts twice
 
 
 class Recorder:
@@ -40,10 +41,13 @@ class Recorder:
 
     def __call__(self, patterns: NDArray[np.int64], repetitions: int) -> NDArray[np.unsignedinteger]:
         """(chips, repetitions, patterns, classes) spike counts of some of the candidates."""
+        check_int("repetitions", repetitions, 1, 10**9)
+        for place in np.asarray(patterns):
+            check_int("patterns", place, 0, len(self.candidates) - 1)
         classes = self.base.geometry.sizes[-1]
         kind = np.min_scalar_type(self.base.geometry.steps)  # an output spikes at most once a step
         found = np.empty((len(self.chips), repetitions, len(patterns), classes), kind)
-        together = max(1, IMAGES_AT_ONCE // len(patterns))
+        together = max(1, IMAGES_A_RUN // max(1, len(patterns)))
         for first in range(0, repetitions, together):
             count = min(together, repetitions - first)
             images = np.concatenate([self.candidates[patterns]] * count)

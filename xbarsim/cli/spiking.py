@@ -1,4 +1,4 @@
-"""`xbarsim study spiking-...`: the spiking paper's tables and Fig. 3."""
+"""`xbarsim study spiking-...`: the spiking paper's tables and Fig. 3, its rules, test sets."""
 
 from __future__ import annotations
 
@@ -125,6 +125,7 @@ def _rules(
     output.finish(
         context,
         {
+            "seeds": found[0].seeds,
             "trainings": {one.method: record(one.networks) for one in found},
             "universe": scope,
             "verdict": rules.verdict(found),

@@ -7,34 +7,35 @@ hide faults, otherwise. The chip is called faulty if the statistic is above a th
 
 The threshold is a tolerance limit: with the confidence that is asked for, fault-free sessions exceed it at
 most with the false-alarm rate that is asked for, whatever the distribution of the statistic. It comes from
-sessions that nothing was chosen with, and so does the share of sessions in which a fault is found. No
-session is used twice: all sessions are independent.
+sessions that nothing was chosen with, and the share of sessions in which a fault is found comes from others.
+A fault-free chip's sessions are independent; faulty chips of one call may meet the same spikes.
 
-The smallest set is searched greedily for every number of repetitions, so it is small, not proven smallest.
+Patterns are put in order greedily for every number of repetitions, and the first of them that are enough are
+taken: the set is small, not proven smallest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.checks import InputError, check_int, check_number
-from xbarsim.metrics.intervals import Estimate, check_confidence, clopper_pearson, tolerance_limit
+from xbarsim.metrics.intervals import Estimate, clopper_pearson, smallest_sample, tolerance_limit
 
 FloatArray = NDArray[np.float64]
 REPETITIONS = (1, 2, 4, 8, 16)
 LEARNED = 20  # repetitions that mean and variance are learned from, for each one of a session
 FAULTY_SESSIONS, POWER_SESSIONS = 20, 100  # of every faulty chip: to search with, to count in
-ALARMS = 4, 20  # that are expected among a fault-free chip's sessions: to search with, to set the threshold
+ALARMS = 4, 20  # that are expected among a fault-free chip's sessions: to search with, to set thresholds
 
 
 class Record(Protocol):
-    """Shows patterns to chips; other random numbers at every call."""
+    """Shows patterns to chips; with other random numbers for every repetition and at every call."""
 
     def __call__(self, patterns: NDArray[np.int64], repetitions: int) -> NDArray:
         """(chips, repetitions, patterns, classes) spike counts of some of the candidates."""
@@ -69,15 +70,19 @@ class SpikingTest:
 
     def sessions(self, record: Record, count: int) -> NDArray:
         """(chips, count, repetitions, chosen, classes) of new sessions."""
-        counts = record(self.patterns, count * self.repetitions)
+        counts = _recorded("record", record, self.patterns, count * self.repetitions, self.mean.shape[-1])
         return counts.reshape(len(counts), count, self.repetitions, *self.mean.shape)
 
     def statistic(self, counts: NDArray) -> FloatArray:
         """(...,) of sessions (..., repetitions, chosen, classes)."""
+        return self.distances(counts).sum(axis=-1)
+
+    def distances(self, counts: NDArray) -> FloatArray:
+        """(..., chosen) what every pattern adds to the statistic."""
         if counts.shape[-3:] != (self.repetitions, *self.mean.shape):
             expected = f"(..., {self.repetitions}, {', '.join(map(str, self.mean.shape))})"
             raise InputError("counts", expected, str(counts.shape))
-        return _distances(counts.mean(axis=-3), self.mean, self.variance, self.repetitions).sum(axis=-1)
+        return _distances(counts.mean(axis=-3), self.mean, self.variance, self.repetitions)
 
     def is_faulty(self, counts: NDArray) -> NDArray[np.bool_]:
         """(...,) the verdict on sessions; see `statistic`."""
@@ -100,7 +105,7 @@ class GeneratedTest:
 
     Attributes
     ----------
-    power : (faults,), the share of sessions in which each is found
+    power : (faults,), the share of new sessions in which each is found; near 0.95 with an error of 0.02
     needed_power : from which share on a fault counts as found
     """
 
@@ -138,45 +143,52 @@ def generate_test(
     needed_power : share of sessions in which a fault has to be found
     coverage : share of the faults to find; if no set does, the one that finds most, and the smallest of these
     most_patterns : of a set
-    repetitions : of a pattern in a session; all are tried
+    repetitions : of a pattern in a session; those that could give a smaller set are tried
 
     Returns
     -------
-    The set with the fewest inferences, of those that reach the coverage. The final threshold may find fewer
-    faults than the search did.
+    The set with the fewest inferences, of those that reach the coverage. Its threshold and its faults' power
+    are measured anew after that, so that it may find a few more or less.
 
     Raises
     ------
     InputError : shares out of range, recorders that give counts of another shape.
     """
-    check_int("candidates", candidates, 1, 10**6)
-    check_number("false_alarm_rate", false_alarm_rate, 1e-3, 0.5)
-    check_confidence(confidence)
-    check_number("needed_power", needed_power, 0.01, 1)
-    check_number("coverage", coverage, 1e-9, 1)
-    check_int("most_patterns", most_patterns, 1, 10**6)
-    search = _Search(fault_free, faulty, candidates, false_alarm_rate, _tried(repetitions))
-    best: tuple[tuple[int, int], SpikingTest, FloatArray] | None = None
-    for count in search.repetitions:
+    rate = check_number("false_alarm_rate", false_alarm_rate, 1e-3, 0.5)
+    confidence = check_number("confidence", confidence, 0.5, 1 - 1e-6)
+    needed_power = check_number("needed_power", needed_power, 0.01, 1)
+    coverage = check_number("coverage", coverage, 1e-9, 1)
+    most_patterns = check_int("most_patterns", most_patterns, 1, 10**6)
+    candidates = check_int("candidates", candidates, 1, 10**6)
+    counts = sorted({check_int("repetitions", count, 1, 10**6) for count in repetitions})
+    if not counts:
+        raise InputError("repetitions", "at least one number", "none")
+    search = _Search(fault_free, faulty, candidates, rate, counts)
+    wanted = max(1, ceil(coverage * len(search.faulty) - 1e-9))
+    sessions = max(ceil(ALARMS[1] / rate), smallest_sample(rate, confidence=confidence))
+    best: tuple[tuple[int, int], SpikingTest] | None = None
+    for count in counts:
         most = most_patterns
         if best is not None and best[0][0] == 0:  # others have to be smaller
             most = min(most, (best[0][1] - 1) // count)
-        chosen = search.patterns(count, needed_power, coverage, most)
-        if not chosen:
+        order = search.order(count, needed_power, most)
+        if not order:
             continue
-        test = search.test(count, chosen, confidence)
-        statistics = test.statistic(test.sessions(faulty, POWER_SESSIONS))
-        found = int(((statistics > test.threshold).mean(axis=1) >= needed_power).sum())
-        rank = max(0, ceil(coverage * len(statistics) - 1e-9) - found), test.inferences
-        if best is None or rank < best[0]:
-            best = rank, test, statistics
-    assert best is not None
-    _, test, statistics = best
-    free = test.statistic(test.sessions(fault_free, ceil(ALARMS[1] / false_alarm_rate))[0])
-    test = replace(test, threshold=tolerance_limit(free, false_alarm_rate, confidence=confidence))
-    return GeneratedTest(
-        test=test, power=(statistics > test.threshold).mean(axis=1), needed_power=needed_power
-    )
+        whole = search.test(count, order, confidence)
+        free = whole.distances(whole.sessions(fault_free, sessions)[0]).cumsum(axis=-1)
+        tried = whole.distances(whole.sessions(faulty, POWER_SESSIONS)).cumsum(axis=-1)
+        for last in range(len(order)):
+            limit = tolerance_limit(free[:, last], rate, confidence=confidence)
+            found = int(((tried[..., last] > limit).mean(axis=1) >= needed_power).sum())
+            rank = max(0, wanted - found), (last + 1) * count
+            if best is None or rank < best[0]:
+                best = rank, search.test(count, order[: last + 1], confidence)
+    assert best is not None  # the smallest number of repetitions is always tried
+    test = best[1]
+    free = test.statistic(test.sessions(fault_free, sessions)[0])
+    test = replace(test, threshold=tolerance_limit(free, rate, confidence=confidence))
+    power = test.is_faulty(test.sessions(faulty, POWER_SESSIONS)).mean(axis=1)
+    return GeneratedTest(test=test, power=power, needed_power=needed_power)
 
 
 class _Search:
@@ -185,47 +197,42 @@ class _Search:
     def __init__(
         self, fault_free: Record, faulty: Record, candidates: int, rate: float, repetitions: list[int]
     ) -> None:
-        self.rate, self.repetitions = rate, repetitions
+        self.rate, self.sessions = rate, ceil(ALARMS[0] / rate)
         every, most = np.arange(candidates), repetitions[-1]
-        known = fault_free(every, LEARNED * most)
-        if known.shape[:3] != (1, LEARNED * most, candidates) or known.ndim != 4:
-            expected = f"(1, {LEARNED * most}, {candidates}, classes) counts"
-            raise InputError("fault_free", expected, str(known.shape))
-        self.mean = known[0].mean(axis=0)
-        self.variance = known[0].var(axis=0, ddof=1)
-        self.free = fault_free(every, ceil(ALARMS[0] / rate) * most)[0]
-        self.faulty = faulty(every, FAULTY_SESSIONS * most)
-        if self.faulty.shape[1:] != (FAULTY_SESSIONS * most, *self.mean.shape) or not len(self.faulty):
-            expected = f"(faults, {FAULTY_SESSIONS * most}, {', '.join(map(str, self.mean.shape))}) counts"
-            raise InputError("faulty", expected, str(self.faulty.shape))
+        known = _recorded("fault_free", fault_free, every, LEARNED * most)
+        if len(known) != 1:
+            raise InputError("fault_free", "counts of one chip", str(len(known)))
+        self.mean, self.variance = known[0].mean(axis=0), known[0].var(axis=0, ddof=1)
+        classes = known.shape[-1]
+        self.free = _recorded("fault_free", fault_free, every, self.sessions * most, classes)[0]
+        self.faulty = _recorded("faulty", faulty, every, FAULTY_SESSIONS * most, classes)
 
-    def patterns(self, count: int, needed: float, coverage: float, most: int) -> list[int]:
-        """Patterns added one by one: the one with which most faults are found, of equal ones the clearest."""
-        null = self._by_session(self.free, count, ceil(ALARMS[0] / self.rate))
+    def order(self, count: int, needed: float, most: int) -> list[int]:
+        """Patterns one by one: the one with which most faults are found, of equal ones the clearest.
+
+        Until all faults are found, or as many as may be; how many of these are worth it other sessions tell.
+        """
+        null = self._by_session(self.free, count, self.sessions)
         found = self._by_session(self.faulty, count, FAULTY_SESSIONS)  # (faults, sessions, candidates)
         chosen: list[int] = []
         null_sum, sums = np.zeros(len(null)), np.zeros(found.shape[:2])
         power = np.zeros(len(found))
-        while len(chosen) < most and (power >= needed).sum() < ceil(coverage * len(found) - 1e-9):
+        while len(chosen) < min(most, null.shape[1]) and (power < needed).any():
             thresholds = np.quantile(null_sum[:, None] + null, 1 - self.rate, axis=0, method="higher")
             powers = (sums[..., None] + found > thresholds).mean(axis=1)  # (faults, candidates)
             score = (powers >= needed).sum(axis=0) + np.minimum(powers, needed).mean(axis=0)
             score[chosen] = -1
             best = int(score.argmax())
-            if score[best] < 0:
-                break
             chosen.append(best)
-            null_sum, sums = null_sum + null[:, best], sums + found[..., best]
-            power = powers[:, best]
+            null_sum, sums, power = null_sum + null[:, best], sums + found[..., best], powers[:, best]
         return chosen
 
     def test(self, count: int, chosen: list[int], confidence: float) -> SpikingTest:
-        """With a threshold that is good enough to compare sets."""
-        null = self._by_session(self.free, count, ceil(ALARMS[0] / self.rate))[:, chosen].sum(axis=1)
+        """Without a threshold yet: nothing is called faulty."""
         return SpikingTest(
             patterns=np.array(chosen), repetitions=count, mean=self.mean[chosen],
-            variance=self.variance[chosen], false_alarm_rate=self.rate, confidence=confidence,
-            threshold=float(np.quantile(null, 1 - self.rate, method="higher")),
+            variance=self.variance[chosen], threshold=inf, false_alarm_rate=self.rate,
+            confidence=confidence,
         )  # fmt: skip
 
     def _by_session(self, counts: NDArray, count: int, sessions: int) -> FloatArray:
@@ -240,9 +247,15 @@ def _distances(means: FloatArray, mean: FloatArray, variance: FloatArray, count:
     return ((count * (means - mean)) ** 2 / np.maximum(count * variance, 1)).sum(axis=-1)
 
 
-def _tried(repetitions: Sequence[int]) -> list[int]:
-    for count in repetitions:
-        check_int("repetitions", count, 1, 10**6)
-    if not repetitions:
-        raise InputError("repetitions", "at least one number", "none")
-    return sorted(set(repetitions))
+def _recorded(
+    where: str, record: Record, patterns: NDArray[np.int64], repetitions: int, classes: int | None = None
+) -> NDArray:
+    """What a recorder gives, checked."""
+    counts = np.asarray(record(patterns, repetitions))
+    fits = counts.shape[1:3] == (repetitions, len(patterns)) and classes in (None, *counts.shape[3:])
+    if counts.ndim != 4 or not counts.size or not fits:
+        expected = f"counts (chips, {repetitions}, {len(patterns)}, {classes or 'classes'})"
+        raise InputError(where, expected, str(counts.shape))
+    if not np.isfinite(counts).all():
+        raise InputError(where, "finite counts", "others")
+    return counts

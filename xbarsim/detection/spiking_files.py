@@ -13,9 +13,9 @@ from safetensors.numpy import save
 from xbarsim.checks import InputError, check_int, check_number, write_atomically
 from xbarsim.columns import read_columns
 from xbarsim.detection.spiking import SpikingTest
-from xbarsim.metrics.intervals import check_confidence
 
 FORMAT = "xbarsim-spiking-test-1"
+MOST_SPIKES = 1e9  # of an output, and their square
 _COLUMNS = {
     "images": (np.float32, 2), "patterns": (np.int64, 1), "mean": (np.float64, 2), "variance": (np.float64, 2)
 }  # fmt: skip
@@ -27,11 +27,32 @@ class SpikingTestSet:
 
     Attributes
     ----------
-    images : (chosen, pixels) float32, to be shown `test.repetitions` times each
+    images : (chosen, pixels) float32 in [0, 1], to be shown `test.repetitions` times each
+
+    Raises
+    ------
+    InputError : arrays that do not belong together, or are not of images, places and spike counts.
     """
 
     test: SpikingTest
     images: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        test, images = self.test, np.asarray(self.images)
+        if images.ndim != 2 or not images.size or not (0 <= images.min() <= images.max() <= 1):
+            raise InputError("images", "(patterns, pixels) of numbers in 0..1", f"shape {images.shape}")
+        object.__setattr__(self, "images", np.ascontiguousarray(images, np.float32))
+        chosen = len(images)
+        if test.patterns.shape != (chosen,) or test.mean.shape != test.variance.shape or test.mean.ndim != 2:
+            shapes = f"{test.patterns.shape}, {test.mean.shape} and {test.variance.shape}"
+            raise InputError("patterns, means and variances", f"of {chosen} images", shapes)
+        if len(test.mean) != chosen or not test.mean.size:
+            raise InputError("means", f"({chosen}, classes)", str(test.mean.shape))
+        if (test.patterns < 0).any() or len(set(test.patterns.tolist())) != chosen:
+            raise InputError("patterns", "different places from 0 on", "others")
+        for name, counts in (("means", test.mean), ("variances", test.variance)):
+            if not (0 <= counts.min() <= counts.max() <= MOST_SPIKES):
+                raise InputError(name, f"numbers in 0..{MOST_SPIKES:g}", "others")
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors file; an earlier file survives a failure. See `load`."""
@@ -56,23 +77,20 @@ class SpikingTestSet:
         where = f"test set {path}"
         remedy = "make one with SpikingTestSet.save or 'xbarsim study spiking-tests --out DIR'"
         columns, words = read_columns(Path(path), where, FORMAT, _COLUMNS, remedy)
-        images, patterns, mean, variance = columns.values()
-        if not len(patterns) == len(images) == len(mean) or mean.shape != variance.shape or not mean.size:
-            shapes = ", ".join(f"{name} {column.shape}" for name, column in columns.items())
-            raise InputError(where, "as many images as patterns, means and variances", shapes, remedy)
-        if not all(np.isfinite(c).all() for c in columns.values()) or (variance < 0).any():
-            raise InputError(where, "finite numbers, and no negative variances", "others", remedy)
         try:
             decision = json.loads(words["decision"])
             test = SpikingTest(
-                patterns=patterns,
+                patterns=columns["patterns"],
                 repetitions=check_int("repetitions", decision["repetitions"], 1, 10**6),
-                mean=mean,
-                variance=variance,
+                mean=columns["mean"],
+                variance=columns["variance"],
                 threshold=check_number("threshold", decision["threshold"], 0, 1e300),
                 false_alarm_rate=check_number("false_alarm_rate", decision["false_alarm_rate"], 1e-3, 0.5),
-                confidence=check_confidence(decision["confidence"]),
+                confidence=check_number("confidence", decision["confidence"], 0.5, 1),
             )
+            return cls(test=test, images=columns["images"])
+        except InputError as error:
+            raise InputError(where, "columns and a decision of one test", f"'{error}'", remedy) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(where, "the decision of a test", f"'{error}'", remedy) from error
-        return cls(test=test, images=images)
+            expected = "a decision: repetitions, threshold, false_alarm_rate, confidence"
+            raise InputError(where, expected, repr(words.get("decision"))[:60], remedy) from error

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, log, log1p
+from math import log, log1p
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import beta, binom, bootstrap, norm, t
 
-from xbarsim.checks import InputError, check_rate
+from xbarsim.checks import InputError, check_number
 from xbarsim.rng import stream
 
 
@@ -115,24 +115,36 @@ def paired_difference(
 def tolerance_limit(values: ArrayLike, beyond: float, *, confidence: float = 0.95) -> float:
     """A value that, with the confidence, at most a share `beyond` of a population exceeds (Wilks 1941).
 
-    One of the sample's largest values; whatever the distribution, of independent values.
+    One of a sample's largest values, whatever the distribution; its values have to be independent.
 
     >>> tolerance_limit(range(1000), 0.01)
     995
 
     Raises
     ------
-    InputError : a sample that is too small for any of its values to be one: 299 for 1 % and 95 %.
+    InputError : fewer values than `smallest_sample`, values that are not numbers.
     """
-    x = np.sort(np.asarray(values))
-    allowed = 1 - check_confidence(confidence)
+    x = np.sort(np.asarray(values).ravel())
+    needed = smallest_sample(beyond, confidence=confidence)
+    if x.size < needed or np.isnan(x).any():
+        got = f"{x.size}, {int(np.isnan(x).sum())} of them not numbers"
+        raise InputError("values of a tolerance limit", f"at least {needed} numbers", got)
     # more than that share exceeds the k-th largest value if fewer than k of the sample are of that share
-    fewer = binom.cdf(np.arange(x.size), x.size, check_rate("beyond", beyond))
-    above = int(np.searchsorted(fewer, allowed, "right"))
-    if above == 0:
-        needed = f"at least {ceil(log(allowed) / log1p(-beyond))}" if 0 < beyond < 1 else "a share above 0"
-        raise InputError("values of a tolerance limit", needed, str(x.size))
-    return x[x.size - above].item()
+    fewer = binom.cdf(np.arange(x.size), x.size, beyond)
+    return x[x.size - int(np.searchsorted(fewer, 1 - confidence, "right"))].item()
+
+
+def smallest_sample(beyond: float, *, confidence: float = 0.95) -> int:
+    """Of how many values the largest is a tolerance limit.
+
+    >>> smallest_sample(0.01)
+    299
+    """
+    check_number("beyond", beyond, 1e-9, 1 - 1e-9)
+    size = int(log(1 - check_confidence(confidence)) / log1p(-beyond))
+    while binom.cdf(0, size, beyond) > 1 - confidence:
+        size += 1
+    return size
 
 
 def check_confidence(value: float) -> float:

@@ -1,10 +1,12 @@
 """Recorded repetitions: the images of one long run, none twice."""
 
 import numpy as np
+import pytest
 
 from accel_models.spiking import recorder
 from accel_models.spiking.chip import run_many
 from tests.accel_models.spiking.test_chip import chip, images
+from xbarsim.checks import InputError
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
 
 
@@ -13,7 +15,7 @@ def test_calls_are_parts_of_one_long_run(monkeypatch):
     base, x = chip(), images()
     universe = FaultUniverse(geometry=base.geometry)
     chips = [base, *(base.inject(f) for f in universe.enumerate(NeuronFaultKind.nasf).each())][:3]
-    monkeypatch.setattr(recorder, "IMAGES_AT_ONCE", 8)
+    monkeypatch.setattr(recorder, "IMAGES_A_RUN", 8)
     record = recorder.Recorder(base, chips, x, seed=4)
     first, second = record(np.array([3, 7, 2]), 5), record(np.array([0, 9]), 2)
     assert first.shape == (3, 5, 3, 4) and second.shape == (3, 2, 2, 4) and record.shown == 19
@@ -25,8 +27,20 @@ def test_calls_are_parts_of_one_long_run(monkeypatch):
 
 def test_progress_counts_repetitions(monkeypatch):
     told = []
-    monkeypatch.setattr(recorder, "IMAGES_AT_ONCE", 8)
+    monkeypatch.setattr(recorder, "IMAGES_A_RUN", 8)
     base = chip()
     record = recorder.Recorder(base, [base], images(), on_repetitions=lambda *done: told.append(done))
     record(np.arange(4), 5)
     assert told == [(2, 5, 0.0), (4, 5, 0.0), (5, 5, 0.0)]
+
+
+@pytest.mark.parametrize(("patterns", "repetitions"), [([12], 1), ([-1], 1), ([0.5], 1), ([0], 0)])
+def test_what_cannot_be_shown_is_refused(patterns, repetitions):
+    base = chip()
+    with pytest.raises(InputError, match=r"^(patterns|repetitions): expected an integer"):
+        recorder.Recorder(base, [base], images())(np.array(patterns), repetitions)
+
+
+def test_no_patterns_give_no_counts():
+    base = chip()
+    assert recorder.Recorder(base, [base], images())(np.zeros(0, int), 3).shape == (1, 3, 0, 4)

@@ -45,17 +45,27 @@ def changed(good, columns=None, **decision):
 @pytest.mark.parametrize(
     ("columns", "decision", "words"),
     [
-        ({"images": IMAGES[:1]}, {}, "as many images"),
-        ({"mean": np.ones((2, 4))}, {}, "as many images"),
-        ({"patterns": np.zeros(0, np.int64)}, {}, "as many images"),
+        ({"images": IMAGES[:1]}, {}, "of 1 images"),
+        ({"images": IMAGES + 0.1}, {}, "in 0..1"),
+        ({"images": IMAGES[:, :0]}, {}, "images"),
         ({"images": IMAGES.astype(np.float64)}, {}, "column images"),
-        ({"variance": np.full((2, 3), -0.1)}, {}, "negative variances"),
-        ({"mean": np.full((2, 3), np.nan)}, {}, "finite"),
+        ({"mean": np.ones((2, 4))}, {}, "means and variances"),
+        ({"mean": np.ones((1, 3)), "variance": np.ones((1, 3))}, {}, "means"),
+        ({"mean": np.full((2, 3), -1.0)}, {}, "means: expected numbers"),
+        ({"mean": np.full((2, 3), np.nan)}, {}, "means: expected numbers"),
+        ({"mean": np.full((2, 3), 1e300)}, {}, "means: expected numbers"),
+        ({"variance": np.full((2, 3), -0.1)}, {}, "variances: expected numbers"),
+        ({"patterns": np.zeros(0, np.int64)}, {}, "patterns"),
+        ({"patterns": np.array([3, 3])}, {}, "different places"),
+        ({"patterns": np.array([-1, 3])}, {}, "different places"),
         ({}, {"repetitions": 0}, "decision"),
         ({}, {"repetitions": "3"}, "decision"),
         ({}, {"threshold": float("nan")}, "decision"),
         ({}, {"false_alarm_rate": 2}, "decision"),
         ({}, {"confidence": "high"}, "decision"),
+        ({}, {"threshold": 10**400}, "decision"),
+        ({}, {"repetitions": 10**400}, "decision"),
+        ({}, {"false_alarm_rate": None}, "decision"),
     ],
 )
 def test_what_cannot_be_a_test_set_gets_one_line(good, tmp_path, columns, decision, words):
@@ -63,7 +73,29 @@ def test_what_cannot_be_a_test_set_gets_one_line(good, tmp_path, columns, decisi
     path.write_bytes(changed(good, columns, **decision))
     with pytest.raises(InputError, match=rf"test set .*set: expected .*{words}.*; make one") as caught:
         SpikingTestSet.load(path)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("decision", ["null", "[1, 2]", "{}", "x" * 10**6, "[" * 10**5])
+def test_a_decision_of_another_form_gets_one_line(good, tmp_path, decision):
+    path = tmp_path / "set"
+    path.write_bytes(save(load(good), metadata={"format": FORMAT, "decision": decision}))
+    with pytest.raises(InputError, match="a decision: repetitions, threshold") as caught:
+        SpikingTestSet.load(path)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "images", [IMAGES[None], IMAGES[:1], np.full((2, 5), np.nan), np.full((2, 5), 7.0), np.zeros((2, 0))]
+)
+def test_what_could_not_be_loaded_is_not_made(images):
+    with pytest.raises(InputError):
+        SpikingTestSet(test=TEST, images=images)
+
+
+def test_images_of_another_type_are_converted(tmp_path):
+    path = SpikingTestSet(test=TEST, images=IMAGES.astype(np.float64)).save(tmp_path / "set")
+    assert (SpikingTestSet.load(path).images == IMAGES).all()
 
 
 @pytest.mark.parametrize("cut", [0, 5, 60, -3])
@@ -79,9 +111,9 @@ def test_fault_maps_are_no_test_sets(tmp_path):
         SpikingTestSet.load(tmp_path / "set")
 
 
-@given(position=st.integers(0, 399), byte=st.integers(0, 255))
-def test_any_changed_byte_either_loads_or_is_refused(good, position, byte, tmp_path_factory):
-    path = tmp_path_factory.mktemp("sets") / "set"
+@given(share=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
+def test_any_changed_byte_either_loads_or_is_refused(good, share, byte, tmp_path_factory):
+    path, position = tmp_path_factory.mktemp("sets") / "set", int(share * len(good))
     path.write_bytes(good[:position] + bytes([byte]) + good[position + 1 :])
     try:
         found = SpikingTestSet.load(path)

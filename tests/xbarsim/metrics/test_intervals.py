@@ -10,6 +10,7 @@ from xbarsim.metrics.intervals import (
     clopper_pearson,
     mean_over_chips,
     paired_difference,
+    smallest_sample,
     tolerance_limit,
     wilson,
 )
@@ -85,10 +86,23 @@ def test_a_tolerance_limit_is_the_lowest_that_is_exceeded_seldom_enough(count, b
     assert beta.sf(beyond, above + 1, count - above) > 1 - confidence
 
 
-@pytest.mark.parametrize(("count", "beyond"), [(298, 0.01), (0, 0.5), (10, 0.0)])
-def test_a_sample_too_small_has_no_tolerance_limit(count, beyond):
-    with pytest.raises(InputError, match="tolerance limit"):
-        tolerance_limit(np.arange(count), beyond)
+@pytest.mark.parametrize(("values", "beyond"), [(range(298), 0.01), ([], 0.5), ([np.nan] * 300, 0.01)])
+def test_a_sample_too_small_has_no_tolerance_limit(values, beyond):
+    with pytest.raises(InputError, match="tolerance limit: expected at least"):
+        tolerance_limit(list(values), beyond)
+
+
+@pytest.mark.parametrize("beyond", [0, 1, -0.1, np.nan])
+def test_a_tolerance_limit_is_for_a_share(beyond):
+    with pytest.raises(InputError, match="beyond"):
+        tolerance_limit(range(300), beyond)
+
+
+@pytest.mark.parametrize(("beyond", "confidence"), [(0.01, 0.95), (0.5, 0.5), (0.5, 0.75), (1e-3, 0.999)])
+def test_the_smallest_sample_has_a_limit_and_one_less_has_none(beyond, confidence):
+    size = smallest_sample(beyond, confidence=confidence)
+    assert (1 - beyond) ** size <= (1 - confidence) * (1 + 1e-12) < (1 - beyond) ** (size - 1)
+    assert tolerance_limit(range(size), beyond, confidence=confidence) == size - 1
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, -0.5])
