@@ -82,7 +82,10 @@ class SpikingTest:
         if counts.shape[-3:] != (self.repetitions, *self.mean.shape):
             expected = f"(..., {self.repetitions}, {', '.join(map(str, self.mean.shape))})"
             raise InputError("counts", expected, str(counts.shape))
-        return _distances(counts.mean(axis=-3), self.mean, self.variance, self.repetitions)
+        found = _distances(counts.mean(axis=-3), self.mean, self.variance, self.repetitions)
+        if not np.isfinite(found).all():  # else a chip that does not answer would pass
+            raise InputError("counts", "finite numbers of spikes", "others")
+        return found
 
     def is_faulty(self, counts: NDArray) -> NDArray[np.bool_]:
         """(...,) the verdict on sessions; see `statistic`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarsim.metrics.intervals import mean_over_chips, paired_difference
+from xbarsim.metrics.intervals import Estimate, mean_over_chips, paired_difference
 from xbarsim.report.tables import Table
 from xbarsim.studies.spiking import SpikingStudy, SpikingVariant, TestedSpiking
 from xbarsim.studies.spiking_paper import FIRS, NASF, RATIOS
@@ -59,39 +59,32 @@ def run_rules(studies: Sequence[SpikingStudy]) -> list[TrainedOften]:
 def rules_table(found: Sequence[TrainedOften], scope: str) -> Table:
     """Methods down, ratios of faulty neurons across."""
     rows = [
-        (WORDS[one.method], *(str(mean_over_chips(one.accuracies(ratio))) for ratio in RATIOS[NASF]))
+        (WORDS[one.method], *(_shown(mean_over_chips(one.accuracies(ratio))) for ratio in RATIOS[NASF]))
         for one in found
     ]
     first = found[0].networks[0]
     chips = len(first.hits[NASF, RATIOS[NASF][0]])
     return Table(
-        title=f"Rules of Algorithm 1, NASF, FIR {FIRS[0]:g}: mean accuracy of "
-        f"{len(found[0].networks)} trainings, 95 % interval",
+        title=f"Rules of Algorithm 1, NASF, FIR {FIRS[0]:g}: accuracy in %, mean of {len(found[0].networks)} "
+        "trainings and half of its 95 % interval",
         columns=("patterns", *(f"ratio {ratio:g}" for ratio in RATIOS[NASF])),
         rows=tuple(rows),
         note=f"Of every network the mean over the same {chips} chips, on {first.shots} images; Student's t "
-        "over the trainings (two at least). ff and ft: gradients through the fault-free and the faulty "
-        f"network. Faults: {scope}.",
+        "over the trainings. ff and ft: gradients through the fault-free and the faulty network. "
+        f"Faults: {scope}.",
     )
 
 
 def differences_table(found: Sequence[TrainedOften]) -> Table:
     """What each method gains over random perturbations, seed by seed."""
-    control = next(one for one in found if one.method == "random")
-    others = [one for one in found if one is not control]
+    control, others = _split(found)
     rows = [
-        (
-            f"{WORDS[one.method]} - random",
-            *(
-                str(paired_difference(one.accuracies(ratio), control.accuracies(ratio)))
-                for ratio in RATIOS[NASF]
-            ),
-        )
+        (WORDS[one.method], *(_shown(_gain(one, control, ratio), "+") for ratio in RATIOS[NASF]))
         for one in others
     ]
     return Table(
-        title="Differences to random signs, by training, 95 % interval",
-        columns=("difference", *(f"ratio {ratio:g}" for ratio in RATIOS[NASF])),
+        title="Gain over random signs of the same seed, in points, mean and half of its 95 % interval",
+        columns=("patterns", *(f"ratio {ratio:g}" for ratio in RATIOS[NASF])),
         rows=tuple(rows),
         note=verdict(found),
     )
@@ -99,15 +92,28 @@ def differences_table(found: Sequence[TrainedOften]) -> Table:
 
 def verdict(found: Sequence[TrainedOften]) -> str:
     """Which methods differ from random perturbations, and where; all intervals together hold with 95 %."""
-    control = next(one for one in found if one.method == "random")
-    others = [one for one in found if one is not control]
-    confidence = 1 - 0.05 / (len(others) * len(RATIOS[NASF]))  # Bonferroni
+    control, others = _split(found)
+    count = len(others) * len(RATIOS[NASF])
+    each = 1 - 0.05 / count  # Bonferroni
     said = []
     for one in others:
-        differences = [
-            paired_difference(one.accuracies(ratio), control.accuracies(ratio), confidence=confidence)
-            for ratio in RATIOS[NASF]
-        ]
-        above, below = sum(d.low > 0 for d in differences), sum(d.high < 0 for d in differences)
-        said.append(f"{one.method} above at {above} of {len(differences)} ratios, below at {below}")
-    return f"Clearly, at 95 % for all {len(others) * len(RATIOS[NASF])} together: {'; '.join(said)}."
+        gains = [_gain(one, control, ratio, confidence=each) for ratio in RATIOS[NASF]]
+        above, below = sum(gain.low > 0 for gain in gains), sum(gain.high < 0 for gain in gains)
+        said.append(f"{one.method} above at {above} of {len(gains)} ratios, below at {below}")
+    return f"Clearly, at 95 % for all {count} differences together: {'; '.join(said)}."
+
+
+def _split(found: Sequence[TrainedOften]) -> tuple[TrainedOften, list[TrainedOften]]:
+    """The control and the others."""
+    return next(one for one in found if one.method == "random"), [
+        one for one in found if one.method != "random"
+    ]
+
+
+def _gain(one: TrainedOften, control: TrainedOften, ratio: float, *, confidence: float = 0.95) -> Estimate:
+    return paired_difference(one.accuracies(ratio), control.accuracies(ratio), confidence=confidence)
+
+
+def _shown(estimate: Estimate, sign: str = "") -> str:
+    half = (estimate.high - estimate.low) / 2
+    return f"{100 * estimate.value:{sign}.2f} +-{100 * half:.2f}"

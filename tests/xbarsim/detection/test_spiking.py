@@ -168,3 +168,9 @@ def test_a_session_of_another_size_is_refused():
     test = generate_test(Chips(), Chips(2), CANDIDATES).test
     with pytest.raises(InputError, match="counts"):
         test.statistic(np.zeros((3, 3)))
+
+
+def test_a_chip_that_does_not_answer_does_not_pass():
+    test = generate_test(Chips(), Chips(2), CANDIDATES).test
+    with pytest.raises(InputError, match="finite"):
+        test.is_faulty(np.full((test.repetitions, *test.mean.shape), np.nan))

@@ -12,6 +12,8 @@ from xbarsim.checks import InputError
 from xbarsim.detection.spiking_files import SpikingTestSet
 from xbarsim.faults.neurons import NeuronFaultKind
 from xbarsim.rng import stream
+from xbarsim.studies import spiking as spiking_study
+from xbarsim.studies import spiking_rules as rules
 from xbarsim.studies.spiking import (
     METHODS,
     Convergence,
@@ -23,7 +25,7 @@ from xbarsim.studies.spiking import (
     variants,
 )
 from xbarsim.studies.spiking_paper import RATIOS, TABLE_4, TABLES_5_TO_8, TIME_TABLES
-from xbarsim.studies.spiking_rules import differences_table, rules_table, run_rules
+from xbarsim.studies.spiking_rules import TrainedOften, differences_table, rules_table, run_rules
 from xbarsim.studies.spiking_tables import (
     comparison,
     figure_3,
@@ -177,7 +179,30 @@ def test_rules_are_compared_over_several_trainings(study):
     table, differences = rules_table(found, "scope"), differences_table(found)
     assert len(table.rows) == 6 and len(differences.rows) == 5
     gained = np.subtract(by_name["sum"].accuracies(0.15), by_name["random"].accuracies(0.15)).mean()
-    assert differences.rows[-1][-1].startswith(f"{gained:.2%} [")
+    assert differences.rows[-1][-1].startswith(f"{100 * gained:+.2f} +-")
+    assert differences.note.startswith("Clearly, at 95 % for all 20 differences together: previous above at ")
+
+
+def test_a_clear_difference_of_rules_is_said_and_an_unclear_one_is_not():
+    def trained(method, *accuracies):
+        hits = [{("nasf", r): [round(1000 * a)] * 2 for r in RATIOS["nasf"]} for a in accuracies]
+        networks = [
+            spiking_study.TestedSpiking(
+                variant=SpikingVariant(method=method), healthy_hits=1, shots=1000, hits=one, history=(),
+                pattern_count=0, pattern_cpu_seconds=0.0,
+            )
+            for one in hits
+        ]  # fmt: skip
+        return TrainedOften(method=method, seeds=(0, 1, 2, 3), networks=tuple(networks))
+
+    found = [
+        trained("random", 0.70, 0.71, 0.72, 0.73),
+        trained("sum", 0.601, 0.610, 0.620, 0.630),  # 10 points lower each time
+        trained("paper", 0.60, 0.80, 0.70, 0.70),
+    ]
+    assert rules.verdict(found).endswith(
+        ": sum above at 0 of 4 ratios, below at 4; paper above at 0 of 4 ratios, below at 0."
+    )
 
 
 def test_commands_give_counts(data_folder, tmp_path, capsys):
