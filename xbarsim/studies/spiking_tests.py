@@ -179,7 +179,7 @@ def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float)
     """Classes down; size of the set, what it finds, and its false alarms."""
     rows = []
     for one in found:
-        made, test = one.generated, one.generated.test
+        made, test, alarms = one.generated, one.generated.test, one.alarms
         rows.append(
             (
                 one.kind.name,
@@ -190,7 +190,7 @@ def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float)
                 str(one.from_made),
                 str(test.repetitions),
                 str(test.inferences),
-                f"{one.alarms.value:.2%} ({one.alarms.low:.2%} to {one.alarms.high:.2%})",
+                f"{100 * alarms.value:.2f} ({100 * alarms.low:.2f} to {100 * alarms.high:.2f})",
             )
         )
     first = found[0].generated
@@ -199,11 +199,12 @@ def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float)
         title=f"Test sets for spiking chips, at most {rate:.1%} false alarms, confidence {confidence:.0%}",
         columns=(
             "class", "single faults", "found", "others found", "patterns", "made ones", "repetitions",
-            "inferences", "false alarms (95 %)",
+            "inferences", "false alarms [%]",
         ),
         rows=tuple(rows),
         note=f"Faults of {universe}; a fault is found if {power:.0%} of the sessions call the chip faulty; "
-        "the set is made for those in the column 'found', others are further ones of the class. "
+        "the set is made for those in the column 'found', others are further ones of the class. False "
+        "alarms with their 95 % interval. "
         "Statistical test: squared distances of spike counts from a fault-free chip's, see "
         "xbarsim.detection.spiking. The search is greedy: the sets are small, not proven smallest.",
     )  # fmt: skip
