@@ -198,13 +198,13 @@ def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float)
     return Table(
         title=f"Test sets for spiking chips, at most {rate:.1%} false alarms, confidence {confidence:.0%}",
         columns=(
-            "class", "single faults", "found", "others found", "patterns", "made ones", "repetitions",
-            "inferences", "false alarms [%]",
+            "class", "faults", "found", "others", "patterns", "made", "repetitions", "inferences",
+            "false alarms [%]",
         ),
         rows=tuple(rows),
-        note=f"Faults of {universe}; a fault is found if {power:.0%} of the sessions call the chip faulty; "
-        "the set is made for those in the column 'found', others are further ones of the class. False "
-        "alarms with their 95 % interval. "
-        "Statistical test: squared distances of spike counts from a fault-free chip's, see "
-        "xbarsim.detection.spiking. The search is greedy: the sets are small, not proven smallest.",
+        note=f"Single faults of {universe}. A fault is found if {power:.0%} of the sessions call the chip "
+        "faulty: of those that the set is made for, and of others of its class. Made: patterns by Algorithm "
+        "1. False alarms with their 95 % interval. Statistical test: squared distances of spike counts from "
+        "a fault-free chip's, see xbarsim.detection.spiking. The search is greedy: the sets are small, not "
+        "proven smallest.",
     )  # fmt: skip
