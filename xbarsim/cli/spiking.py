@@ -97,7 +97,7 @@ def _tests(
     output.finish(
         context,
         {"classes": [one.results() for one in found], "universe": str(universe)},
-        [tests.sets_table(found, universe, rate)],
+        [tests.sets_table(found, universe)],
         as_json=as_json,
         out=out,
         files={f"spiking-test-{one.kind.name}.safetensors": one.test_set.save for one in found},

@@ -16,7 +16,7 @@ taken: the set is small, not proven smallest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import Protocol
@@ -31,7 +31,8 @@ FloatArray = NDArray[np.float64]
 REPETITIONS = (1, 2, 4, 8, 16)
 LEARNED = 20  # repetitions that mean and variance are learned from, for each one of a session
 FAULTY_SESSIONS, POWER_SESSIONS = 20, 100  # of every faulty chip: to search with, to count in
-ALARMS = 4, 20  # that are expected among a fault-free chip's sessions: to search with, to set thresholds
+# of a fault-free chip as many sessions as have so many false alarms, to search with and to set thresholds
+SEARCH_ALARMS, THRESHOLD_ALARMS = 4, 20
 
 
 class Record(Protocol):
@@ -166,30 +167,19 @@ def generate_test(
     counts = sorted({check_int("repetitions", count, 1, 10**6) for count in repetitions})
     if not counts:
         raise InputError("repetitions", "at least one number", "none")
-    search = _Search(fault_free, faulty, candidates, rate, counts)
-    wanted = max(1, ceil(coverage * len(search.faulty) - 1e-9))
-    sessions = max(ceil(ALARMS[1] / rate), smallest_sample(rate, confidence=confidence))
+    search = _Search(fault_free, faulty, candidates, rate, confidence, needed_power, counts)
+    wanted = max(1, ceil(coverage * len(search.tried) - 1e-9))
     best: tuple[tuple[int, int], SpikingTest] | None = None
     for count in counts:
         most = most_patterns
         if best is not None and best[0][0] == 0:  # others have to be smaller
             most = min(most, (best[0][1] - 1) // count)
-        order = search.order(count, needed_power, most)
-        if not order:
-            continue
-        whole = search.test(count, order, confidence)
-        free = whole.distances(whole.sessions(fault_free, sessions)[0]).cumsum(axis=-1)
-        tried = whole.distances(whole.sessions(faulty, POWER_SESSIONS)).cumsum(axis=-1)
-        for last in range(len(order)):
-            limit = tolerance_limit(free[:, last], rate, confidence=confidence)
-            found = int(((tried[..., last] > limit).mean(axis=1) >= needed_power).sum())
-            rank = max(0, wanted - found), (last + 1) * count
+        for test, found in search.sets(count, most):
+            rank = max(0, wanted - found), test.inferences
             if best is None or rank < best[0]:
-                best = rank, search.test(count, order[: last + 1], confidence)
-    assert best is not None  # the smallest number of repetitions is always tried
-    test = best[1]
-    free = test.statistic(test.sessions(fault_free, sessions)[0])
-    test = replace(test, threshold=tolerance_limit(free, rate, confidence=confidence))
+                best = rank, test
+    assert best is not None  # the smallest number of repetitions always gives a set
+    test = search.with_threshold(best[1])
     power = test.is_faulty(test.sessions(faulty, POWER_SESSIONS)).mean(axis=1)
     return GeneratedTest(test=test, power=power, needed_power=needed_power)
 
@@ -198,44 +188,79 @@ class _Search:
     """What the search knows: every candidate shown to all chips, as often as the longest sessions need."""
 
     def __init__(
-        self, fault_free: Record, faulty: Record, candidates: int, rate: float, repetitions: list[int]
+        self,
+        fault_free: Record,
+        faulty: Record,
+        candidates: int,
+        rate: float,
+        confidence: float,
+        needed: float,
+        repetitions: list[int],
     ) -> None:
-        self.rate, self.sessions = rate, ceil(ALARMS[0] / rate)
+        self.fault_free, self.faulty = fault_free, faulty
+        self.rate, self.confidence, self.needed = rate, confidence, needed
         every, most = np.arange(candidates), repetitions[-1]
         known = _recorded("fault_free", fault_free, every, LEARNED * most)
         if len(known) != 1:
             raise InputError("fault_free", "counts of one chip", str(len(known)))
         self.mean, self.variance = known[0].mean(axis=0), known[0].var(axis=0, ddof=1)
-        classes = known.shape[-1]
+        classes, self.sessions = known.shape[-1], ceil(SEARCH_ALARMS / rate)
         self.free = _recorded("fault_free", fault_free, every, self.sessions * most, classes)[0]
-        self.faulty = _recorded("faulty", faulty, every, FAULTY_SESSIONS * most, classes)
+        self.tried = _recorded("faulty", faulty, every, FAULTY_SESSIONS * most, classes)
 
-    def order(self, count: int, needed: float, most: int) -> list[int]:
+    def sets(self, count: int, most: int) -> Iterator[tuple[SpikingTest, int]]:
+        """The first pattern of the order, the first two, and so on, each with how many faults it finds.
+
+        Counted in new sessions; the tests have no threshold yet.
+        """
+        if not (order := self.order(count, most)):
+            return
+        whole = self.test(count, order)
+        free = whole.distances(self.fault_free_sessions(whole)).cumsum(axis=-1)
+        faulty = whole.distances(whole.sessions(self.faulty, POWER_SESSIONS)).cumsum(axis=-1)
+        for last in range(len(order)):
+            limit = tolerance_limit(free[:, last], self.rate, confidence=self.confidence)
+            found = (faulty[..., last] > limit).mean(axis=1) >= self.needed
+            yield self.test(count, order[: last + 1]), int(found.sum())
+
+    def with_threshold(self, test: SpikingTest) -> SpikingTest:
+        """From new sessions."""
+        free = test.statistic(self.fault_free_sessions(test))
+        return replace(test, threshold=tolerance_limit(free, self.rate, confidence=self.confidence))
+
+    def fault_free_sessions(self, test: SpikingTest) -> NDArray:
+        """As many new ones as a threshold needs."""
+        count = max(
+            ceil(THRESHOLD_ALARMS / self.rate), smallest_sample(self.rate, confidence=self.confidence)
+        )
+        return test.sessions(self.fault_free, count)[0]
+
+    def order(self, count: int, most: int) -> list[int]:
         """Patterns one by one: the one with which most faults are found, of equal ones the clearest.
 
         Until all faults are found, or as many as may be; how many of these are worth it other sessions tell.
         """
         null = self._by_session(self.free, count, self.sessions)
-        found = self._by_session(self.faulty, count, FAULTY_SESSIONS)  # (faults, sessions, candidates)
+        found = self._by_session(self.tried, count, FAULTY_SESSIONS)  # (faults, sessions, candidates)
         chosen: list[int] = []
         null_sum, sums = np.zeros(len(null)), np.zeros(found.shape[:2])
         power = np.zeros(len(found))
-        while len(chosen) < min(most, null.shape[1]) and (power < needed).any():
+        while len(chosen) < min(most, null.shape[1]) and (power < self.needed).any():
             thresholds = np.quantile(null_sum[:, None] + null, 1 - self.rate, axis=0, method="higher")
             powers = (sums[..., None] + found > thresholds).mean(axis=1)  # (faults, candidates)
-            score = (powers >= needed).sum(axis=0) + np.minimum(powers, needed).mean(axis=0)
+            score = (powers >= self.needed).sum(axis=0) + np.minimum(powers, self.needed).mean(axis=0)
             score[chosen] = -1
             best = int(score.argmax())
             chosen.append(best)
             null_sum, sums, power = null_sum + null[:, best], sums + found[..., best], powers[:, best]
         return chosen
 
-    def test(self, count: int, chosen: list[int], confidence: float) -> SpikingTest:
+    def test(self, count: int, chosen: list[int]) -> SpikingTest:
         """Without a threshold yet: nothing is called faulty."""
         return SpikingTest(
             patterns=np.array(chosen), repetitions=count, mean=self.mean[chosen],
             variance=self.variance[chosen], threshold=inf, false_alarm_rate=self.rate,
-            confidence=confidence,
+            confidence=self.confidence,
         )  # fmt: skip
 
     def _by_session(self, counts: NDArray, count: int, sessions: int) -> FloatArray:

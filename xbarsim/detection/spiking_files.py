@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from xbarsim.checks import InputError, check_int, check_number, write_atomically
-from xbarsim.columns import read_columns
 from xbarsim.detection.spiking import SpikingTest
+from xbarsim.tensor_files import read_tensors
 
 FORMAT = "xbarsim-spiking-test-1"
 MOST_SPIKES = 1e9  # of an output, and their square
@@ -76,7 +76,7 @@ class SpikingTestSet:
         """
         where = f"test set {path}"
         remedy = "make one with SpikingTestSet.save or 'xbarsim study spiking-tests --out DIR'"
-        columns, words = read_columns(Path(path), where, FORMAT, _COLUMNS, remedy)
+        columns, words = read_tensors(Path(path), where, FORMAT, _COLUMNS, remedy)
         try:
             decision = json.loads(words["decision"])
             test = SpikingTest(

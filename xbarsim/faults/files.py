@@ -9,9 +9,9 @@ import numpy as np
 from safetensors.numpy import save
 
 from xbarsim.checks import InputError
-from xbarsim.columns import read_columns
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
+from xbarsim.tensor_files import read_tensors
 
 FORMAT = "xbarsim-fault-map-1"
 _COLUMNS = {"cell": (np.int64, 1), "kind": (np.uint8, 1), "value": (np.int8, 1)}
@@ -33,7 +33,7 @@ def read_fault_map(path: Path) -> FaultMap:
     """
     where = f"fault map {path}"
     remedy = "make one with FaultMap.save or 'xbarsim faults sample'"
-    columns, words = read_columns(path, where, FORMAT, _COLUMNS, remedy)
+    columns, words = read_tensors(path, where, FORMAT, _COLUMNS, remedy)
     try:
         arrays, rows, width, levels = json.loads(words["geometry"])
         geometry = CellGeometry(arrays=arrays, rows=rows, columns=width, levels=levels)

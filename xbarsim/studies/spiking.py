@@ -199,13 +199,13 @@ class SpikingStudy:
         )
         return module, history, methods  # type: ignore[return-value]
 
-    def measure(self, variant: SpikingVariant) -> TestedSpiking:
-        """Train a network, or find it, and test it."""
+    def measure(self, variant: SpikingVariant, kinds: Sequence[str] = tuple(RATIOS)) -> TestedSpiking:
+        """Train a network, or find it, and test it on chips with faults of these kinds."""
         module, history, methods = self.train(variant)
         chip, advance = chip_of(module), self.watch(f"chips, {variant.words}")
         _, _, images, labels = self._data
         healthy = int(np.count_nonzero(classes_of(chip.run(images, seed=self.chips_seed)) == labels))
-        found, places = {}, [(kind, ratio) for kind, ratios in RATIOS.items() for ratio in ratios]
+        found, places = {}, [(kind, ratio) for kind in kinds for ratio in RATIOS[kind]]
         for done, (kind, ratio) in enumerate(places, 1):
             found[kind, ratio] = self.hits(chip, kind, ratio, len(labels))
             if advance is not None:

@@ -49,7 +49,8 @@ def run_rules(studies: Sequence[SpikingStudy]) -> list[TrainedOften]:
             method=method,
             seeds=tuple(study.seed for study in studies),
             networks=tuple(
-                study.measure(SpikingVariant(method=method, kind=NASF, fir=FIRS[0])) for study in studies
+                study.measure(SpikingVariant(method=method, kind=NASF, fir=FIRS[0]), [NASF])
+                for study in studies
             ),
         )
         for method in METHODS

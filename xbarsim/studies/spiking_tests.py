@@ -175,7 +175,7 @@ def _patterns(
     return np.concatenate(made)[:most]
 
 
-def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float) -> Table:
+def sets_table(found: Sequence[ClassTest], universe: FaultUniverse) -> Table:
     """Classes down; size of the set, what it finds, and its false alarms."""
     rows = []
     for one in found:
@@ -193,10 +193,10 @@ def sets_table(found: Sequence[ClassTest], universe: FaultUniverse, rate: float)
                 f"{100 * alarms.value:.2f} ({100 * alarms.low:.2f} to {100 * alarms.high:.2f})",
             )
         )
-    first = found[0].generated
-    power, confidence = first.needed_power, first.test.confidence
+    test, power = found[0].generated.test, found[0].generated.needed_power
     return Table(
-        title=f"Test sets for spiking chips, at most {rate:.1%} false alarms, confidence {confidence:.0%}",
+        title=f"Test sets for spiking chips, at most {test.false_alarm_rate:.1%} false alarms, confidence "
+        f"{test.confidence:.0%}",
         columns=(
             "class", "faults", "found", "others", "patterns", "made", "repetitions", "inferences",
             "false alarms [%]",

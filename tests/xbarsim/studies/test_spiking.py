@@ -153,7 +153,7 @@ def test_test_sets_for_every_class(study, tmp_path):
     budget = SessionBudget(faults=2, candidates=3, repetitions=(1,))
     made = run_tests(study, budget)
     assert len(made) == 8 and all(len(one.generated.power) == 2 for one in made)
-    table = sets_table(made, study.universe, 0.01)
+    table = sets_table(made, study.universe)
     assert [row[0] for row in table.rows][:3] == ["hsf", "esf", "nasf"]
     assert table.rows[-1][1] == "101,632"
     results = made[2].results()

@@ -1,4 +1,4 @@
-"""Files of named columns with words in their header: safetensors, read as data and checked before use."""
+"""Files of named tensors with words in their header: safetensors, read as data and checked before use."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from safetensors.numpy import load
 from xbarsim.checks import InputError
 
 
-def read_columns(
-    path: Path, where: str, form: str, columns: Mapping[str, tuple[DTypeLike, int]], remedy: str
+def read_tensors(
+    path: Path, where: str, form: str, tensors: Mapping[str, tuple[DTypeLike, int]], remedy: str
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Columns and words of a file.
+    """Tensors and words of a file.
 
     Parameters
     ----------
     where : what errors name
     form : the format that the file has to name
-    columns : type and number of dimensions of each
+    tensors : type and number of dimensions of each
 
     Raises
     ------
-    InputError : no such file, not a safetensors file, truncated, another format, columns of another type.
+    InputError : no such file, not a safetensors file, truncated, another format, tensors of another type.
     """
     try:
         content = path.read_bytes()
@@ -41,13 +41,13 @@ def read_columns(
         raise InputError(where, "a safetensors file", f"{len(content)} bytes ({error})", remedy) from error
     if words.get("format") != form:
         raise InputError(where, f"format {form}", repr(words.get("format"))[:60], remedy)
-    for name, (dtype, dimensions) in columns.items():
+    for name, (dtype, dimensions) in tensors.items():
         one = found.get(name)
         if one is None or one.dtype != dtype or one.ndim != dimensions:
             got = "nothing" if one is None else f"{one.dtype} of shape {one.shape}"
             expected = f"column {name}: {np.dtype(dtype)}, number of dimensions {dimensions}"
             raise InputError(where, expected, got, remedy)
-    return {name: found[name] for name in columns}, words
+    return {name: found[name] for name in tensors}, words
 
 
 def _words(content: bytes) -> dict[str, str]:
