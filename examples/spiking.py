@@ -11,8 +11,8 @@ from networks.snn import Snn
 from xbarsim.detection.spiking import generate_test
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
 from xbarsim.faults.stuck_cells import StuckCells
+from xbarsim.papers.spiking import chip_of
 from xbarsim.rng import stream
-from xbarsim.studies.spiking import chip_of
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.spiking import NeuronFaultTraining

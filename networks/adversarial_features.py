@@ -24,7 +24,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 DISCRIMINATOR = 512
 DROPOUT = 0.5

@@ -14,7 +14,7 @@ from networks.lenet import LeNet
 from networks.lfc import Lfc
 from networks.mlp import Mlp, digits_mlp
 from networks.resnet import resnet20, resnet32
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.training.recipe import Recipe
 
 # FAT, section V; below it one that two processor cores finish
@@ -160,7 +160,7 @@ def network(name: str) -> NetworkEntry:
     >>> network("lenet6")
     Traceback (most recent call last):
     ...
-    xbarsim.checks.InputError: network: expected one of ..., got 'lenet6'
+    xbarsim.errors.InputError: network: expected one of ..., got 'lenet6'
     """
     known = networks()
     if name not in known:

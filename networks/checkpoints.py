@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from xbarsim.checks import InputError, write_atomically
+from xbarsim.errors import InputError
+from xbarsim.files import write_atomically
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 REMEDY = "make one with 'xbarsim train' or save the module's state_dict"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 Bytes = NDArray[np.uint8]
 CIFAR_RECORD = 1 + 3 * 32 * 32

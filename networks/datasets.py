@@ -16,7 +16,7 @@ import pooch
 from numpy.typing import NDArray
 
 from networks.dataset_files import read_cifar, read_idx
-from xbarsim.checks import InputError, check_choice, check_int
+from xbarsim.errors import InputError, check_choice, check_int
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"

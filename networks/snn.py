@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_choice, check_int
+from xbarsim.errors import InputError, check_choice, check_int
 from xbarsim.faults.neuron_effects import SpikingEffects, effects_of
 from xbarsim.faults.neurons import NeuronFaults, SpikingGeometry
 from xbarsim.torch_bridge.spiking import BernoulliSpikes, kernel_can, lif_chain, lif_loop

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from xbarsim.checks import check_int
+from xbarsim.errors import check_int
 
 
 def stream(seed: int, scenario: str, trial: int = 0) -> np.random.Generator:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.layer import MOST_BITS, IntArray, Mvtu, Stream, weight_range
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 
 Shape = tuple[int, int, int]
 WIDEST = 48

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import BoardPreset, LayerShape, preset, presets
-from xbarsim.checks import InputError, write_atomically
+from xbarsim.errors import InputError
+from xbarsim.files import write_atomically
 
 Words = NDArray[np.uint64]
 AGAIN = "get the file again, or name another network"

@@ -17,7 +17,7 @@ from accel_models.finn.chain import build_chain, sums_type
 from accel_models.finn.design import FinnDesign
 from accel_models.finn.healthy import Healthy, run_healthy
 from accel_models.finn.layer import IntArray
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 from xbarsim.faults.pe import NONE, SHARED_LAYER, PeFaultKind, PeFaultList, check_faults
 from xbarsim.kernels.differences import propagate
 from xbarsim.kernels.layout import Chain, Forced

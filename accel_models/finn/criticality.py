@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from accel_models.finn.concurrent import FaultResults
 from accel_models.finn.layer import IntArray
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import NONE, PeFaultKind
 
 FloatArray = NDArray[np.float64]

@@ -22,7 +22,7 @@ import numpy as np
 
 from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
-from xbarsim.checks import check_int, check_positive
+from xbarsim.errors import check_int, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from accel_models.finn.effects import LayerEffect, layer_effect
 from accel_models.finn.layer import BIPOLAR, IntArray, Mvtu, weight_range
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.plan import LayerPlan, pack, unpack
-from xbarsim.checks import check_int
+from xbarsim.errors import check_int
 from xbarsim.faults.pe import (
     NONE,
     SHARED,

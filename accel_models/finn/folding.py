@@ -23,7 +23,8 @@ from typing import Any
 from accel_models.finn.cycles import layer_cycles
 from accel_models.finn.layer import Mvtu
 from accel_models.finn.network import FinnNetwork
-from xbarsim.checks import InputError, check_int, check_positive, write_atomically
+from xbarsim.errors import InputError, check_int, check_positive
+from xbarsim.files import write_atomically
 
 MATRIX_UNITS = ("MatrixVectorActivation", "MVAU_hls", "MVAU_rtl", "MVAU", "StreamingFCLayer_Batch")
 _OTHER_NODES = re.compile(

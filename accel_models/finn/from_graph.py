@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from accel_models.finn.assembly import LayerChain
 from accel_models.finn.layer import BIPOLAR, MOST_BITS, IntArray, Stream
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
-from xbarsim.checks import InputError
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize, integer_range
-from xbarsim.mapping.thresholds import Threshold
-from xbarsim.mapping.window import Window
+from xbarsim.errors import InputError
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize, integer_range
+from xbarsim.graph.thresholds import Threshold
+from xbarsim.graph.window import Window
 
 CHAIN = "input, products, each with a quantizer and perhaps a max-pool behind it, a product at the end"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.layer import BIPOLAR, IntArray, Mvtu, Stream, signed, unsigned
-from xbarsim.checks import InputError, check_choice, check_int
+from xbarsim.errors import InputError, check_choice, check_int
 
 
 @dataclass(frozen=True, kw_only=True)

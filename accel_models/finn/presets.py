@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from accel_models.finn.layer import BIPOLAR, TERNARY, Stream
 from accel_models.finn.network import Head, PixelInput
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 Shape = tuple[int, int, int]
 _CNV_LAYERS: tuple[tuple[int, Shape, int, int], ...] = (  # rows, input shape, kernel, pool

@@ -23,7 +23,7 @@ from accel_models.finn.criticality import Criticality
 from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.resources import WeightMemory, design_resources, replication_cost
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.pareto import pareto_front
 
 

@@ -24,7 +24,7 @@ from accel_models.finn.layer import IntArray
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.protection import ProtectionCurve, check_places, replicated_luts
 from accel_models.finn.resources import WeightMemory
-from xbarsim.checks import InputError, check_choice, check_int, check_rate
+from xbarsim.errors import InputError, check_choice, check_int, check_rate
 from xbarsim.faults.pe import SHARED_LAYER, PeFault, PeFaultKind
 
 COPIES = 3

@@ -16,7 +16,7 @@ from typing import Literal
 
 from accel_models.finn.layer import Mvtu
 from accel_models.finn.network import FinnNetwork
-from xbarsim.checks import check_choice, check_int
+from xbarsim.errors import check_choice, check_int
 
 WeightMemory = Literal["BRAM", "LUTRAM"]
 WEIGHT_MEMORIES = ("BRAM", "LUTRAM")

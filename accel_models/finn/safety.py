@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.concurrent import FaultResults
-from xbarsim.checks import InputError, check_number, check_rate
+from xbarsim.errors import InputError, check_number, check_rate
 from xbarsim.faults.pe import NONE, PeFault, PeFaultKind
 
 EFFECTS = ("masked", "unchanged", "caught_unchanged", "caught_changed", "dangerous")

@@ -31,7 +31,7 @@ from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.protection import ProtectionCurve, check_places, replicated_luts
 from accel_models.finn.resources import WeightMemory
-from xbarsim.checks import InputError, check_choice, check_int
+from xbarsim.errors import InputError, check_choice, check_int
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.metrics.pareto import pareto_front
 

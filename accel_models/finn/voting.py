@@ -20,7 +20,7 @@ from accel_models.finn.design import FinnDesign
 from accel_models.finn.layer import IntArray
 from accel_models.finn.plan import pack, unpack
 from accel_models.finn.replication import COPIES, ReplicationPlan, vote
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 from xbarsim.faults.pe import SHARED_LAYER, PeFault, PeFaultKind, PeFaultList, check_faults
 
 CopyFault = tuple[PeFault, int]

@@ -20,16 +20,16 @@ from accel_models.reram.conductances import Conductances, Draws
 from accel_models.reram.timing import write_cost
 from xbarsim.cells.device import Device
 from xbarsim.cells.effects import Floats
-from xbarsim.checks import InputError, check_choice, check_int, check_number, check_positive, check_type
+from xbarsim.chip import Cost
 from xbarsim.crossbar.analog import AnalogMatrix
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.crossbar.solved import solve_arrays
+from xbarsim.errors import InputError, check_choice, check_int, check_number, check_positive, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
-from xbarsim.mapping.protocols import Cost
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 
 Key = tuple[str, int]
 REFERENCES = ("ideal", "column")

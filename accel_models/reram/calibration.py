@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.reram.chip import ReramChip
-from xbarsim.checks import InputError, check_number
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.crossbar.matrix import ProgrammedMatrix
-from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
+from xbarsim.errors import InputError, check_number
+from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 
 MOST_ROWS = 256
 

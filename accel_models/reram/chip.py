@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from accel_models.reram.config import ReramConfig, check_budget
 from accel_models.reram.power import product_energy_pJ
 from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads, write_cost
-from xbarsim.checks import InputError, check_choice, check_type
+from xbarsim.chip import Cost
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
+from xbarsim.crossbar.placement import Placement, place
 from xbarsim.crossbar.proof import CollapseShares, collapse_shares
+from xbarsim.errors import InputError, check_choice, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
-from xbarsim.mapping.placement import Placement, place
-from xbarsim.mapping.protocols import Cost
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 
 Matrices = dict[tuple[str, int], ProgrammedMatrix]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError, check_choice, check_int, check_positive
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
+from xbarsim.errors import InputError, check_choice, check_int, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)

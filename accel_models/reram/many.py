@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.reram.chip import ReramChip
-from xbarsim.checks import InputError, check_int
 from xbarsim.crossbar.matrix import MatrixDifference
+from xbarsim.errors import InputError, check_int
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.graph.baseline import Baseline
+from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 from xbarsim.kernels.launch import worker_threads
-from xbarsim.mapping.baseline import Baseline
-from xbarsim.mapping.nodes import FloatArray, IntArray, MatMul
 
 CHIPS_AT_ONCE = 8
 

@@ -10,10 +10,10 @@ import heapq
 from dataclasses import dataclass
 
 from accel_models.reram.config import ReramConfig
-from xbarsim.checks import InputError, check_choice, check_int
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.placement import Placement
-from xbarsim.mapping.protocols import Cost
+from xbarsim.chip import Cost
+from xbarsim.crossbar.placement import Placement
+from xbarsim.errors import InputError, check_choice, check_int
+from xbarsim.graph.integer_graph import IntegerGraph
 
 LATENCY_MODELS = ("mac-proportional", "array-serial", "layer-serial", "pipelined", "balanced")
 

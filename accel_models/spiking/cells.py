@@ -15,12 +15,12 @@ from accel_models.reram.chip import ReramChip
 from accel_models.reram.chip import program as program_cells
 from accel_models.reram.config import ReramConfig
 from accel_models.spiking.chip import SpikingChip, program
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.neurons import SpikingGeometry
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import Input, MatMul, Node, Requantize
-from xbarsim.torch_bridge.scales import finest_fraction
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import Input, MatMul, Node, Requantize
+from xbarsim.graph.scales import finest_fraction
 
 FloatArray = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from math import ceil, frexp, log2
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 from xbarsim.faults.neuron_effects import SpikingEffects, effects_of
 from xbarsim.faults.neurons import ALWAYS, NeuronFaults, SpikingGeometry
 from xbarsim.kernels.lif_chips import ChipArrays, run_chips

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.spiking.chip import SpikingChip, run_many
-from xbarsim.checks import check_int
+from xbarsim.errors import check_int
 
 IMAGES_A_RUN = 2000  # more would need room for their counts twice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 FOLDER = Path(__file__).parent
 

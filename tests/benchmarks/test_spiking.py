@@ -14,8 +14,8 @@ import torch
 from accel_models.spiking.chip import run_many
 from networks.snn import Snn
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, SpikingGeometry
+from xbarsim.papers.spiking import chip_of
 from xbarsim.rng import stream
-from xbarsim.studies.spiking import chip_of
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 

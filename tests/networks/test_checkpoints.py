@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from networks.catalogue import networks
 from networks.checkpoints import load_checkpoint, save_checkpoint
 from networks.mlp import Mlp
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.training.loop import initialise
 
 

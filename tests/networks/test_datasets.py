@@ -8,7 +8,7 @@ import pytest
 from networks import datasets
 from networks.dataset_files import CIFAR_RECORD, read_cifar
 from networks.datasets import load_dataset
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 
 def idx(array):

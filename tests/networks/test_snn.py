@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from networks.snn import Snn
-from tests.reference_spiking import network_spikes
-from xbarsim.checks import InputError
+from tests.twins.spiking import network_spikes
+from xbarsim.errors import InputError
 from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults
 from xbarsim.training.loop import initialise
 

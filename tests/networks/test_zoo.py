@@ -9,7 +9,7 @@ from networks.catalogue import network
 from networks.checkpoints import load_checkpoint, read_metadata
 from networks.datasets import load_dataset
 from networks.zoo import zoo, zoo_path
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.training.loop import accuracy
 
 WANTED = {

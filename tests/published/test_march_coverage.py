@@ -2,10 +2,10 @@
 
 import pytest
 
-from xbarsim.checks import InputError
 from xbarsim.detection.march.coverage import coverage, coverage_table
 from xbarsim.detection.march.notation import parse_march
 from xbarsim.detection.march.primitives import SINGLE_CELL, TWO_CELL
+from xbarsim.errors import InputError
 
 COLUMNS = (
     ("MATS+",),

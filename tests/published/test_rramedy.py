@@ -6,7 +6,7 @@ from accel_models.reram.config import accelerator
 from accel_models.reram.timing import inference_latency_ns
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.latency import march_addresses, march_latency_ns
-from xbarsim.studies.paper import detection_in_paper, speedup_in_paper
+from xbarsim.papers.rramedy_paper import detection_in_paper, speedup_in_paper
 from xbarsim.studies.workbench import untrained_chip
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.rng import stream
 
 

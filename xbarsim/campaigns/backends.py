@@ -33,7 +33,7 @@ from xbarsim.campaigns.worker import (
     threads_each,
     worded,
 )
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 LONGEST_WAIT_S = 3600.0
 

@@ -31,7 +31,7 @@ from xbarsim.campaigns.worker import (
     threads_each,
     worded,
 )
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 ANSWER_S = 15
 POLL_S = 1.0

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.campaigns.store import Store
-from xbarsim.checks import InputError, check_choice, write_atomically
+from xbarsim.errors import InputError, check_choice
+from xbarsim.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from xbarsim.campaigns.stopping import Precision, looks
 from xbarsim.campaigns.store import Row, Store
 from xbarsim.campaigns.task import Task
 from xbarsim.campaigns.worker import Finished, Job, Limits
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 from xbarsim.metrics.intervals import Estimate
 
 MOST_DEATHS = 3

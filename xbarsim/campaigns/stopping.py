@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.campaigns.estimates import moments
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import Estimate
 
 FIRST_LOOK = 50

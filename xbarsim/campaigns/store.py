@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from xbarsim import __version__
 from xbarsim.campaigns.estimates import Moments
 from xbarsim.campaigns.task import Task
-from xbarsim.checks import InputError, write_atomically
+from xbarsim.errors import InputError
+from xbarsim.files import write_atomically
 
 SCHEMA = 1
 APPLICATION = 0x78627273  # 'xbrs', at byte 68 of the file

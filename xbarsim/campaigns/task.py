@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 
 MOST_TRIALS = 10**7
 RESERVED = {"task", "seed", "trial", "shots", "hits", "seconds", "run", "counts"}

@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from xbarsim.campaigns.task import Outcome, Task, TrialFunction
-from xbarsim.checks import InputError, check_int, check_positive
+from xbarsim.errors import InputError, check_int, check_positive
 
 try:
     import resource

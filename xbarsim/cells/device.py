@@ -20,7 +20,7 @@ from xbarsim.cells.effects import (
     UniformRead,
     VerifyError,
 )
-from xbarsim.checks import InputError, check_choice, check_number
+from xbarsim.errors import InputError, check_choice, check_number
 
 TEN_YEARS = 3650 * DAY
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import check_number
+from xbarsim.errors import check_number
 
 Floats = NDArray[np.float32]
 DAY = 86400.0

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_choice, check_int
+from xbarsim.errors import InputError, check_choice, check_int
 
 IntArray = NDArray[np.int64]
 ENCODINGS = ("offset", "twos_complement", "differential")

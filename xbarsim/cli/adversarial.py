@@ -16,9 +16,9 @@ def _table(
     out: Path | None,
 ) -> None:  # fmt: skip
     output.prepare(out)
-    from xbarsim.checks import check_folder
-    from xbarsim.studies import adversarial_features as study
-    from xbarsim.studies import adversarial_tables as tables
+    from xbarsim.files import check_folder
+    from xbarsim.papers import adversarial_features as study
+    from xbarsim.papers import adversarial_tables as tables
 
     check_folder(networks)
     chosen = study.feature_budget(budget)
@@ -47,9 +47,9 @@ def _figure(
     out: Path | None,
 ) -> None:  # fmt: skip
     output.prepare(out)
-    from xbarsim.checks import check_folder
-    from xbarsim.studies import adversarial_features as study
-    from xbarsim.studies import adversarial_tables as tables
+    from xbarsim.files import check_folder
+    from xbarsim.papers import adversarial_features as study
+    from xbarsim.papers import adversarial_tables as tables
 
     check_folder(networks)
     chosen = study.feature_budget(budget)

@@ -12,7 +12,6 @@ import sys
 import typer
 
 from xbarsim import __version__
-from xbarsim.checks import InputError
 from xbarsim.cli import (
     accelerators,
     adversarial,
@@ -32,6 +31,7 @@ from xbarsim.cli import (
     study,
     train,
 )
+from xbarsim.errors import InputError
 
 app = typer.Typer(
     name="xbarsim",

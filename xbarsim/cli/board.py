@@ -34,7 +34,7 @@ def run(
     from functools import partial
 
     from accel_models.finn.folding import fold_for_rate, read_folding, write_folding
-    from xbarsim.checks import InputError, check_positive
+    from xbarsim.errors import InputError, check_positive
     from xbarsim.studies import board_summaries as summaries
     from xbarsim.studies.boards import board_bench, board_cost, measure_accuracy, with_network
 

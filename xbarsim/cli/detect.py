@@ -34,9 +34,9 @@ def run(
     output.prepare(out)
     from xbarsim.cli.setup import faulty_chips, workbench
     from xbarsim.detection.march.algorithms import march_test
+    from xbarsim.papers.rramedy_paper import detection_in_paper
     from xbarsim.studies import summaries
     from xbarsim.studies.detection import compare_latency, study_detection
-    from xbarsim.studies.paper import detection_in_paper
 
     test = march_test(march)
     bench = workbench(network, accelerator, cells, weights=weights, seed=seed, images=images)

@@ -48,7 +48,7 @@ def sample(
     as_json: options.AsJson = False,
 ) -> None:
     """Draw a fault map and write it to a file. By rate 1 % if nothing else is said."""
-    from xbarsim.checks import check_choice
+    from xbarsim.errors import check_choice
     from xbarsim.faults.cell_map import FaultMap
     from xbarsim.faults.kinds import CellGeometry
     from xbarsim.faults.sampling import mix_presets
@@ -144,7 +144,7 @@ def _draw_one(
 ) -> FaultMap:
     from functools import partial
 
-    from xbarsim.checks import InputError
+    from xbarsim.errors import InputError
     from xbarsim.faults import sampling
 
     chosen = {way: amount for way, amount in ways.items() if amount is not None} or {"rate": 0.01}

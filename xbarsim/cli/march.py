@@ -141,7 +141,7 @@ def _described(test: MarchTest) -> dict[str, str | int]:
 def _stuck_cells(
     fault_map: Path | None, size: Mapping[str, int], rate: float, mix: str, seed: int
 ) -> FaultMap:
-    from xbarsim.checks import check_choice
+    from xbarsim.errors import check_choice
     from xbarsim.faults.cell_map import FaultMap
     from xbarsim.faults.kinds import CellGeometry
     from xbarsim.faults.sampling import mix_presets, sample_by_rate
@@ -156,9 +156,9 @@ def _stuck_cells(
 
 def _placed(texts: Sequence[str], geometry: CellGeometry) -> dict[int, list[PlacedFault]]:
     """By array, the faults that --inject names."""
-    from xbarsim.checks import InputError
     from xbarsim.detection.march.memory import PlacedFault
     from xbarsim.detection.march.primitives import parse_primitive
+    from xbarsim.errors import InputError
 
     placed: dict[int, list[PlacedFault]] = {}
     for text in texts:
@@ -182,8 +182,8 @@ def _placed(texts: Sequence[str], geometry: CellGeometry) -> dict[int, list[Plac
 
 def _latencies(test: MarchTest, geometry: CellGeometry, cells: str, restore: bool) -> dict[str, float]:
     from accel_models.reram.config import cell_presets
-    from xbarsim.checks import check_choice
     from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
+    from xbarsim.errors import check_choice
 
     check_choice("cells", cells, cell_presets())
     timing, found = cell_presets()[cells], {}

@@ -54,7 +54,7 @@ def _show_cost(context: typer.Context, name: str, *, as_json: bool) -> None:
     from networks.adversarial_features import feature_networks
     from networks.catalogue import networks
     from networks.snn import Snn
-    from xbarsim.checks import check_choice
+    from xbarsim.errors import check_choice
     from xbarsim.report.tables import Table
     from xbarsim.torch_bridge.cost import training_cost
 

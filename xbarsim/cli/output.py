@@ -65,7 +65,7 @@ def prepare(out: Path | None) -> None:
     """Begin a study: check that results can be written, and load the slow libraries with a word about it."""
     from rich.console import Console
 
-    from xbarsim.checks import check_folder
+    from xbarsim.files import check_folder
 
     if out is not None:
         check_folder(out)
@@ -81,7 +81,7 @@ def command_line() -> str:
 
 def write_bytes(content: bytes, path: Path) -> Path:
     """Write a file; an earlier one survives a failure."""
-    from xbarsim.checks import write_atomically
+    from xbarsim.files import write_atomically
 
     return write_atomically(path, lambda temporary: temporary.write_bytes(content))
 

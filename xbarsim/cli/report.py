@@ -20,7 +20,7 @@ def run(
 ) -> None:
     """One page with all figures and tables of a campaign, readable without a network."""
     from xbarsim.campaigns.store import Store
-    from xbarsim.checks import InputError
+    from xbarsim.errors import InputError
     from xbarsim.report.page import write_figures, write_report
 
     Store(store).close()

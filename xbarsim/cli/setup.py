@@ -10,10 +10,10 @@ from accel_models.finn.design import FinnDesign, SharedArray
 from accel_models.reram.config import accelerator as accelerator_named
 from networks.catalogue import NetworkEntry
 from xbarsim.cells.device import device as device_named
-from xbarsim.checks import InputError, check_choice
 from xbarsim.cli import output
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.detection.march.notation import MarchTest
+from xbarsim.errors import InputError, check_choice
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.pe import SHARED, PeFaultKind, PeFaultList
 from xbarsim.faults.sampling import mix_presets

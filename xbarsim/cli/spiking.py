@@ -16,10 +16,10 @@ def _tables(
     show: str, context: typer.Context, budget: str, networks: Path, seed: int, as_json: bool, out: Path | None
 ) -> None:
     output.prepare(out)
-    from xbarsim.checks import check_folder
-    from xbarsim.studies import spiking as study
-    from xbarsim.studies import spiking_tables as tables
-    from xbarsim.studies.spiking_paper import RATIOS
+    from xbarsim.files import check_folder
+    from xbarsim.papers import spiking as study
+    from xbarsim.papers import spiking_tables as tables
+    from xbarsim.papers.spiking_paper import RATIOS
 
     check_folder(networks)
     with output.steps() as watch:
@@ -56,10 +56,10 @@ def _times(
     out: Path | None,
 ) -> None:
     output.prepare(out)
-    from xbarsim.checks import check_folder
-    from xbarsim.studies import spiking as study
-    from xbarsim.studies import spiking_tables as tables
-    from xbarsim.studies.spiking_paper import TIME_TABLES
+    from xbarsim.files import check_folder
+    from xbarsim.papers import spiking as study
+    from xbarsim.papers import spiking_tables as tables
+    from xbarsim.papers.spiking_paper import TIME_TABLES
 
     check_folder(networks)
     with output.steps() as watch:
@@ -84,10 +84,10 @@ def _tests(
     out: Path | None,
 ) -> None:
     output.prepare(out)
-    from xbarsim.checks import check_folder
     from xbarsim.faults.neurons import FaultUniverse
-    from xbarsim.studies import spiking as study
-    from xbarsim.studies import spiking_tests as tests
+    from xbarsim.files import check_folder
+    from xbarsim.papers import spiking as study
+    from xbarsim.papers import spiking_tests as tests
 
     check_folder(networks)
     with output.steps() as watch:
@@ -108,10 +108,10 @@ def _rules(
     _: None, context: typer.Context, budget: str, networks: Path, seed: int, as_json: bool, out: Path | None
 ) -> None:
     output.prepare(out)
-    from xbarsim.checks import check_folder
-    from xbarsim.studies import spiking as study
-    from xbarsim.studies import spiking_rules as rules
-    from xbarsim.studies.spiking_tables import record
+    from xbarsim.files import check_folder
+    from xbarsim.papers import spiking as study
+    from xbarsim.papers import spiking_rules as rules
+    from xbarsim.papers.spiking_tables import record
 
     check_folder(networks)
     amount = study.spiking_budget(budget)

@@ -40,7 +40,7 @@ def fat_table1(
 ) -> None:
     """FAT, Table I and Fig. 3: every channel of cnvW1A1 stuck at -1 and at +1."""
     output.prepare(out)
-    from xbarsim.studies import fat
+    from xbarsim.papers import fat
 
     with output.progress("sticking channels") as advance:
         study = fat.run_table1(board, budget, on_step=advance)
@@ -75,7 +75,7 @@ def fat_fig9(
 ) -> None:
     """FAT, Fig. 9: worst-case error against hardware cost with selective channel replication."""
     output.prepare(out)
-    from xbarsim.studies import fat
+    from xbarsim.papers import fat
 
     found = []
     folders: list[Path | None] = [*board] if board else [None]
@@ -103,9 +103,9 @@ def _fat_table(
     out: Path | None,
 ) -> None:
     output.prepare(out)
-    from xbarsim.checks import check_folder
-    from xbarsim.studies import fat_training as study
-    from xbarsim.studies import fat_training_tables as tables
+    from xbarsim.files import check_folder
+    from xbarsim.papers import fat_training as study
+    from xbarsim.papers import fat_training_tables as tables
 
     check_folder(networks)
     chosen = study.fat_budget(budget)
@@ -140,9 +140,9 @@ def _stochastic_table(
     out: Path | None,
 ) -> None:
     output.prepare(out)
-    from xbarsim.checks import check_folder
-    from xbarsim.studies import stochastic_tables as tables
-    from xbarsim.studies import stochastic_training as study
+    from xbarsim.files import check_folder
+    from xbarsim.papers import stochastic_tables as tables
+    from xbarsim.papers import stochastic_training as study
 
     check_folder(networks)
     chosen = study.stochastic_budget(budget)
@@ -199,7 +199,7 @@ def rramedy_fig11(
 ) -> None:
     """RRAMedy, Fig. 11: what fault-masking retraining retrieves, SLC and MLC."""
     output.prepare(out)
-    from xbarsim.studies import fault_masking as study
+    from xbarsim.papers import fault_masking as study
 
     chosen = study.masking_budget(budget)
     with output.steps() as watch:

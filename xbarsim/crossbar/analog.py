@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
 from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.crossbar.matrix import add_codes_in_levels, input_sum_product
 from xbarsim.crossbar.serial import input_sum_weights, inverted_digits, pack_inputs
+from xbarsim.errors import InputError
 from xbarsim.kernels.analog import LANES, PER_CELL, QUIET, UNIFORM, add_analog_codes
 
 IntArray = NDArray[np.int64]

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError, check_int, check_type
+from xbarsim.errors import InputError, check_int, check_type
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
 from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.crossbar.proof import CollapseProof, level_sums, prove
 from xbarsim.crossbar.serial import SerialBlock, input_sum_weights, pack_inputs, serial_block
+from xbarsim.errors import InputError
 from xbarsim.faults.masks import CellMasks
 
 IntArray = NDArray[np.int64]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import check_number
+from xbarsim.errors import check_number
 from xbarsim.kernels.wires import effective_matrix
 
 Floats = NDArray[np.float64]

@@ -13,8 +13,9 @@ import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, write_atomically
 from xbarsim.crossbar.parasitic import Wires, effective_conductances
+from xbarsim.errors import InputError
+from xbarsim.files import write_atomically
 from xbarsim.kernels.launch import worker_threads
 
 Floats = NDArray[np.float32]

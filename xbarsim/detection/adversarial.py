@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError, check_int, check_positive
+from xbarsim.errors import InputError, check_int, check_positive
 from xbarsim.metrics.corruption import sdc_1, sdc_confidence
 from xbarsim.rng import stream
 

@@ -24,7 +24,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_int, check_number
+from xbarsim.errors import InputError, check_int, check_number
 from xbarsim.metrics.intervals import Estimate, clopper_pearson, smallest_sample, tolerance_limit
 
 FloatArray = NDArray[np.float64]

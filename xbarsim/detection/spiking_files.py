@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from xbarsim.checks import InputError, check_int, check_number, write_atomically
 from xbarsim.detection.spiking import SpikingTest
-from xbarsim.tensor_files import read_tensors
+from xbarsim.errors import InputError, check_int, check_number
+from xbarsim.files import read_tensors, write_atomically
 
 FORMAT = "xbarsim-spiking-test-1"
 MOST_SPIKES = 1e9  # of an output, and their square

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_choice, check_rate
+from xbarsim.errors import InputError, check_choice, check_rate
 from xbarsim.faults.pe import PeFaultKind
 
 UNITS = ("element", "channel", "pixel")

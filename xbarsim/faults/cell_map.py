@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.checks import InputError, write_atomically
+from xbarsim.errors import InputError
 from xbarsim.faults.kinds import CellGeometry, FaultKind
+from xbarsim.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

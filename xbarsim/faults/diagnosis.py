@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarsim.checks import check_rate
+from xbarsim.errors import check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
 

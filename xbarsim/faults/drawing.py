@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.checks import check_choice, check_int, write_atomically
+from xbarsim.errors import check_choice, check_int
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import FaultKind
+from xbarsim.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

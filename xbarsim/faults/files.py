@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
-from xbarsim.tensor_files import read_tensors
+from xbarsim.files import read_tensors
 
 FORMAT = "xbarsim-fault-map-1"
 _COLUMNS = {"cell": (np.int64, 1), "kind": (np.uint8, 1), "value": (np.int8, 1)}

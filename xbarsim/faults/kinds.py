@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 
 
 class FaultKind(IntEnum):

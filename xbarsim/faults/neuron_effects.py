@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.neurons import (
     ALWAYS,
     ALWAYS_SPIKES,

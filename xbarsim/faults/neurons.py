@@ -31,7 +31,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_choice, check_int, check_number, check_rate, write_atomically
+from xbarsim.errors import InputError, check_choice, check_int, check_number, check_rate
+from xbarsim.files import write_atomically
 
 ALWAYS = 2**31 - 1
 NO_TARGET = -1

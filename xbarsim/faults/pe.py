@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_int, write_atomically
+from xbarsim.errors import InputError, check_int
+from xbarsim.files import write_atomically
 
 IntArray = NDArray[np.int64]
 

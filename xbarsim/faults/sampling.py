@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_int, check_rate
+from xbarsim.errors import InputError, check_int, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.rng import stream

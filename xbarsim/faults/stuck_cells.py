@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError, check_rate
+from xbarsim.errors import InputError, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.faults.masks import CellMasks, masks_of_cells

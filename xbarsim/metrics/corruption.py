@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import beta, binom, bootstrap, norm, t
 
-from xbarsim.checks import InputError, check_number
+from xbarsim.errors import InputError, check_number
 from xbarsim.rng import stream
 
 

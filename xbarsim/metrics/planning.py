@@ -12,7 +12,7 @@ import math
 
 from scipy.stats import norm
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 from xbarsim.metrics.intervals import check_confidence
 
 

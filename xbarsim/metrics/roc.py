@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 
 def roc_curve(healthy: ArrayLike, faulty: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from math import inf
 
-from xbarsim.checks import check_number
+from xbarsim.errors import check_number
 
 
 def stability_score(pretrain: float, retrain: float, defect: float) -> float:

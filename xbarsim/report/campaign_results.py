@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xbarsim.campaigns.exchange import flat, whole_frame
 from xbarsim.campaigns.store import Store, TaskStatus
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import Estimate, paired_difference
 
 if TYPE_CHECKING:

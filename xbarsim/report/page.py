@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from xbarsim import __version__
 from xbarsim.campaigns.exchange import check_output
-from xbarsim.checks import InputError, check_choice, write_atomically
+from xbarsim.errors import InputError, check_choice
+from xbarsim.files import write_atomically
 from xbarsim.report.campaign_figures import Shown, figures
 from xbarsim.report.campaign_results import Results, read_results
 from xbarsim.report.campaign_tables import failure_table, pair_table, run_table, task_table

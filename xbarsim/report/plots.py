@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import write_atomically
+from xbarsim.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,8 +13,8 @@ from accel_models.finn.concurrent import FaultResults
 from accel_models.finn.design import FinnDesign
 from accel_models.finn.equivalence import saved_by_kind
 from accel_models.finn.resources import PYNQ_Z1
-from xbarsim.checks import write_atomically
 from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind
+from xbarsim.files import write_atomically
 from xbarsim.metrics.intervals import wilson
 from xbarsim.report.plots import fault_accuracies
 from xbarsim.report.tables import Table

@@ -25,7 +25,7 @@ from networks.catalogue import NetworkEntry
 from networks.catalogue import network as network_named
 from networks.checkpoints import load_checkpoint, read_metadata
 from networks.datasets import load_dataset, pixels_of
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import NONE, PeFaultList, check_faults
 from xbarsim.torch_bridge.finn_export import finn_graph
 

@@ -27,7 +27,7 @@ from networks.checkpoints import read_metadata
 from networks.zoo import zoo, zoo_path
 from xbarsim.campaigns.stopping import Precision, parse_precision
 from xbarsim.campaigns.task import MOST_TRIALS, Task
-from xbarsim.checks import InputError, check_choice, check_int
+from xbarsim.errors import InputError, check_choice, check_int
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.metrics.planning import sample_size

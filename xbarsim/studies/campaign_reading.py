@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from xbarsim.checks import InputError, check_choice
+from xbarsim.errors import InputError, check_choice
 from xbarsim.studies.campaign_file import CampaignFile, Cells, NetworkChoice, Single
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from accel_models.reram.timing import inference_latency_ns
+from xbarsim.chip import Chip
 from xbarsim.detection.adversarial import DetectionCount, RunChip, count_detections, pattern_sets
 from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.faults.cell_map import FaultMap
-from xbarsim.mapping.protocols import Chip
 from xbarsim.studies.workbench import Workbench
 
 

@@ -15,7 +15,7 @@ from accel_models.finn.protection import ProtectionCurve
 from accel_models.finn.replication import ReplicationPlan, replication_front
 from accel_models.finn.safety import SafetyTable, safety_table
 from accel_models.finn.scheduling import SchedulePoint, compare_schedules, joint_front
-from xbarsim.checks import check_int
+from xbarsim.errors import check_int
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.report.plots import cost_fronts
 from xbarsim.report.tables import Table

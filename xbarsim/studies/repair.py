@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from xbarsim.checks import check_choice, check_int, check_positive, check_rate
+from xbarsim.crossbar.closest import project_graph
 from xbarsim.detection.march.chip import march_chip
 from xbarsim.detection.march.notation import MarchTest
+from xbarsim.errors import check_choice, check_int, check_positive, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.diagnosis import imperfect
-from xbarsim.mapping.closest import project_graph
-from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.rng import stream
 from xbarsim.studies.workbench import Workbench, hits
 from xbarsim.training.masking import TARGETS, retrain

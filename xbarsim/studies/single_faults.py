@@ -11,7 +11,7 @@ from typing import Any
 
 from accel_models.finn.concurrent import simulate_faults
 from xbarsim.campaigns.task import Outcome, TrialFunction
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFaultKind, PeFaultList
 from xbarsim.rng import stream
 from xbarsim.studies.boards import BoardBench, board_bench

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from accel_models.reram.chip import ReramChip
 from accel_models.reram.timing import LATENCY_MODELS
 from xbarsim.metrics.intervals import Estimate, mean_over_chips, wilson
+from xbarsim.papers.rramedy_paper import detection_in_paper, speedup_in_paper
 from xbarsim.report.plots import chip_accuracies, latency_bars, rate_bars, size_bars
 from xbarsim.report.tables import Table, byte_size, duration
 from xbarsim.studies.accuracy import ChipAccuracy, HealthyAccuracy
 from xbarsim.studies.detection import DetectionStudy, LatencyRow
-from xbarsim.studies.paper import detection_in_paper, speedup_in_paper
 from xbarsim.studies.repair import Repair
 from xbarsim.training.resume import Epoch
 

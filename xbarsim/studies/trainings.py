@@ -18,7 +18,7 @@ from accel_models.reram.config import accelerator
 from networks.catalogue import NetworkEntry
 from networks.checkpoints import load_checkpoint
 from networks.datasets import Dataset
-from xbarsim.checks import InputError, check_choice
+from xbarsim.errors import InputError, check_choice
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.faults.stuck_cells import StuckCells

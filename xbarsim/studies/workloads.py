@@ -20,12 +20,12 @@ from accel_models.reram.config import accelerator
 from accel_models.reram.many import CHIPS_AT_ONCE, run_each
 from accel_models.reram.timing import inference_latency_ns
 from xbarsim.campaigns.task import Outcome, TrialFunction, canonical
-from xbarsim.checks import InputError
+from xbarsim.crossbar.closest import project_graph
 from xbarsim.detection.adversarial import fires, pattern_sets
 from xbarsim.detection.march.algorithms import march_test
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_trial
-from xbarsim.mapping.closest import project_graph
 from xbarsim.metrics.corruption import softmax
 from xbarsim.report.documents import plain
 from xbarsim.rng import stream

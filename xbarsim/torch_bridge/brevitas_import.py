@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from xbarsim.checks import InputError, check_int
-from xbarsim.mapping.nodes import IntArray
+from xbarsim.errors import InputError, check_int
+from xbarsim.graph.nodes import IntArray
 from xbarsim.torch_bridge.levels import Levels
 from xbarsim.torch_bridge.quantized import MOST_BITS
 

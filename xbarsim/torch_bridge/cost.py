@@ -19,7 +19,7 @@ from math import prod
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

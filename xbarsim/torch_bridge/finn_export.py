@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from xbarsim.checks import InputError
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import Flatten, Input, IntArray, MatMul, MaxPool, Node, integer_range
-from xbarsim.mapping.thresholds import Threshold, batch_norm_thresholds
-from xbarsim.mapping.window import Window
+from xbarsim.errors import InputError
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import Flatten, Input, IntArray, MatMul, MaxPool, Node, integer_range
+from xbarsim.graph.thresholds import Threshold, batch_norm_thresholds
+from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.brevitas_import import is_activation, is_product, levels_of, weights_of
 from xbarsim.torch_bridge.injection import ChannelDropout, ErrorInjection
 from xbarsim.torch_bridge.levels import Levels

@@ -18,7 +18,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError, check_rate
+from xbarsim.errors import InputError, check_rate
 from xbarsim.faults.activations import StuckActivations, StuckUnits
 from xbarsim.torch_bridge.brevitas_import import activation_values, is_activation
 from xbarsim.torch_bridge.quantized import QuantActivation, RoundActivations, largest, rounded

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.faults.masks import CellMasks
-from xbarsim.mapping.nodes import MatMul
-from xbarsim.mapping.window import Window
+from xbarsim.graph.nodes import MatMul
+from xbarsim.graph.window import Window
 
 
 def to_integers(values: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:

@@ -14,10 +14,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.masks import CellMasks
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import (
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import (
     Add,
     AvgPool,
     Flatten,

@@ -12,10 +12,10 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError
-from xbarsim.mapping.nodes import Add, AvgPool, Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize
-from xbarsim.mapping.window import Window
-from xbarsim.torch_bridge.scales import finest_fraction
+from xbarsim.errors import InputError
+from xbarsim.graph.nodes import Add, AvgPool, Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize
+from xbarsim.graph.scales import finest_fraction
+from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.windows import conv_window, pool_window
 
 LARGEST_BIAS = 2**52

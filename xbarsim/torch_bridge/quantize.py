@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from xbarsim.checks import InputError, check_int
-from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.errors import InputError, check_int
+from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.torch_bridge.operators import OPERATORS, Builder, argument_of, operator_of
 from xbarsim.torch_bridge.tracing import trace
 

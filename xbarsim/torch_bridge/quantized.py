@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 
 MOST_BITS = 8
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

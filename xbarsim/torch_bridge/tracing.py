@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 
 class _Tracer(fx.Tracer):

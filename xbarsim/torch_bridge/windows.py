@@ -7,8 +7,8 @@ from typing import Any
 from torch import fx, nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError
-from xbarsim.mapping.window import Window
+from xbarsim.errors import InputError
+from xbarsim.graph.window import Window
 
 
 def pair(value: Any) -> tuple[int, int]:

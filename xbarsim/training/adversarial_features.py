@@ -25,7 +25,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError, check_int, check_number, check_positive
+from xbarsim.errors import InputError, check_int, check_number, check_positive
 from xbarsim.rng import stream
 from xbarsim.training.loop import check_device
 from xbarsim.training.resume import StateFile

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.torch_bridge.injection import enable_only, injections
 from xbarsim.training.methods import TrainingMethod
 

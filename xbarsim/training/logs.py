@@ -9,7 +9,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from xbarsim.checks import InputError, check_folder, write_atomically
+from xbarsim.errors import InputError
+from xbarsim.files import check_folder, write_atomically
 from xbarsim.training.resume import Epoch
 
 OnEpoch = Callable[[Sequence[Epoch]], None]

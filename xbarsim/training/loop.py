@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 from xbarsim.rng import stream
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe, augmented, loss_of

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import check_choice
+from xbarsim.errors import check_choice
 from xbarsim.faults.masks import CellMasks
-from xbarsim.mapping.graph import IntegerGraph
+from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.torch_bridge.module import ChipModule
 from xbarsim.training.loop import fit, scores_of
 from xbarsim.training.methods import TrainingMethod

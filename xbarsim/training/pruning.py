@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_number, check_positive
+from xbarsim.errors import InputError, check_number, check_positive
 from xbarsim.training.methods import TrainingMethod
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from xbarsim.checks import InputError, check_choice, check_int, check_number, check_positive
+from xbarsim.errors import InputError, check_choice, check_int, check_number, check_positive
 
 MAX_LEARNING_RATE = 1e3
 CROP_MARGIN = 4

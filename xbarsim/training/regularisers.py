@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_choice, check_number
+from xbarsim.errors import InputError, check_choice, check_number
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.torch_bridge.stuck_at_zero import LAYERS, Masks, draw_masks, mask_gradients, stuck
 from xbarsim.training.methods import LossFunction, TrainingMethod

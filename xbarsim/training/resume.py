@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from xbarsim.checks import InputError, write_atomically
+from xbarsim.errors import InputError
+from xbarsim.files import write_atomically
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_choice, check_rate
+from xbarsim.errors import InputError, check_choice, check_rate
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
 from xbarsim.torch_bridge.spiking import SpikingModule
 from xbarsim.training.methods import LossFunction, TrainingMethod

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_choice, check_int, check_number
+from xbarsim.errors import InputError, check_choice, check_int, check_number
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults
 from xbarsim.torch_bridge.spiking import SpikingModule
 from xbarsim.training.spiking import NeuronFaultTraining

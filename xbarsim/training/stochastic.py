@@ -26,15 +26,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError, check_choice, check_int
 from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.crossbar.matrix import program_matrix
+from xbarsim.errors import InputError, check_choice, check_int
 from xbarsim.faults.kinds import FaultKind
 from xbarsim.faults.sampling import draw_kinds
 from xbarsim.faults.stuck_cells import StuckCells
+from xbarsim.graph.scales import finest_fraction
 from xbarsim.torch_bridge.layers import to_integers
 from xbarsim.torch_bridge.quantize import weighted_layers
-from xbarsim.torch_bridge.scales import finest_fraction
 from xbarsim.training.methods import TrainingMethod
 
 GRADIENTS = ("straight", "masked")

@@ -21,9 +21,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from xbarsim.checks import InputError
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import MatMul
+from xbarsim.errors import InputError
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import MatMul
 
 TERNARY_THRESHOLD = 0.7
 REMEDY = "send the update that was made for this network"

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.layer import IntArray, Stream
-from xbarsim.checks import InputError
-from xbarsim.mapping.thresholds import ALWAYS, batch_norm_thresholds
+from xbarsim.errors import InputError
+from xbarsim.graph.thresholds import ALWAYS, batch_norm_thresholds
 
 Numbers = tuple[Fraction, ...]
 ROOT_BITS = 256

@@ -8,7 +8,7 @@ import numpy as np
 
 from accel_models.finn.qonnx.affine import Numbers, exact
 from accel_models.finn.qonnx.operator import CLEAN, Operator
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 Shape = tuple[int, int, int]
 TURNS: dict[tuple[str, tuple[int, ...]], str] = {

@@ -9,7 +9,7 @@ from math import floor
 import numpy as np
 
 from accel_models.finn.layer import IntArray
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 BIAS_SHIFTS = (8, 16, 24)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.qonnx.operator import CLEAN, Constant, Operator
-from xbarsim.checks import InputError, check_int
-from xbarsim.mapping.nodes import integer_range
+from xbarsim.errors import InputError, check_int
+from xbarsim.graph.nodes import integer_range
 
 ROUNDINGS: dict[str, Callable[[NDArray], NDArray]] = {
     "ROUND": np.round,

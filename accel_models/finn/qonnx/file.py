@@ -11,7 +11,7 @@ from typing import Any
 
 from accel_models.finn.qonnx.constants import computed, stored
 from accel_models.finn.qonnx.operator import CLEAN, Constant, Operator
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 LARGEST_FILE = 1 << 28
 UNBRANCH = f"take branches out of the network, or where they compute a constant, {CLEAN}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError, check_number
+from xbarsim.errors import InputError, check_number
 
 CLEAN = "run qonnx-cleanup on the file first"
 

@@ -14,7 +14,7 @@ from accel_models.finn.layer import BIPOLAR, MOST_BITS, Stream
 from accel_models.finn.qonnx.affine import Quantizer
 from accel_models.finn.qonnx.constants import quantizer_range, rounding
 from accel_models.finn.qonnx.operator import Operator
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 
 QUANTIZERS = ("Quant", "IntQuant", "BipolarQuant", "MultiThreshold")
 HALF = Fraction(1, 2)

@@ -14,7 +14,7 @@ from pathlib import Path
 from accel_models.finn.network import FinnNetwork, Head
 from accel_models.finn.qonnx.file import read_line
 from accel_models.finn.qonnx.walk import Walk
-from xbarsim.checks import check_int
+from xbarsim.errors import check_int
 
 
 def read_qonnx(

@@ -22,7 +22,7 @@ from accel_models.finn.qonnx.bias import last_bias
 from accel_models.finn.qonnx.operator import CLEAN, Operator
 from accel_models.finn.qonnx.quantizers import QUANTIZERS, quantizer_of
 from accel_models.finn.qonnx.weights import check_plain_window, layer_weights
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 LARGEST_SIDE = 1 << 16
 ANY_PLACE = ("Mul", "Div", "Add", "Sub", "MatMul")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from accel_models.finn.qonnx.axes import Axes, Shape
 from accel_models.finn.qonnx.operator import CLEAN, Constant, Operator
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 
 def layer_weights(operator: Operator, axes: Axes, shape: Shape) -> tuple[NDArray, list[Fraction], int | None]:

@@ -9,7 +9,7 @@ import pytest
 from accel_models.finn.board import fold_weights, read_board, unfold_weights, write_board
 from accel_models.finn.presets import preset, presets
 from tests.accel_models.finn.networks import random_network, small_network
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 
 @pytest.mark.parametrize("name", presets())

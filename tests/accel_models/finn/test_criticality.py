@@ -7,7 +7,7 @@ from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.criticality import channel_criticality, layer_extremes, pe_criticality
 from accel_models.finn.design import FinnDesign
 from tests.accel_models.finn.networks import small_network
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList
 
 

@@ -15,7 +15,7 @@ from accel_models.finn.plan import pack, unpack
 from accel_models.finn.presets import presets
 from networks.datasets import load_dataset, pixels_of
 from tests.accel_models.finn.networks import random_network, small_network
-from tests.reference_finn import pixel_codes, run_network
+from tests.twins.finn import pixel_codes, run_network
 
 RIGHT = {"cnvW1A1": 7922, "cnvW1A2": 8266, "lfcW1A1": 9840}
 

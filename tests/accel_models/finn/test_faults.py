@@ -14,8 +14,8 @@ from accel_models.finn.design import FinnDesign, SharedArray
 from accel_models.finn.layer import BIPOLAR, TERNARY, Mvtu, Stream, signed, unsigned, weight_range
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
 from tests.accel_models.finn.networks import random_weights, small_network
-from tests.reference_finn import run_faulty, run_network
-from xbarsim.checks import InputError
+from tests.twins.finn import run_faulty, run_network
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList, join
 
 # a seed says nothing more when it is smaller

@@ -11,12 +11,12 @@ from accel_models.finn.board import write_board
 from accel_models.finn.from_graph import from_graph, image_pixels
 from accel_models.finn.layer import BIPOLAR, TERNARY, unsigned
 from accel_models.finn.network import PixelInput
-from tests.reference_finn import pixel_codes, run_network
-from xbarsim.checks import InputError
-from xbarsim.mapping.graph import IntegerGraph
-from xbarsim.mapping.nodes import Add, AvgPool, Flatten, Input, MatMul, MaxPool, Relu, Requantize
-from xbarsim.mapping.thresholds import Threshold
-from xbarsim.mapping.window import Window
+from tests.twins.finn import pixel_codes, run_network
+from xbarsim.errors import InputError
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.nodes import Add, AvgPool, Flatten, Input, MatMul, MaxPool, Relu, Requantize
+from xbarsim.graph.thresholds import Threshold
+from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.quantize import quantize
 
 

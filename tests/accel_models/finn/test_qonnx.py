@@ -9,8 +9,8 @@ import pytest
 from accel_models.finn.layer import BIPOLAR, TERNARY, Stream, unsigned
 from accel_models.finn.qonnx.bias import last_bias
 from accel_models.finn.qonnx.reader import read_qonnx
-from tests.reference_finn import run_network
-from xbarsim.checks import InputError
+from tests.twins.finn import run_network
+from xbarsim.errors import InputError
 
 onnx = pytest.importorskip("onnx", reason="the extra 'qonnx' is not installed")
 pytest.importorskip("qonnx", reason="the extra 'qonnx' is not installed")

@@ -14,7 +14,7 @@ from accel_models.finn.resources import design_resources, replication_cost
 from accel_models.finn.voting import voted_classes, voted_scores
 from tests.accel_models.finn.networks import random_network, small_network
 from tests.accel_models.finn.test_criticality import results_of
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind
 
 CHANNEL = PeFaultKind.channel

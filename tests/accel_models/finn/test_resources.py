@@ -15,7 +15,7 @@ from accel_models.finn.resources import (
     replication_cost,
 )
 from tests.accel_models.finn.networks import random_network, small_network
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 
 @pytest.fixture(scope="module")

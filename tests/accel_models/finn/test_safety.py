@@ -10,7 +10,7 @@ from accel_models.finn.design import FinnDesign
 from accel_models.finn.replication import ReplicationPlan
 from accel_models.finn.safety import EFFECTS, safety_table
 from tests.accel_models.finn.networks import small_network
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList, join
 
 FAULTS = PeFaultList.of(

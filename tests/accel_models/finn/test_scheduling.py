@@ -21,7 +21,7 @@ from accel_models.finn.scheduling import (
 )
 from tests.accel_models.finn.networks import random_network, small_network
 from tests.accel_models.finn.test_criticality import results_of
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind
 
 

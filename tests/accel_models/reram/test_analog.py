@@ -15,9 +15,9 @@ from xbarsim.cells.effects import (
     UniformRead,
     VerifyError,
 )
-from xbarsim.checks import InputError
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.parasitic import Wires
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
 from xbarsim.kernels.analog import LANES, UNIFORM

@@ -5,10 +5,10 @@ from torch import nn
 
 from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator, accelerator_presets
-from tests.reference import bit_serial_product
+from tests.twins.crossbar import bit_serial_product
 from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
-from xbarsim.checks import InputError
 from xbarsim.crossbar.config import AdcConfig
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_rate

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from accel_models.reram.config import ReramConfig
-from xbarsim.checks import InputError
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import mix_presets, sample_by_rate

@@ -3,7 +3,7 @@ import pytest
 
 from accel_models.reram.config import CellOperations, ReramConfig, accelerator
 from accel_models.reram.timing import LATENCY_MODELS, LayerLoad, inference_latency_ns, replication
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 CONFIG = ReramConfig()
 LOADS = (

@@ -10,8 +10,8 @@ from accel_models.reram.config import accelerator
 from accel_models.spiking.cells import acting_weights, program_on_cells, with_faulty_cells
 from accel_models.spiking.chip import SpikingChip, on_grid, program, run_many
 from tests.networks.test_snn import some_faults
-from tests.reference_spiking import network_spikes
-from xbarsim.checks import InputError
+from tests.twins.spiking import network_spikes
+from xbarsim.errors import InputError
 from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults, SpikingGeometry
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.rng import stream

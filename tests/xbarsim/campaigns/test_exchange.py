@@ -12,7 +12,7 @@ from xbarsim.campaigns.exchange import check_output, export, frames, merge, read
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Row, Store
 from xbarsim.campaigns.task import Task
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 TASKS = [Task(workload=Chips(rate), trials=30, seed=4) for rate in (0.1, 0.25)]
 

@@ -32,7 +32,7 @@ from xbarsim.campaigns.stopping import Precision
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Outcome, Task
 from xbarsim.campaigns.worker import THREAD_VARIABLES
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import mean_over_chips
 
 WAYS = {"serial": {}, "processes": {"workers": 2}, "dask": {"workers": 2, "scheduler": "local"}}

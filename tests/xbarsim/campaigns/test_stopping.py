@@ -5,7 +5,7 @@ import pytest
 
 from xbarsim.campaigns.estimates import estimate
 from xbarsim.campaigns.stopping import Precision, looks, parse_precision
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import mean_over_chips, wilson
 
 RULE = Precision(metric="accuracy", half_width=0.03)

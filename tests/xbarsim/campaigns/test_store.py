@@ -14,7 +14,7 @@ from xbarsim.campaigns.estimates import estimate, moments
 from xbarsim.campaigns.exchange import merge, read_frame
 from xbarsim.campaigns.store import APPLICATION, Row, Store
 from xbarsim.campaigns.task import Task
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 TASK = Task(workload=Chips(), trials=1000)
 

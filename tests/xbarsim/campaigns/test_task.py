@@ -2,7 +2,7 @@ import pytest
 
 from tests.xbarsim.campaigns.workloads import Chips
 from xbarsim.campaigns.task import Task
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 
 
 def test_a_task_is_what_its_workload_describes_and_its_seed():

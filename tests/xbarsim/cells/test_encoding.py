@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.reference import column_worth, digits_of
+from tests.twins.crossbar import column_worth, digits_of
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError
 from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.errors import InputError
 
 
 @st.composite

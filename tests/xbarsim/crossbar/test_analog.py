@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests.reference import analog_product
+from tests.twins.crossbar import analog_product
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError
 from xbarsim.crossbar.analog import analog_matrix
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.matrix import input_range, program_matrix
+from xbarsim.errors import InputError
 
 
 def matrix_of(rng, config, shape, *, spread=0.0, uniform=0.0, per_cell=0.0):

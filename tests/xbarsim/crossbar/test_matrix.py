@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from tests.reference import bit_serial_product
+from tests.twins.crossbar import bit_serial_product
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError
 from xbarsim.crossbar import serial
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.matrix import input_range, program_matrix
 from xbarsim.crossbar.proof import collapse_shares
+from xbarsim.errors import InputError
 from xbarsim.faults.kinds import FaultKind
 from xbarsim.faults.masks import masks_of_cells
 

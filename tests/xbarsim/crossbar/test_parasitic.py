@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reference import nodal_matrix
-from xbarsim.checks import InputError
+from tests.twins.crossbar import nodal_matrix
 from xbarsim.crossbar import solved
 from xbarsim.crossbar.parasitic import Wires, effective_conductances
 from xbarsim.crossbar.solved import solve_arrays
+from xbarsim.errors import InputError
 
 OHMS = st.floats(0.01, 1e4)
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError
 from xbarsim.detection.adversarial import PatternSet, count_detections, fgsm, fires, pattern_sets
+from xbarsim.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from xbarsim.checks import InputError
 from xbarsim.detection.spiking import SpikingTest, generate_test
+from xbarsim.errors import InputError
 
 CANDIDATES, CLASSES = 12, 4
 

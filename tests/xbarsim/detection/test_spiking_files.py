@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from xbarsim.checks import InputError
 from xbarsim.detection.spiking import SpikingTest
 from xbarsim.detection.spiking_files import FORMAT, SpikingTestSet
+from xbarsim.errors import InputError
 
 TEST = SpikingTest(
     patterns=np.array([7, 2]), repetitions=3, mean=np.array([[1.0, 2.0, 0.5]] * 2),

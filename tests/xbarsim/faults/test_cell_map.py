@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_count

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.diagnosis import imperfect
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import FaultMix, sample_by_rate

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.files import FORMAT, to_bytes
 from xbarsim.faults.kinds import CellGeometry

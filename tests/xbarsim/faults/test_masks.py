@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.reference import faulty_level
+from tests.twins.crossbar import faulty_level
 from xbarsim.faults.kinds import FaultKind
 from xbarsim.faults.masks import CellMasks, masks_of_cells
 

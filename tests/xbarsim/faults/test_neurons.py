@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from accel_models.spiking.chip import program, run_many
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.neuron_effects import collapse, effects_of
 from xbarsim.faults.neurons import (
     FaultUniverse,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import (
     SHARED,
     PeFault,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chisquare
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import (
     FaultMix,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.generalisation import generalisation_error
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom, binomtest
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import (
     bootstrap_mean,
     clopper_pearson,

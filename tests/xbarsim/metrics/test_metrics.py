@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.corruption import sdc_1, sdc_confidence, softmax
 from xbarsim.metrics.intervals import mean_over_chips, wilson
 

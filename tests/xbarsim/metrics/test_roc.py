@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve as expected_curve
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.roc import roc_curve
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.stability import stability_score
 
 

@@ -14,7 +14,7 @@ from tests.xbarsim.campaigns.workloads import Chips, Odd
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Task
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import paired_difference
 from xbarsim.report.campaign_figures import figures
 from xbarsim.report.campaign_results import pairs, read_results

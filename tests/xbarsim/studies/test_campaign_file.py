@@ -3,7 +3,7 @@
 import pytest
 
 from networks.zoo import zoo_path
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.studies.campaign_file import CampaignFile, NetworkChoice, plan
 from xbarsim.studies.campaign_reading import read_campaign
 from xbarsim.studies.single_faults import SingleFaults

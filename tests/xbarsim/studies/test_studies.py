@@ -3,8 +3,8 @@
 import pytest
 
 from accel_models.reram.config import accelerator
-from xbarsim.checks import InputError
 from xbarsim.detection.march.algorithms import march_test
+from xbarsim.errors import InputError
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.studies import summaries
 from xbarsim.studies.accuracy import accuracy_of_chips, healthy_accuracy

@@ -10,12 +10,12 @@ import pytest
 from networks.catalogue import network
 from networks.checkpoints import save_checkpoint
 from networks.zoo import zoo_path
-from xbarsim.checks import InputError
+from xbarsim.crossbar.closest import project_graph
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.chip import march_chip
+from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.faults.sampling import mix_presets
-from xbarsim.mapping.closest import project_graph
 from xbarsim.rng import stream
 from xbarsim.studies.accuracy import accuracy_of_chips
 from xbarsim.studies.boards import board_bench, run_campaign

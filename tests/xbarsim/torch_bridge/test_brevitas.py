@@ -10,10 +10,10 @@ from torch import nn
 from accel_models.finn.design import FinnDesign
 from accel_models.finn.from_graph import from_graph, image_pixels
 from networks.cnv import Cnv
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.activations import StuckActivations
-from xbarsim.mapping.nodes import Input, MatMul
-from xbarsim.mapping.thresholds import Threshold
+from xbarsim.graph.nodes import Input, MatMul
+from xbarsim.graph.thresholds import Threshold
 from xbarsim.torch_bridge import quantized
 from xbarsim.torch_bridge.brevitas_import import levels_of, weights_of
 from xbarsim.torch_bridge.finn_export import finn_graph

@@ -7,7 +7,7 @@ from torch import nn
 from networks.catalogue import networks
 from networks.cnv import Cnv
 from networks.snn import Snn
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.torch_bridge.cost import training_cost
 
 

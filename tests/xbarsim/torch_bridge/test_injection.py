@@ -13,8 +13,8 @@ from networks.cnv import Cnv
 from networks.lfc import Lfc
 from networks.resnet import ResNet
 from tests.accel_models.finn.networks import small_network
-from tests.reference import stuck_activations, stuck_places
-from xbarsim.checks import InputError
+from tests.twins.crossbar import stuck_activations, stuck_places
+from xbarsim.errors import InputError
 from xbarsim.faults.activations import UNITS, StuckActivations
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.torch_bridge.injection import (

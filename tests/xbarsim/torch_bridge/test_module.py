@@ -7,7 +7,7 @@ from torch import nn
 
 from accel_models.reram.config import accelerator, accelerator_presets
 from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.sampling import FaultMix, sample_by_rate
 from xbarsim.studies.workbench import program_module
 from xbarsim.torch_bridge.layers import FixedPoint

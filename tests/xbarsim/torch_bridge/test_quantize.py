@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.torch_bridge.quantize import quantize
 
 IMAGES = np.random.default_rng(0).normal(size=(40, 3, 12, 12)).astype(np.float32)

@@ -14,10 +14,10 @@ from accel_models.finn.network import PixelInput
 from networks.cnv import Cnv
 from networks.datasets import load_dataset, pixels_of
 from networks.lfc import Lfc
-from tests.reference import quantized_value
-from xbarsim.checks import InputError
-from xbarsim.mapping.nodes import Input
-from xbarsim.mapping.thresholds import Threshold
+from tests.twins.crossbar import quantized_value
+from xbarsim.errors import InputError
+from xbarsim.graph.nodes import Input
+from xbarsim.graph.thresholds import Threshold
 from xbarsim.torch_bridge.finn_export import finn_graph
 from xbarsim.torch_bridge.quantized import (
     PixelSign,

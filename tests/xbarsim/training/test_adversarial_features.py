@@ -9,7 +9,7 @@ from torch import nn
 
 from networks.adversarial_features import feature_network, feature_networks
 from networks.datasets import load_dataset
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.stuck_at_zero import draw_masks, faulty_shapes, stuck

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations
 
 from accel_models.reram.config import accelerator
 from networks.datasets import load_dataset
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.torch_bridge.quantized import QuantLinear
 from xbarsim.training.loop import accuracy, fit, initialise

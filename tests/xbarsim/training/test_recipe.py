@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.reference import augmented_image
-from xbarsim.checks import InputError
+from tests.twins.crossbar import augmented_image
+from xbarsim.errors import InputError
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import CROP_MARGIN, Recipe, augmented, loss_of
 

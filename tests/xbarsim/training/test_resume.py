@@ -15,7 +15,7 @@ from torch import nn
 
 from accel_models.reram.config import accelerator
 from networks.snn import Snn
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.torch_bridge.injection import fault_aware, with_dropout2d

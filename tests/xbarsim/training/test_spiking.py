@@ -8,7 +8,7 @@ from accel_models.reram.config import accelerator
 from accel_models.spiking.cells import program_on_cells
 from networks.datasets import load_dataset
 from networks.snn import Snn
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults, SpikingGeometry
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.training.loop import fit, initialise

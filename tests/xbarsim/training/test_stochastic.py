@@ -11,8 +11,8 @@ from torch import nn
 from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.checks import InputError
 from xbarsim.crossbar.matrix import program_matrix
+from xbarsim.errors import InputError
 from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.faults.masks import CellMasks
 from xbarsim.faults.sampling import FaultMix, mix_presets

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.studies.workbench import hits
 from xbarsim.torch_bridge.module import ChipModule

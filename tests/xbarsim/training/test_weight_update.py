@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 from torch import nn
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.training.weight_update import WeightUpdate
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from xbarsim.checks import InputError, check_int
 from xbarsim.detection.march.notation import (
     ASCENDING,
     DESCENDING,
@@ -19,6 +18,7 @@ from xbarsim.detection.march.notation import (
     Operation,
 )
 from xbarsim.detection.march.notation import parse_march as _parse
+from xbarsim.errors import InputError, check_int
 
 
 def march_tests() -> dict[str, MarchTest]:

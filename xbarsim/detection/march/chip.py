@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.checks import InputError
 from xbarsim.detection.march.diagnosis import diagnose
 from xbarsim.detection.march.memory import PlacedFault, run_march
 from xbarsim.detection.march.notation import MarchTest
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import FaultKind
 

@@ -10,11 +10,11 @@ from itertools import product
 
 import numpy as np
 
-from xbarsim.checks import InputError
 from xbarsim.detection.march.algorithms import march_tests
 from xbarsim.detection.march.memory import PlacedFault, descending_orders, encode_faults, encode_test
 from xbarsim.detection.march.notation import EITHER, MarchTest
 from xbarsim.detection.march.primitives import FaultPrimitive, primitive_classes
+from xbarsim.errors import InputError
 from xbarsim.kernels.march import found_everywhere
 
 CELLS = 4

@@ -5,8 +5,8 @@ T = n_addr ((n_w + rho) t_write + n_r t_read), rho = 1 when the contents are res
 
 from __future__ import annotations
 
-from xbarsim.checks import check_choice
 from xbarsim.detection.march.notation import MarchTest
+from xbarsim.errors import check_choice
 
 ADDRESSING = ("cell-serial-used", "cell-serial", "row-parallel", "array-parallel", "row-and-array-parallel")
 

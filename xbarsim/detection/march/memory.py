@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.checks import InputError, check_choice
 from xbarsim.detection.march.notation import DESCENDING, EITHER, MarchTest
 from xbarsim.detection.march.primitives import FaultPrimitive
+from xbarsim.errors import InputError, check_choice
 from xbarsim.kernels.march import READ_OP, WRITE_OP, run_encoded
 
 

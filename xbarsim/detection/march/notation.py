@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from xbarsim.checks import InputError, check_int
+from xbarsim.errors import InputError, check_int
 
 ASCENDING, DESCENDING, EITHER = "⇑", "⇓", "⇕"
 _ORDERS = {"⇑": "⇑", "↑": "⇑", "^": "⇑", "⇓": "⇓", "↓": "⇓", "v": "⇓", "⇕": "⇕", "↕": "⇕", "|": "⇕"}

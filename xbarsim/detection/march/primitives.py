@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from itertools import product
 
-from xbarsim.checks import InputError
+from xbarsim.errors import InputError
 from xbarsim.kernels.march import (
     ADDRESS,
     BOTH_AND,

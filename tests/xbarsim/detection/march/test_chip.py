@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from xbarsim.checks import InputError
 from xbarsim.detection.march.algorithms import eulerian_march, march_test
 from xbarsim.detection.march.chip import march_chip
 from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.memory import PlacedFault
 from xbarsim.detection.march.primitives import parse_primitive
+from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_rate

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reference import march_reference
-from xbarsim.checks import InputError
+from tests.twins.crossbar import march_reference
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.memory import PlacedFault, run_march
 from xbarsim.detection.march.notation import parse_march
@@ -17,6 +16,7 @@ from xbarsim.detection.march.primitives import (
     stuck_at,
     undefined_state,
 )
+from xbarsim.errors import InputError
 
 PRIMITIVES = [p for members in primitive_classes().values() for p in members]
 PRIMITIVES += [read_disturb(1, 3), read_disturb(0, 2), undefined_state(0), undefined_state(1)]

@@ -2,10 +2,10 @@ from itertools import pairwise
 
 import pytest
 
-from xbarsim.checks import InputError
 from xbarsim.detection.march.algorithms import eulerian_march, march_test, march_tests
 from xbarsim.detection.march.notation import parse_march
 from xbarsim.detection.march.primitives import parse_primitive
+from xbarsim.errors import InputError
 
 COUNTS = {
     "MATS+": (3, 2),

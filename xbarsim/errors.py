@@ -1,0 +1,82 @@
+"""Wording of errors, and checks of single values.
+
+Every mistake in what a user hands in becomes one `InputError`: where, what was expected, what came,
+what to do. The command line prints it as one line and ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from math import isfinite, nan
+from numbers import Real
+
+
+class InputError(ValueError):
+    """A mistake in the user's input, worded as "where: expected E, got G; remedy".
+
+    >>> raise InputError("AdcConfig.bits", "1..24", 40)
+    Traceback (most recent call last):
+    ...
+    xbarsim.errors.InputError: AdcConfig.bits: expected 1..24, got 40
+    """
+
+    def __init__(self, where: str, expected: str, got: object, remedy: str = "") -> None:
+        text = f"{where}: expected {expected}, got {got}" + (f"; {remedy}" if remedy else "")
+        super().__init__(" ".join(text.split()))
+
+
+def check_int(where: str, value: object, low: int, high: int, remedy: str = "") -> int:
+    """Return `value` as an int if it is one in [low, high]; raise `InputError` otherwise."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or not low <= number <= high:
+        raise InputError(where, f"an integer in {low}..{high}", repr(value)[:60], remedy)
+    return number
+
+
+def check_number(where: str, value: object, low: float, high: float, remedy: str = "") -> float:
+    """Return `value` as a float if it is a finite number in [low, high]; raise `InputError` otherwise."""
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+    except OverflowError:  # an integer of more than 308 digits
+        number = nan
+    if not low <= number <= high or not isfinite(number):
+        raise InputError(where, f"a finite number in {low:g}..{high:g}", repr(value)[:60], remedy)
+    return number
+
+
+def check_type(where: str, value: object, kind: type, remedy: str = "") -> None:
+    """Refuse a value that is not of this class."""
+    if not isinstance(value, kind):
+        raise InputError(where, f"a {kind.__name__}", repr(value)[:60], remedy)
+
+
+def check_rate(where: str, value: float) -> float:
+    """Return `value` if it is a number in [0, 1]; raise `InputError` otherwise.
+
+    >>> check_rate("rate", 1.2)
+    Traceback (most recent call last):
+    ...
+    xbarsim.errors.InputError: rate: expected a number in 0..1, got 1.2; 1 % is written 0.01
+    """
+    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise InputError(where, "a number in 0..1", repr(value), "1 % is written 0.01")
+    return float(value)
+
+
+def check_positive(where: str, value: float) -> float:
+    """Return `value` if it is a finite number above 0; raise `InputError` otherwise."""
+    if not isinstance(value, (int, float)) or not 0.0 < value < float("inf"):
+        raise InputError(where, "a finite number above 0", repr(value))
+    return float(value)
+
+
+def check_choice(where: str, value: str, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`; raise `InputError` naming them otherwise."""
+    known = sorted(choices)
+    if value not in known:
+        raise InputError(where, "one of " + ", ".join(known), repr(value))
+    return value

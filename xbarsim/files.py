@@ -1,0 +1,113 @@
+"""Files: writing them so that a failure loses nothing, and reading named tensors with words in a header.
+
+What is read is data, checked before use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from xbarsim.errors import InputError
+
+
+def read_tensors(
+    path: Path, where: str, form: str, tensors: Mapping[str, tuple[DTypeLike, int]], remedy: str
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors and words of a file.
+
+    Parameters
+    ----------
+    where : what errors name
+    form : the format that the file has to name
+    tensors : type and number of dimensions of each
+
+    Raises
+    ------
+    InputError : no such file, not a safetensors file, truncated, another format, tensors of another type.
+    """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(where, "a file that can be read", reason, remedy) from error
+    try:
+        found = load(content)
+        words = _words(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(where, "a safetensors file", f"{len(content)} bytes ({error})", remedy) from error
+    if words.get("format") != form:
+        raise InputError(where, f"format {form}", repr(words.get("format"))[:60], remedy)
+    for name, (dtype, dimensions) in tensors.items():
+        one = found.get(name)
+        if one is None or one.dtype != dtype or one.ndim != dimensions:
+            got = "nothing" if one is None else f"{one.dtype} of shape {one.shape}"
+            expected = f"column {name}: {np.dtype(dtype)}, number of dimensions {dimensions}"
+            raise InputError(where, expected, got, remedy)
+    return {name: found[name] for name in tensors}, words
+
+
+def _words(content: bytes) -> dict[str, str]:
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    words = header.get("__metadata__", {})
+    return words if isinstance(words, dict) else {}
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
+    """Write a file through a temporary neighbour, so that an earlier file survives any failure.
+
+    A link is written through; a device or a pipe is refused.
+
+    Parameters
+    ----------
+    path : where the file shall stand in the end; its folder is made if it is missing
+    write : called with the temporary path (same suffix); writes the content
+
+    Raises
+    ------
+    InputError : the system refused (no space left, no permission, not a folder, ...).
+    """
+    target = Path(os.path.realpath(path))
+    temporary: Path | None = None
+    try:
+        if target.exists() and not target.is_file():
+            raise OSError("not a regular file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        write(temporary)
+        os.replace(temporary, target)
+    except (OSError, ValueError) as error:
+        raise _not_writable(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return Path(path)
+
+
+def check_folder(path: str | Path) -> None:
+    """Make a folder if it is missing and see that a file can be written there; raise `InputError` if not."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(b"x")
+    except (OSError, ValueError) as error:
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: str | Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(
+        str(path), "a place that can be written", reason, "free some space or choose another path"
+    )
