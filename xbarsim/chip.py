@@ -1,51 +1,243 @@
-"""What a chip is to the rest of the program, and what a run costs."""
+"""The contracts: what chips, accelerators, fault models, detectors and repairs are to each other.
+
+Everything above the accelerator models is written against these; `tests/contracts` holds every
+implementation to them. Chips are immutable: a change gives a new one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.faults.cell_map import FaultMap
-from xbarsim.faults.kinds import CellGeometry
-from xbarsim.faults.masks import CellMasks
-from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xbarsim.rng import Trial
+
+Seed = int | np.random.Generator
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Cycle-approximate cost of a run or a write; see docs/architecture.md, "Cost"."""
+    """Cycle-approximate cost of a run or a write; see docs/architecture.md, "Cost". NaN where unknown."""
 
     latency_ns: float
     energy_pJ: float
     cell_writes: int = 0
 
 
-class Chip(Protocol):
-    """An accelerator with a network programmed into it and a fault map. Changes give a new one.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a chip answers.
 
-    `accel_models.reram.chip.program` makes one for ReRAM arrays.
+    Attributes
+    ----------
+    scores : (N, classes) numbers, or (N, ...) where answers are no classes; exact where the chip is
+    classes : (N,) int64
+    cost : of these N inferences on the chip
     """
 
-    @property
-    def graph(self) -> IntegerGraph:
-        """The network it was programmed with."""
+    scores: NDArray
+    classes: NDArray[np.int64]
+    cost: Cost
+
+    def hits(self, labels: ArrayLike) -> int:
+        """Count the right classes.
+
+        Raises
+        ------
+        InputError : labels that are not (N,) integers.
+        """
+        return int((self.classes == check_labels(labels, len(self.classes))).sum())
+
+    def accuracy(self, labels: ArrayLike) -> float:
+        """Return the share of right classes; see `hits`."""
+        return self.hits(labels) / len(self.classes)
+
+
+def check_labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Return (count,) labels as int64; refuse another shape or what is no integer."""
+    found = np.asarray(labels)
+    if found.shape != (count,) or not np.issubdtype(found.dtype, np.integer):
+        raise InputError("labels", f"({count},) integers", f"{found.dtype} of shape {found.shape}")
+    return found.astype(np.int64)
+
+
+class Faults(Protocol):
+    """Faults as data, the columns of a table: of cells, of processing elements, or of neurons."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, chosen: NDArray) -> Self:
+        """Return the faults at these places, or where a mask holds."""
+
+    def each(self) -> list[Self]:
+        """Return every fault in a table of its own."""
+
+    def merge(self, other: Self) -> Self:
+        """Return both tables' faults."""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many there are of each kind, by its name."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table, with the kinds by name."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file; an earlier one survives a failure."""
+
+    def check(self, geometry: Any) -> None:
+        """Refuse faults that these places do not have."""
+
+
+class FaultModel(Protocol):
+    """What is wrong with chips, in distribution: a frozen dataclass, registered by name."""
+
+    def draw(self, geometry: Any, rng: np.random.Generator) -> Faults:
+        """Draw the faults of one chip; refuses places of another kind of hardware."""
+
+
+class Chip(Protocol):
+    """An accelerator with a network programmed into it, and faults."""
 
     @property
-    def geometry(self) -> CellGeometry:
-        """Its cells."""
+    def accelerator(self) -> Accelerator:
+        """The configuration that it was programmed with."""
 
     @property
-    def fault_map(self) -> FaultMap:
-        """Its faults."""
+    def geometry(self) -> Any:
+        """The places that its faults refer to; what a fault model draws for."""
 
-    def inject(self, fault_map: FaultMap) -> Chip:
-        """The chip with these faults on top of the ones it has."""
+    @property
+    def faults(self) -> Any:
+        """Its faults, as `inject` takes them."""
 
-    def run(self, images: NDArray[np.floating]) -> tuple[NDArray[np.float64], Cost]:
-        """Logits of (N, ...) images, and what they cost."""
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch."""
 
-    def training_masks(self) -> dict[tuple[str, int], CellMasks]:
-        """Masks of the permanent faults on the weights' words, by (layer, group)."""
+    @property
+    def resources(self) -> Mapping[str, float]:
+        """What it takes of the hardware, by name: arrays and cells, LUTs, neurons and synapses."""
+
+    def inject(self, faults: Any) -> Self:
+        """Return the chip with these faults on top of its own.
+
+        Raises
+        ------
+        InputError : faults of other places.
+        """
+
+    def run(self, inputs: NDArray, *, seed: int = 0) -> Run:
+        """Run (N, *input_shape) floats, as the network was trained on them.
+
+        `seed` decides what is random in a run; chips without noise do not look at it.
+
+        Raises
+        ------
+        InputError : inputs of another shape, none at all, or that are not finite real numbers.
+        """
+
+    def run_each(self, faults: Iterable[Any], inputs: NDArray, *, seed: int = 0) -> Iterator[Run]:
+        """Run the same inputs on many faulty copies: what `inject` and `run` give, one by one, sooner."""
+
+    def cost(self, inputs: int) -> Cost:
+        """Return what so many inferences take."""
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A chip whose cells can be written again."""
+
+    def update(self, graph: Any) -> Chip:
+        """Return the chip with the changed cells of a network of the same shape written."""
+
+    def refresh(self, seed: Seed = 0) -> Chip:
+        """Return the chip with every used cell written again: soft faults are gone, stuck cells stay."""
+
+    def training_masks(self) -> Mapping[tuple[str, int], Any]:
+        """Return masks of the stuck cells on the weights' words, by (layer, group)."""
+
+
+@runtime_checkable
+class Varied(Protocol):
+    """A chip whose cells differ from one made the same way: every trial takes another."""
+
+    def another(self, seed: Seed = 0) -> Chip:
+        """Return another specimen, as old as this one, with this one's faults and draws of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantization:
+    """The integers that an accelerator wants a network in."""
+
+    weight_bits: int = 16
+    activation_bits: int = 16
+    symmetric: bool = False
+
+
+class Accelerator(Protocol):
+    """A hardware configuration: a frozen dataclass, registered by name."""
+
+    @property
+    def name(self) -> str:
+        """Shown in tables."""
+
+    @property
+    def quantization(self) -> Quantization:
+        """What a float network is turned into for it."""
+
+    def program(self, network: Any) -> Chip:
+        """Return a fault-free chip with a network in it.
+
+        Raises
+        ------
+        InputError : a network that it cannot hold.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repaired:
+    """A chip after a repair.
+
+    Attributes
+    ----------
+    counts : what it took, by name: bytes sent, cells written, ...
+    """
+
+    chip: Chip
+    counts: Mapping[str, float]
+
+
+class Repair(Protocol):
+    """What is done to a faulty chip: a frozen dataclass, registered by name."""
+
+    def repair(self, chip: Any, subject: Any, trial: Trial) -> Repaired:
+        """Repair a chip of a subject; what is drawn comes from the trial's streams."""
+
+
+class PreparedTest(Protocol):
+    """A prepared detector: a chip is called faulty if its score is above the threshold."""
+
+    @property
+    def threshold(self) -> float: ...
+
+    def score(self, chip: Any, trial: Trial) -> float:
+        """Test a chip; what is drawn comes from the trial's streams."""
+
+    def cost(self, chip: Any) -> Cost:
+        """Return what one test takes."""
+
+
+class Detector(Protocol):
+    """How a chip is tested: a frozen dataclass, registered by name."""
+
+    def prepare(self, subject: Any) -> PreparedTest:
+        """Make patterns, answers and a threshold from a subject, once for all its chips."""

@@ -15,6 +15,10 @@ from numbers import Real
 class InputError(ValueError):
     """A mistake in the user's input, worded as "where: expected E, got G; remedy".
 
+    Attributes
+    ----------
+    where, expected, got, remedy : its parts, as text; no remedy is empty
+
     >>> raise InputError("AdcConfig.bits", "1..24", 40)
     Traceback (most recent call last):
     ...
@@ -22,8 +26,16 @@ class InputError(ValueError):
     """
 
     def __init__(self, where: str, expected: str, got: object, remedy: str = "") -> None:
+        self.where, self.expected, self.got, self.remedy = where, expected, str(got), remedy
         text = f"{where}: expected {expected}, got {got}" + (f"; {remedy}" if remedy else "")
         super().__init__(" ".join(text.split()))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
+        return InputError, (self.where, self.expected, self.got, self.remedy)
+
+    def at(self, where: str) -> InputError:
+        """Return the same mistake, found at a place that holds this one's: 'campaign.toml, line 3'."""
+        return InputError(f"{where}: {self.where}", self.expected, self.got, self.remedy)
 
 
 def check_int(where: str, value: object, low: int, high: int, remedy: str = "") -> int:

@@ -6,6 +6,7 @@ worker count can change what a trial meets (numpy's SeedSequence with a spawn ke
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
@@ -24,3 +25,19 @@ def stream(seed: int, scenario: str, trial: int = 0) -> np.random.Generator:
     check_int("trial", trial, 0, 2**32 - 1)
     key = (crc32(scenario.encode()), trial)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One chip of many: whatever is drawn for it comes from streams that a seed and its number name.
+
+    >>> bool(Trial(7, 3).stream("faults").random() == stream(7, "faults", 3).random())
+    True
+    """
+
+    seed: int = 0
+    number: int = 0
+
+    def stream(self, scenario: str) -> np.random.Generator:
+        """Return the stream of a purpose; drawing more for one purpose moves no other."""
+        return stream(self.seed, scenario, self.number)

@@ -103,7 +103,7 @@ def finish(
     figures : functions that draw, called only if there is a folder to save in
     files : functions that write a file to the path they get
     """
-    from xbarsim.report.documents import document, json_text
+    from xbarsim.documents import document, json_text
 
     parameters = {name: value for name, value in context.params.items() if name not in HIDDEN}
     content = document(context.command_path.removeprefix("xbarsim "), parameters, results)
@@ -135,7 +135,7 @@ def _write(
     figures: Mapping[str, Callable[[], Figure]],
     files: Mapping[str, Write],
 ) -> list[Path]:
-    from xbarsim.report.documents import json_text
+    from xbarsim.documents import json_text
     from xbarsim.report.plots import save_figure
 
     text = json_text(content) + "\n"

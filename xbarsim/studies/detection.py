@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from accel_models.reram.chip import ReramChip
 from accel_models.reram.timing import inference_latency_ns
-from xbarsim.chip import Chip
 from xbarsim.detection.adversarial import DetectionCount, RunChip, count_detections, pattern_sets
 from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.notation import MarchTest
@@ -57,7 +57,7 @@ def study_detection(
     return DetectionStudy(faulty=found, healthy=alarms)
 
 
-def _logits_of(chip: Chip) -> RunChip:
+def _logits_of(chip: ReramChip) -> RunChip:
     return lambda images: chip.run(images)[0]
 
 

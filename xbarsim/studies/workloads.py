@@ -23,11 +23,11 @@ from xbarsim.campaigns.task import Outcome, TrialFunction, canonical
 from xbarsim.crossbar.closest import project_graph
 from xbarsim.detection.adversarial import fires, pattern_sets
 from xbarsim.detection.march.algorithms import march_test
+from xbarsim.documents import plain
 from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_trial
 from xbarsim.metrics.corruption import softmax
-from xbarsim.report.documents import plain
 from xbarsim.rng import stream
 from xbarsim.studies.repair import RetrainSettings, repair_chip
 from xbarsim.studies.trainings import data_hash

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from xbarsim.documents import document, json_text
 from xbarsim.faults.kinds import CellGeometry, FaultKind
-from xbarsim.report.documents import document, json_text
 from xbarsim.report.tables import Table, byte_size, duration, print_table
 
 
