@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,6 +16,9 @@ from xbarsim.errors import InputError
 from xbarsim.files import write_atomically
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+HELD_AS = ("state_dict", "model_state_dict", "model")
+PARALLEL = "module."
 REMEDY = "make one with 'xbarsim train' or save the module's state_dict"
 
 
@@ -36,6 +40,10 @@ def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]
 def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
     """Load weights into a module and return the file's metadata.
 
+    The file is safetensors, or PyTorch's own (.pt, .pth, .bin), read as data only: a state dict, or a
+    dictionary that holds one as 'state_dict', 'model_state_dict' or 'model'. A prefix 'module.' of all names,
+    as `DataParallel` gives them, is taken off.
+
     Raises
     ------
     InputError : no such file, not a model file, weights of another network, NaN or infinite weights.
@@ -44,9 +52,10 @@ def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
     if not os.path.isfile(path):
         raise InputError(where, "a file", "nothing there", REMEDY)
     tensors, metadata = (
-        _read_torch(path, where) if Path(path).suffix in (".pt", ".pth") else _read(path, where)
+        _read_torch(path, where) if Path(path).suffix in TORCH_SUFFIXES else _read(path, where)
     )
     wanted = module.state_dict()
+    tensors = _without_prefix(tensors, wanted)
     for name in sorted(set(wanted) ^ set(tensors)):
         got = "no such tensor" if name in wanted else "a tensor that it does not have"
         raise InputError(f"{where}, {name!r}", f"the weights of a {type(module).__name__}", got, REMEDY)
@@ -99,8 +108,21 @@ def _read_torch(path: str | Path, where: str) -> tuple[dict[str, torch.Tensor], 
     except Exception as error:  # torch raises many kinds; none of them may reach the user as a traceback
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(where, "a state_dict that holds tensors only", f"'{reason}'", REMEDY) from error
+    for held in HELD_AS:
+        if isinstance(content, dict) and isinstance(content.get(held), dict):
+            content = content[held]
     if not isinstance(content, dict) or not all(
         isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in content.items()
     ):
         raise InputError(where, "a state_dict of named tensors", type(content).__name__, REMEDY)
-    return content, {}
+    return dict(content), {}
+
+
+def _without_prefix(
+    tensors: dict[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Names without the prefix that all of them have, unless the module's have it too."""
+    parallel = bool(tensors) and all(name.startswith(PARALLEL) for name in tensors)
+    if not parallel or any(name.startswith(PARALLEL) for name in wanted):
+        return tensors
+    return {name.removeprefix(PARALLEL): tensor for name, tensor in tensors.items()}

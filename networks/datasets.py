@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from networks.dataset_files import read_cifar, read_idx
+from xbarsim.data import Dataset
+from xbarsim.data_files import read_cifar, read_idx
 from xbarsim.errors import InputError, check_choice, check_int
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -24,26 +24,7 @@ CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 CIFAR_CENTRE = 0.5
 SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
-    """Images with their classes.
-
-    Attributes
-    ----------
-    images : (N, C, H, W) float32
-    labels : (N,) int64, 0..9
-    value_range : smallest and largest value a valid image can have
-    source : where it came from, for the record
-    """
-
-    name: str
-    split: str
-    images: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    value_range: tuple[float, float]
-    source: str
+DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
 
 
 def load_dataset(name: str, split: str = "train", *, limit: int | None = None) -> Dataset:
@@ -70,8 +51,7 @@ def load_dataset(name: str, split: str = "train", *, limit: int | None = None) -
     check_choice("data set", name, loaders)
     check_choice("split", split, SPLITS)
     data = loaders[name](split)
-    if limit is not None:
-        data = replace(data, images=data.images[:limit], labels=data.labels[:limit])
+    data = data.first(limit)
     if len(data.images) == 0:
         raise InputError(f"data set {name}", "at least one image", "none")
     return data

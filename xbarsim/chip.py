@@ -7,7 +7,7 @@ implementation to them. Chips are immutable: a change gives a new one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -210,10 +210,12 @@ class Repaired:
     Attributes
     ----------
     counts : what it took, by name: bytes sent, cells written, ...
+    files : what was sent to the chip, by file name
     """
 
     chip: Chip
     counts: Mapping[str, float]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Repair(Protocol):

@@ -114,6 +114,16 @@ class Registry:
             values[field.strip()] = value.strip()
         return self.make(name.strip(), values)
 
+    def fields(self, name: str) -> dict[str, str]:
+        """Return the fields of a name with their defaults, as one would type them."""
+        entry = self.entry(name)
+        made = entry if isinstance(entry, type) else entry()
+        return {f.name: _typed_as(f, made) for f in fields(made) if f.name != "name"}
+
+    def about(self, name: str) -> str:
+        """Return the first sentence of a name's docstring."""
+        return " ".join((self.entry(name).__doc__ or "").strip().split("\n\n")[0].split())
+
     def name_of(self, thing: Any) -> str:
         """Return the name that a thing's class is registered under, or else the class's own."""
         found = type(thing)
@@ -140,6 +150,20 @@ class Registry:
             if getattr(thing, f.name) != f.default
         ]
         return ", ".join([self.name_of(thing), *changed])
+
+
+def _typed_as(field: Any, made: Any) -> str:
+    if not isinstance(made, type):
+        value = getattr(made, field.name)
+    elif field.default is not MISSING:
+        value = field.default
+    elif field.default_factory is not MISSING:
+        value = field.default_factory()
+    else:
+        return "(needed)"
+    if is_dataclass(value):
+        return "..."
+    return "+".join(map(str, value)) if isinstance(value, tuple) else _short(value)
 
 
 def _short(value: Any) -> str:
@@ -182,7 +206,7 @@ def _needed(field: Any) -> bool:
 def _typed(where: str, hint: Any, value: Any, strict: bool) -> Any:
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    listed = typing.get_origin(hint) in (tuple, list)
+    listed = any(typing.get_origin(part) in (tuple, list) for part in (hint, *typing.get_args(hint)))
     if isinstance(value, str) and not strict and listed:
         value = tuple(part for part in value.split("+") if part)
     if isinstance(value, list) and listed:

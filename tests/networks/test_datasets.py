@@ -6,7 +6,7 @@ import pooch
 import pytest
 
 from networks import datasets
-from networks.dataset_files import CIFAR_RECORD, read_cifar
+from xbarsim.data_files import CIFAR_RECORD, read_cifar
 from networks.datasets import load_dataset
 from xbarsim.errors import InputError
 

@@ -10,6 +10,7 @@ import json
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class Summary:
 
 def collect(
     tasks: Sequence[Task],
-    store: str | Path,
+    store: str | Path | Store,
     *,
     workers: int = 1,
     scheduler: str | None = None,
@@ -81,8 +82,8 @@ def collect(
     Parameters
     ----------
     tasks : what is repeated; equal ones count once
-    store : file, made if it is missing; every trial is in it as soon as it is done, on Dask a tenth of a
-        second of short trials at a time
+    store : file, made if it is missing, or one that is open for writing; every trial is in it as soon as it
+        is done, on Dask a tenth of a second of short trials at a time
     workers : 1 works in this process, unless there is a limit to enforce; more are processes. On Dask:
         how many workers a local cluster starts
     scheduler : address of a Dask scheduler ('tcp://...'), or 'local'; needs the extra `dask`
@@ -108,7 +109,7 @@ def collect(
     distinct = list({task.key: task for task in tasks}.values())
     if not distinct:
         raise InputError("campaign", "at least one task", "none")
-    with Store(store, "write") as file:
+    with nullcontext(store) if isinstance(store, Store) else Store(store, "write") as file:
         rules = [until if until is not None and _measures(task, until.metric) else None for task in distinct]
         numbers = file.add(distinct, stops=["" if rule is None else str(rule) for rule in rules])
         lists = [_ToDo(*todo) for todo in zip(distinct, numbers, rules, strict=True)]

@@ -29,6 +29,7 @@ from xbarsim.errors import InputError
 from xbarsim.files import write_atomically
 
 SCHEMA = 1
+MEMORY = ":memory:"
 APPLICATION = 0x78627273  # 'xbrs', at byte 68 of the file
 OF_THE_PLACE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_TOOBIG")
 TABLES = """
@@ -98,7 +99,7 @@ class Store:
 
     Parameters
     ----------
-    path : made if it is missing and `mode` is 'write'
+    path : made if it is missing and `mode` is 'write'; None for one in memory, which ends when it is closed
     mode : 'write' takes a lock beside the file, so that no other process writes; 'read' does not wait for it
 
     Raises
@@ -107,8 +108,14 @@ class Store:
         written by another process, one that cannot be written.
     """
 
-    def __init__(self, path: str | Path, mode: Literal["read", "write"] = "read") -> None:
-        self.path, self._lock, self._made = Path(path), None, False
+    def __init__(self, path: str | Path | None, mode: Literal["read", "write"] = "read") -> None:
+        self._lock, self._made = None, False
+        if path is None:
+            self.path = Path(MEMORY)
+            self._connection = sqlite3.connect(MEMORY)
+            self._connection.executescript(TABLES)
+            return
+        self.path = Path(path)
         if mode == "write":
             self._lock = _locked(self.path)
         elif not self.path.is_file():
@@ -146,6 +153,11 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is a file, which stays."""
+        return str(self.path) != MEMORY
 
     def close(self) -> None:
         """Let go of the file and of its lock; what was appended stays."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import pickle
 import re
 import sys
 import time
@@ -18,6 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from xbarsim.campaigns.task import Outcome, Task, TrialFunction
+from xbarsim.code import load_code
 from xbarsim.errors import InputError, check_int, check_positive
 
 try:
@@ -95,11 +97,15 @@ class Bench:
         self.tasks, self._memory_MB = tuple(tasks), memory_MB
         self._prepared: OrderedDict[int, TrialFunction] = OrderedDict()
 
-    def __getstate__(self) -> tuple[tuple[Task, ...], int | None]:
-        return self.tasks, self._memory_MB
+    def __getstate__(self) -> tuple[tuple[Path, ...], bytes, int | None]:
+        files = dict.fromkeys(file for task in self.tasks for file in getattr(task.workload, "code", ()))
+        return tuple(files), pickle.dumps(self.tasks, pickle.HIGHEST_PROTOCOL), self._memory_MB
 
-    def __setstate__(self, state: tuple[tuple[Task, ...], int | None]) -> None:
-        self.__init__(*state)  # type: ignore[misc]
+    def __setstate__(self, state: tuple[tuple[Path, ...], bytes, int | None]) -> None:
+        files, tasks, memory_MB = state
+        for file in files:  # they define classes of the tasks
+            load_code(file)
+        self.__init__(pickle.loads(tasks), memory_MB)  # type: ignore[misc]
 
     def prepare(self, task: int) -> TrialFunction:
         """The task's trial function, built if it is not at hand."""

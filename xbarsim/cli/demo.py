@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,10 @@ import typer
 
 from xbarsim.cli import options, output
 
-NETWORK, MARCH, PATTERNS = "digits-mlp", "March C-", 10
-HARMFUL_RATE, EARLY_RATE = 0.03, 0.005
+NETWORK = "digits-mlp"
+HARMFUL, EARLY = "stuck-cells:rate=0.03,mix=even", "stuck-cells:rate=0.005,mix=even"
+REPAIRS = ("as-it-is", "closest-values", "retrain", "retrain:update=ternary")
+DETECTORS = ("original", "adversarial")
 
 
 def run(
@@ -27,53 +28,39 @@ def run(
     Accuracy and repair: 3 % of the cells are stuck. Detection: 0.5 %, before they do harm.
     """
     output.prepare(out)
-    from xbarsim.cli.setup import faulty_chips, repair_chips, workbench
-    from xbarsim.detection.march.algorithms import march_test
-    from xbarsim.studies import summaries
-    from xbarsim.studies.accuracy import accuracy_of_chips, healthy_accuracy
-    from xbarsim.studies.detection import compare_latency, study_detection
-    from xbarsim.studies.repair import RetrainSettings
+    from xbarsim.cli import subjects
+    from xbarsim.experiments.experiment import grid
+    from xbarsim.experiments.measures import Accuracy, Detection
+    from xbarsim.faults.models import NoFaults
+    from xbarsim.faults.trials import faults_of
+    from xbarsim.registry import detectors, fault_models, repairs
+    from xbarsim.report import answers
+    from xbarsim.rng import Trial
 
-    test = march_test(MARCH)
-    bench = workbench(NETWORK, "isaac", "nvsim", weights=None, seed=seed, images=None)
-    chips_with = partial(faulty_chips, bench, None, mix="even", seed=seed)
-    harmed = chips_with(rate=HARMFUL_RATE, chips=chips)
-    known = list(harmed.maps)
-    early = chips_with(rate=EARLY_RATE, chips=tested)
-    with output.progress("running faulty chips", chips) as advance:
-        healthy = healthy_accuracy(bench)
-        faulty = accuracy_of_chips(bench, known, on_chip=advance)
-    with output.progress("testing chips", 2 * tested) as advance:
-        study = study_detection(bench, early.maps, patterns=PATTERNS, seed=seed, on_chip=advance)
-    latency = compare_latency(bench, test, patterns=PATTERNS, restore=False)
-    settings = RetrainSettings(epochs=bench.entry.retrain_epochs)
-    repairs, _ = repair_chips(bench, known, seed=seed, march=test, settings=settings)
+    subject = subjects.subject_of(NETWORK, subjects.Hardware())
+    harmful, early = fault_models.parse(HARMFUL), fault_models.parse(EARLY)
+    repaired = grid(
+        Accuracy(), subjects=subject, faults=harmful, repairs=map(repairs.parse, REPAIRS), trials=chips, seed=seed
+    )
+    measures = [Detection(detector=detectors.parse(words)) for words in DETECTORS]
+    found = grid(measures, subjects=subject, faults=[early, NoFaults()], trials=tested, seed=seed)
+    results = subjects.make([*repaired, *found], None)
+    first = faults_of(harmful, subject.chip.geometry, Trial(seed, 0))
     output.finish(
         context,
-        {
-            "network": NETWORK,
-            "rates": {"accuracy and repair": HARMFUL_RATE, "detection": EARLY_RATE},
-            "healthy": healthy,
-            "chips": faulty,
-            "detection": study,
-            "latency": latency,
-            "repairs": repairs,
-        },
+        output.results_document(results),
         [
-            summaries.accuracy_table(healthy, faulty, repairs, subject=harmed.words),
-            summaries.detection_table(
-                study, subject=early.words, patterns=PATTERNS, network=NETWORK, cell_bits=2
-            ),
-            summaries.latency_table(latency, patterns=PATTERNS, restore=False, network=NETWORK),
-            summaries.repair_table(repairs),
+            answers.accuracy_table(results),
+            results.pairs(),
+            answers.detection_table(results),
+            answers.latency_table(results),
+            answers.repair_table(results),
         ],
         as_json=as_json,
         out=out,
         figures={
-            "accuracy.png": lambda: summaries.accuracy_figure(healthy, faulty, repairs),
-            "detection.png": lambda: summaries.detection_figure(study, patterns=PATTERNS),
-            "latency.png": lambda: summaries.latency_figure(latency, patterns=PATTERNS),
-            "repair.png": lambda: summaries.repair_figure(repairs),
+            "accuracy.png": lambda: answers.accuracy_figure(results),
+            "detection.png": lambda: answers.detection_figure(results),
         },
-        files={"chip-0.safetensors": known[0].save, "chip-0.png": known[0].draw},
+        files={"chip-0.safetensors": first.save, "chip-0.png": first.draw},
     )

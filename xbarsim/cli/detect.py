@@ -1,65 +1,71 @@
-"""`xbarsim detect`: how surely and how fast adversarial examples find faulty chips."""
+"""`xbarsim detect`: how surely and how fast detectors find faulty chips."""
 
 from __future__ import annotations
-
-from typing import Annotated
 
 import typer
 
 from xbarsim.cli import options, output
 
+DEFAULT = "stuck-cells:rate=0.005"
+DETECTORS = (
+    "original:criterion=SDC-1",
+    "original:criterion=SDC-3%",
+    "adversarial:criterion=SDC-1",
+    "adversarial:criterion=SDC-3%",
+)
+
 
 def run(
     context: typer.Context,
-    network: options.NetworkName = "digits-mlp",
+    network: options.Network = "digits-mlp",
     weights: options.Weights = None,
-    accelerator: options.AcceleratorName = "isaac",
-    cells: options.Cells = "nvsim",
-    rate: options.Rate = 0.005,
-    mix: options.Mix = "even",
+    data: options.Data = None,
+    accelerator: options.Accelerator = "isaac",
+    cells: options.Cells = None,
+    fidelity: options.Fidelity = "digital",
+    device: options.Device = None,
+    age: options.Age = None,
+    wire_ohm: options.WireOhm = None,
+    detectors: options.Detectors = None,
+    faults: options.Faults = None,
+    fault_map: options.FaultFiles = None,
     chips: options.Chips = 100,
-    fault_map: options.Maps = None,
-    patterns: options.Patterns = 10,
-    epsilon: Annotated[
-        float | None, typer.Option(help="FGSM step in units of the images; by default the network's own.")
-    ] = None,
-    march: options.March = "March C-",
-    restore: options.Restore = False,
     images: options.Images = None,
+    plugin: options.Plugins = None,
+    store: options.Store = None,
+    workers: options.Workers = 1,
     seed: options.Seed = 1,
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
-    """Detection by adversarial against original images, false alarms, and latency beside a March test."""
+    """Detection by each detector, its false alarms on fault-free chips, and its latency beside March tests."""
     output.prepare(out)
-    from xbarsim.cli.setup import faulty_chips, workbench
-    from xbarsim.detection.march.algorithms import march_test
-    from xbarsim.papers.rramedy_paper import detection_in_paper
-    from xbarsim.studies import summaries
-    from xbarsim.studies.detection import compare_latency, study_detection
+    from xbarsim.cli import subjects
+    from xbarsim.experiments.experiment import grid
+    from xbarsim.experiments.measures import Detection
+    from xbarsim.faults.models import NoFaults
+    from xbarsim.registry import detectors as known
+    from xbarsim.report import answers
 
-    test = march_test(march)
-    bench = workbench(network, accelerator, cells, weights=weights, seed=seed, images=images)
-    cell_bits = bench.chip.config.array.format.cell_bits
-    broken = faulty_chips(bench, fault_map, rate=rate, mix=mix, chips=chips, seed=seed)
-    with output.progress("testing chips", 2 * broken.count) as advance:
-        study = study_detection(
-            bench, broken.maps, patterns=patterns, seed=seed, epsilon=epsilon, on_chip=advance
-        )
-    latency = compare_latency(bench, test, patterns=patterns, restore=restore)
+    subjects.run_plugins(plugin)
+    measures = [Detection(detector=known.parse(words)) for words in detectors or DETECTORS]
+    hardware = subjects.Hardware(
+        accelerator=accelerator, cells=cells, fidelity=fidelity, device=device, age=age, wire_ohm=wire_ohm
+    )
+    subject = subjects.subject_of(network, hardware, weights=weights, data=data, images=images)
+    models = subjects.models_of(faults, fault_map, subjects.default_model(subject, DEFAULT))
+    trials = subjects.count_of(models[0], subject, chips)
+    tasks = grid(measures, subjects=subject, faults=[*models, NoFaults()], trials=trials, seed=seed)
+    results = subjects.make(tasks, store, workers=workers)
+    tables = [answers.detection_table(results)]
+    if "march_latency_ns" in results.tasks[0].facts:
+        tables.append(answers.latency_table(results))
     output.finish(
         context,
-        {"detection": study, "latency": latency, "paper": detection_in_paper(network, cell_bits)},
-        [
-            summaries.detection_table(
-                study, subject=broken.words, patterns=patterns, network=network, cell_bits=cell_bits
-            ),
-            summaries.latency_table(latency, patterns=patterns, restore=restore, network=network),
-        ],
+        output.results_document(results),
+        tables,
         as_json=as_json,
         out=out,
-        figures={
-            "detection.png": lambda: summaries.detection_figure(study, patterns=patterns),
-            "latency.png": lambda: summaries.latency_figure(latency, patterns=patterns),
-        },
+        figures={"detection.png": lambda: answers.detection_figure(results)},
+        files={"trials.csv": lambda path: output.write_frame(results.trials, path)},
     )

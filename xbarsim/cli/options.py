@@ -7,23 +7,50 @@ from typing import Annotated
 
 import typer
 
-NetworkName = Annotated[str, typer.Option("--network", "-n", help="A name from 'xbarsim networks'.")]
+from xbarsim.registry import detectors, fault_models, repairs
+
+SPEC = "NAME or NAME:field=value,..., '+' between the values of a list"
+
+
+def _names(registry: object) -> str:
+    return ", ".join(registry.names)  # type: ignore[attr-defined]
+
+
+Network = Annotated[
+    str,
+    typer.Option(
+        "--network", "-n",
+        help="A name ('xbarsim list networks'), a checkpoint, a board's folder, a QONNX file, or "
+        "FILE.py:FUNCTION that gives a torch module.",
+    ),
+]  # fmt: skip
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", "-w", help="Checkpoint from 'xbarsim train'; not needed for digits-mlp."),
+    typer.Option("--weights", "-w", help="Checkpoint for it (.safetensors, .pt, .pth, .bin); the zoo's by default."),
 ]
-AcceleratorName = Annotated[
-    str, typer.Option("--accelerator", "-a", help="A name from 'xbarsim accelerators'.")
-]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", "-d",
+        help="A name ('xbarsim list data'), an .npz file, a folder, or FILE.py:FUNCTION; the network's own by "
+        "default.",
+    ),
+]  # fmt: skip
+Accelerator = Annotated[
+    str,
+    typer.Option(
+        "--accelerator", "-a",
+        help=f"{SPEC} ('xbarsim list accelerators'), a TOML file, or FILE.py:FUNCTION.",
+    ),
+]  # fmt: skip
 Cells = Annotated[
-    str, typer.Option("--cells", help="Source of cell timings: nvsim, pipelayer, puma, cimloop.")
+    str | None, typer.Option("--cells", help="Source of cell timings: nvsim, pipelayer, puma, cimloop.")
 ]
 Fidelity = Annotated[
     str, typer.Option("--fidelity", help="digital, bit-serial (the same, slowly), analog or parasitic.")
 ]
 Device = Annotated[
-    str | None,
-    typer.Option("--device", help="Cells of analog and parasitic chips, from 'xbarsim accelerators'."),
+    str | None, typer.Option("--device", help="Cells of analog and parasitic chips, from 'xbarsim list devices'.")
 ]
 Age = Annotated[
     float | None, typer.Option("--age", help="Seconds since analog cells were written.  [default: 1]")
@@ -32,30 +59,43 @@ WireOhm = Annotated[
     float | None,
     typer.Option("--wire-ohm", help="Ohms of a wire segment on parasitic chips.  [default: 1]"),
 ]
-Rate = Annotated[float, typer.Option("--rate", "-r", help="Probability that a cell is faulty, 0..1.")]
-Mix = Annotated[
-    str, typer.Option("--mix", "-m", help="Kinds of fault: even, measured, hrs, lrs, level, flip, step.")
+Faults = Annotated[
+    list[str] | None,
+    typer.Option("--faults", "-f", help=f"{SPEC}, of {_names(fault_models)}; may be repeated."),
+]
+FaultFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--fault-map", help="File with the faults of a chip, instead of --faults; may be repeated."),
+]
+Detectors = Annotated[
+    list[str] | None,
+    typer.Option("--detectors", "-D", help=f"{SPEC}, of {_names(detectors)}; may be repeated."),
+]
+Repairs = Annotated[
+    list[str] | None,
+    typer.Option("--repairs", "-R", help=f"{SPEC}, of {_names(repairs)}; may be repeated."),
+]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin", help="Python file that is run first: it adds fault models, detectors, repairs; may be repeated."
+    ),
 ]
 Chips = Annotated[int, typer.Option("--chips", "-c", help="Number of faulty chips.")]
 Images = Annotated[int | None, typer.Option("--images", help="Test images to use; all by default.")]
-Patterns = Annotated[int, typer.Option("--patterns", "-N", help="Test patterns a chip.")]
+Store = Annotated[
+    Path | None,
+    typer.Option("--store", help="Keep every trial in this file: the same command goes on, 'xbarsim report' reads it."),
+]
+Workers = Annotated[int, typer.Option("--workers", "-j", help="Processes that work at a time.")]
 Restore = Annotated[
     bool,
     typer.Option("--restore/--no-restore", help="Count the write that restores the contents after March."),
 ]
-March = Annotated[str, typer.Option("--march", help="A name from 'xbarsim march list', or the notation.")]
-Maps = Annotated[
-    list[Path] | None,
-    typer.Option("--fault-map", "-f", help="Fault map of a chip instead of --rate; may be repeated."),
+Rate = Annotated[float, typer.Option("--rate", "-r", help="Probability that a cell is faulty, 0..1.")]
+Mix = Annotated[
+    str, typer.Option("--mix", "-m", help="Kinds of fault: even, measured, hrs, lrs, level, flip, step.")
 ]
 Seed = Annotated[int, typer.Option("--seed", "-s", help="Decides everything that is drawn.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for figures and files.")]
-Board = Annotated[Path, typer.Argument(help="Folder of a FINN board's parameter files, or a QONNX file.")]
-BoardName = Annotated[
-    str | None,
-    typer.Option("--network", "-n", help="Which shipped network it is, if the folder is called otherwise."),
-]
-BoardData = Annotated[
-    str | None, typer.Option("--dataset", "-d", help="cifar10, mnist, ...; the shipped network's by default.")
-]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
+    from xbarsim.campaigns.runner import OnProgress
+    from xbarsim.campaigns.runner import Progress as RunProgress
+    from xbarsim.report.results import Results
     from xbarsim.report.tables import Table
 
 Write = Callable[[Path], Path]
 HIDDEN = ("as_json", "out")
+SECONDS_BETWEEN_LINES = 60.0
 
 
 @contextmanager
@@ -61,6 +67,38 @@ def steps() -> Iterator[Callable[[str], Callable[..., None]]]:
         yield step
 
 
+@contextmanager
+def trials() -> Iterator[OnProgress]:
+    """Done, rate, time left and the latest estimate, on standard error; off a terminal, a line a minute."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(
+        TextColumn("{task.description}"), *columns, console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        line = bar.add_task("starting", total=None, rate="")
+        begun = told = bar.get_time()
+
+        def show(progress: RunProgress) -> None:
+            nonlocal told
+            now = bar.get_time()
+            made = progress.made / (now - begun) if now > begun else 0.0
+            value = progress.current
+            half = 100 * (value.high - value.low) / 2
+            metric = json.loads(progress.task.description).get("metric", "share")
+            words = f"{metric} {100 * value.value:.2f} ± {half:.2f} %"
+            rate = f"{made:.1f}/s" + (f", {progress.failed} failed" if progress.failed else "")
+            bar.update(line, description=words, completed=progress.done, total=progress.planned, rate=rate)
+            if bar.disable and now > told + SECONDS_BETWEEN_LINES:  # a log, not a terminal
+                told = now
+                typer.echo(f"{progress.done:,} of {progress.planned:,} trials, {rate}, {words}", err=True)
+
+        yield show
+
+
 def prepare(out: Path | None) -> None:
     """Begin a study: check that results can be written, and load the slow libraries with a word about it."""
     from rich.console import Console
@@ -84,6 +122,35 @@ def write_bytes(content: bytes, path: Path) -> Path:
     from xbarsim.files import write_atomically
 
     return write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> Path:
+    """Write a CSV file of all trials; an earlier one survives a failure."""
+    from xbarsim.files import write_atomically
+
+    return write_atomically(path, lambda temporary: frame.to_csv(temporary, index=False))
+
+
+def results_document(results: Results) -> dict[str, Any]:
+    """Every task with its estimate and every trial's counts, for machines."""
+    found = []
+    for task in results.tasks:
+        trials = results.trials_of(task).dropna(axis=1, how="all")
+        counts = {name: trials[name].tolist() for name in trials if name.startswith("counts.")}
+        found.append(
+            {
+                "task": task.key,
+                "seed": task.seed,
+                "is": task.description,
+                "facts": task.facts,
+                "estimate": task.moments.estimate(),
+                "trial": trials["trial"].tolist(),
+                "shots": trials["shots"].tolist(),
+                "hits": trials["hits"].tolist(),
+                "counts": {name.removeprefix("counts."): values for name, values in counts.items()},
+            }
+        )
+    return {"tasks": found}
 
 
 def finish(

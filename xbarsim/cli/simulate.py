@@ -2,67 +2,74 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from xbarsim.cli import options, output
 
+DEFAULT = "stuck-cells:rate=0.01"
+
 
 def run(
     context: typer.Context,
-    network: options.NetworkName = "digits-mlp",
+    network: options.Network = "digits-mlp",
     weights: options.Weights = None,
-    accelerator: options.AcceleratorName = "isaac",
-    cells: options.Cells = "nvsim",
+    data: options.Data = None,
+    accelerator: options.Accelerator = "isaac",
+    cells: options.Cells = None,
     fidelity: options.Fidelity = "digital",
     device: options.Device = None,
     age: options.Age = None,
     wire_ohm: options.WireOhm = None,
-    rate: options.Rate = 0.01,
-    mix: options.Mix = "even",
-    chips: options.Chips = 10,
-    fault_map: options.Maps = None,
+    faults: options.Faults = None,
+    fault_map: options.FaultFiles = None,
+    chips: Annotated[
+        int | None,
+        typer.Option("--chips", "-c", help="Faulty chips; 10 by default, all of a model that lists its faults."),
+    ] = None,
     images: options.Images = None,
+    plugin: options.Plugins = None,
+    store: options.Store = None,
+    workers: options.Workers = 1,
     seed: options.Seed = 1,
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
-    """Accuracy of a network on healthy and on faulty chips, and what a run costs."""
+    """Accuracy of a network on fault-free and on faulty chips, and what it takes of the hardware."""
     output.prepare(out)
-    from xbarsim.cli.setup import faulty_chips, physics, workbench
-    from xbarsim.studies import summaries
-    from xbarsim.studies.accuracy import accuracy_of_chips, healthy_accuracy
-    from xbarsim.studies.physics import accuracy_of_analog_chips
+    from xbarsim.cli import subjects
+    from xbarsim.experiments.experiment import grid
+    from xbarsim.experiments.inspection import chip_table
+    from xbarsim.experiments.measures import Accuracy
+    from xbarsim.report import answers
 
-    made_of = physics(fidelity, device, age, wire_ohm)
-    bench = workbench(network, accelerator, cells, weights=weights, seed=seed, images=images)
-    broken = faulty_chips(bench, fault_map, rate=rate, mix=mix, chips=chips, seed=seed)
-    with output.progress("healthy chip") as advance:
-        healthy = healthy_accuracy(bench, on_batch=advance)
-    kind = "faulty" if made_of is None else fidelity
-    subject = broken.words if made_of is None else f"{broken.words}, {made_of.words}"
-    with output.progress(f"{kind} chips", broken.count) as advance:
-        if made_of is None:
-            faulty = accuracy_of_chips(bench, broken.maps, fidelity=fidelity, on_chip=advance)
-        else:
-            faulty = accuracy_of_analog_chips(bench, broken.maps, made_of, seed=seed, on_chip=advance)
-    chip, placement = bench.chip, bench.chip.placement
+    subjects.run_plugins(plugin)
+    hardware = subjects.Hardware(
+        accelerator=accelerator, cells=cells, fidelity=fidelity, device=device, age=age, wire_ohm=wire_ohm
+    )
+    subject = subjects.subject_of(network, hardware, weights=weights, data=data, images=images)
+    models = subjects.models_of(faults, fault_map, subjects.default_model(subject, DEFAULT))
+    tasks = [
+        task
+        for model in models
+        for task in grid(
+            Accuracy(), subjects=subject, faults=model, trials=subjects.count_of(model, subject, chips), seed=seed
+        )
+    ]
+    results = subjects.make(tasks, store, workers=workers)
+    listed = [task for task in results.tasks if "counts.flips" in results.trials_of(task)]
+    single = [task for task in listed if not results.trials_of(task)["counts.flips"].isna().any()]
     output.finish(
         context,
-        {
-            "healthy": healthy,
-            "chips": faulty,
-            "physics": made_of,
-            "arrays": placement.arrays,
-            "occupancy": placement.occupancy,
-            "cost_per_image": chip.run_cost(1),
-            "program_cost": chip.write_cost,
-            "collapse": chip.collapse_shares(),
-        },
+        output.results_document(results),
         [
-            summaries.chip_table(chip),
-            summaries.accuracy_table(healthy, faulty, subject=subject, kind=kind),
+            chip_table(subject),
+            answers.accuracy_table(results),
+            *(draw(results, t) for t in single for draw in (answers.single_fault_table, answers.worst_fault_table)),
         ],
         as_json=as_json,
         out=out,
-        figures={"accuracy.png": lambda: summaries.accuracy_figure(healthy, faulty, kind=kind)},
+        figures={"accuracy.png": lambda: answers.accuracy_figure(results)},
+        files={"trials.csv": lambda path: output.write_frame(results.trials, path)},
     )

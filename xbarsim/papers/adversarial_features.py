@@ -21,7 +21,8 @@ import torch
 from torch import nn
 
 from networks.adversarial_features import FeatureNetwork, feature_network
-from networks.datasets import Dataset, load_dataset
+from networks.datasets import load_dataset
+from xbarsim.data import Dataset
 from xbarsim.campaigns.worker import threads_each
 from xbarsim.errors import check_choice
 from xbarsim.faults.stuck_at_zero import StuckAtZero

@@ -128,7 +128,7 @@ def fault_figure(found: Sequence[FaultCurve], unit: str, figure: int) -> Figure:
         xlabel=f"{unit}s stuck at 0 [%]",
         title=f"Fig. {figure}, {unit} faults",
         scale="linear",
-        samples="masks",
+        ylabel="accuracy, mean over masks [%]",
     )
 
 

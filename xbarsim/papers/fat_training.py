@@ -23,7 +23,8 @@ from accel_models.finn.design import FinnDesign
 from accel_models.finn.from_graph import from_graph
 from networks.catalogue import FAT_RECIPE, QUICK_QUANTIZED
 from networks.cnv import Cnv
-from networks.datasets import Dataset, load_dataset, pixels_of
+from networks.datasets import load_dataset, pixels_of
+from xbarsim.data import Dataset
 from xbarsim.errors import check_choice, check_int
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.pe import PeFaultList

@@ -23,7 +23,8 @@ from torch import nn
 from accel_models.reram.chip import ReramChip
 from accel_models.reram.config import ReramConfig, accelerator
 from networks.catalogue import RESNET_RECIPE, network
-from networks.datasets import Dataset, load_dataset
+from networks.datasets import load_dataset
+from xbarsim.data import Dataset
 from xbarsim.errors import check_choice, check_int
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.metrics.intervals import Estimate, mean_over_chips

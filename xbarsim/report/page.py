@@ -14,9 +14,9 @@ from xbarsim import __version__
 from xbarsim.campaigns.exchange import check_output
 from xbarsim.errors import InputError, check_choice
 from xbarsim.files import write_atomically
-from xbarsim.report.campaign_figures import Shown, figures
-from xbarsim.report.campaign_results import Results, read_results
-from xbarsim.report.campaign_tables import failure_table, pair_table, run_table, task_table
+from xbarsim.report.result_figures import Shown, figures
+from xbarsim.report.results import Results, read_results
+from xbarsim.report.result_tables import failure_table, pair_table, run_table, task_table
 from xbarsim.report.plots import save_figure, with_plain_words
 from xbarsim.report.tables import Table, duration, is_number
 
@@ -59,6 +59,7 @@ def _page(results: Results, shown: list[Shown]) -> str:
     environment = Environment(
         loader=PackageLoader("xbarsim.report", "."), autoescape=True, undefined=StrictUndefined
     )
+    assert results.path is not None  # it was read from a file
     store = shlex.quote(results.path.name)
     trials = sum(task.done for task in results.tasks)
     seconds = sum(task.seconds for task in results.tasks)

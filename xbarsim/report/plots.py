@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from xbarsim.metrics.intervals import Estimate
 
+# a line's x and its means with the ends of their intervals, all (points,)
+Curve = tuple[NDArray, NDArray, NDArray, NDArray]
 PALETTE = ("#3b6fb6", "#d9822b", "#4f9a63", "#c8452f", "#7a4fa3", "#6b6b6b")
 
 
@@ -163,12 +165,12 @@ def trade_offs(
 
 
 def accuracy_curves(
-    curves: Mapping[str, tuple[NDArray, NDArray, NDArray, NDArray]],
+    curves: Mapping[str, Curve],
     *,
     xlabel: str,
     title: str,
     scale: Literal["log", "linear"] = "log",
-    samples: str = "chips",
+    ylabel: str = "accuracy, mean over chips [%]",
 ) -> Figure:
     """Mean accuracy over the rate of faults, with intervals: {name: (rates, means, lows, highs in %)}."""
     figure, axes = _figure(title)
@@ -183,7 +185,7 @@ def accuracy_curves(
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(xlabel)
-    axes.set_ylabel(f"accuracy, mean over {samples} [%]")
+    axes.set_ylabel(ylabel)
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+PLAIN_WIDTH = 110
 GAP = 2  # blanks between columns
 NUMERIC = (*"0123456789-+<>", "")
 
@@ -29,6 +31,12 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+
+    def __str__(self) -> str:
+        """The table as it is printed, 110 characters wide."""
+        console = Console(file=io.StringIO(), width=PLAIN_WIDTH, highlight=False)
+        print_table(self, console)
+        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
 
 def print_table(table: Table, console: Console) -> None:

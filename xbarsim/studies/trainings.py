@@ -17,7 +17,7 @@ import xbarsim
 from accel_models.reram.config import accelerator
 from networks.catalogue import NetworkEntry
 from networks.checkpoints import load_checkpoint
-from networks.datasets import Dataset
+from xbarsim.data import Dataset
 from xbarsim.errors import InputError, check_choice
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.sampling import mix_presets

@@ -16,7 +16,8 @@ from accel_models.reram.chip import ReramChip, program
 from accel_models.reram.config import ReramConfig
 from networks.catalogue import NetworkEntry, network
 from networks.checkpoints import load_checkpoint
-from networks.datasets import Dataset, load_dataset
+from networks.datasets import load_dataset
+from xbarsim.data import Dataset
 from xbarsim.errors import InputError, check_int, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import FaultMix, sample_trial

@@ -5,6 +5,8 @@ T = n_addr ((n_w + rho) t_write + n_r t_read), rho = 1 when the contents are res
 
 from __future__ import annotations
 
+from typing import Any
+
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.errors import check_choice
 
@@ -35,3 +37,14 @@ def march_latency_ns(
 ) -> float:
     """Latency of a test over so many addresses."""
     return addresses * ((test.writes + restore) * t_write_ns + test.reads * t_read_ns)
+
+
+def chip_march_latency_ns(chip: Any, test: MarchTest, mode: str, *, restore: bool = False) -> float:
+    """Latency of a test on a chip of ReRAM cells; see `march_addresses` for the modes."""
+    array, cell, placement = chip.config.array, chip.config.cell, chip.placement
+    addresses = march_addresses(
+        mode, used_cells=placement.used_cells, arrays=placement.arrays, rows=array.rows, columns=array.columns
+    )
+    return march_latency_ns(
+        test, addresses=addresses, t_read_ns=cell.t_read_ns, t_write_ns=cell.t_write_ns, restore=restore
+    )

@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from xbarsim.errors import InputError, check_choice
-from xbarsim.studies.campaign_file import CampaignFile, Cells, NetworkChoice, Single
+from xbarsim.code import is_code
+from xbarsim.experiments.campaign_file import CampaignFile, FaultsChoice, NetworkChoice
 
 
 def read_campaign(path: str | Path) -> CampaignFile:
@@ -31,14 +32,41 @@ def read_campaign(path: str | Path) -> CampaignFile:
     content, lines = _parsed(where, text)
     if not isinstance(content, dict):
         raise InputError(str(path), "keys with values", type(content).__name__)
-    choices = content.get("networks")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and isinstance(choice.get("weights"), str) and choice["weights"]:
-            choice["weights"] = str(where.parent / choice["weights"])
+    _place_paths(content, where.parent)
     try:
         return CampaignFile.model_validate(content)
     except ValidationError as error:
         raise _worded(where, error, lines) from error
+
+
+def _place_paths(content: dict[str, Any], folder: Path) -> None:
+    """Take the paths in a description from its folder."""
+    choices = content.get("networks")
+    if isinstance(choices, list):
+        content["networks"] = [_placed_network(choice, folder) for choice in choices]
+    named = content.get("accelerators")
+    if isinstance(named, list):
+        content["accelerators"] = [_placed(words, folder, ".toml") for words in named]
+
+
+def _placed_network(choice: Any, folder: Path) -> Any:
+    if not isinstance(choice, dict):
+        return _placed(choice, folder)
+    found = {**choice, **{key: _placed(choice[key], folder) for key in ("name", "data") if key in choice}}
+    if isinstance(choice.get("weights"), str) and choice["weights"]:
+        found["weights"] = str(folder / choice["weights"])
+    return found
+
+
+def _placed(words: Any, folder: Path, suffix: str = "") -> Any:
+    """A path that is there, seen from the folder; other words as they are."""
+    if not isinstance(words, str) or not words:
+        return words
+    if is_code(words):
+        file, _, name = words.rpartition(":")
+        return f"{folder / file}:{name}"
+    file_there = len(words) < 4096 and "\0" not in words and (folder / words).exists()
+    return str(folder / words) if (words.endswith(suffix) and suffix) or ("/" in words and file_there) else words
 
 
 LISTS = {"tuple_type": "a list", "too_short": "at least one"}
@@ -99,32 +127,25 @@ def _parsed(path: Path, text: str) -> tuple[Any, Lines]:
 
 def _worded(path: Path, error: ValidationError, lines: Lines) -> InputError:
     first = error.errors()[0]
-    key, model = tuple(first["loc"]), ""
-    if key[:1] == ("faults",) and len(key) > 2:  # pydantic puts the model's name behind the place
-        model, key = str(key[2]), (*key[:2], *key[3:])
+    key = tuple(first["loc"])
     known = next((key[:n] for n in range(len(key), 0, -1) if key[:n] in lines), ())
     line = f"{path}, line {lines[known]}" if known else str(path)
     name = ".".join(map(str, key)) or "the file"
     if first["type"] == "extra_forbidden":
-        fields = _fields_at(key[:-1], model)
+        fields = _fields_at(key[:-1])
         return InputError(f"{line}: {name}", f"one of {', '.join(fields)}", "an unknown key")
     cause = (first.get("ctx") or {}).get("error")
     if isinstance(cause, InputError):
-        return InputError(f"{line}: {name}: {str(cause).split(': expected ')[0]}", *_parts(cause))
+        return cause.at(f"{line}: {name}")
     if first["type"] == "missing":
         return InputError(f"{line}: {name}", "a value", "none")
     expected = LISTS.get(first["type"], first["msg"].removeprefix("Input should be "))
     return InputError(f"{line}: {name}", expected, repr(first["input"])[:60])
 
 
-def _parts(error: InputError) -> tuple[str, str]:
-    expected, _, got = str(error).partition(": expected ")[2].partition(", got ")
-    return expected, got
-
-
-def _fields_at(key: tuple[str | int, ...], model: str) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"cells": Cells, "single": Single, "": NetworkChoice}
-    return sorted((models[model] if key else CampaignFile).model_fields)
+def _fields_at(key: tuple[str | int, ...]) -> list[str]:
+    models: dict[str, type[BaseModel]] = {"networks": NetworkChoice, "faults": FaultsChoice}
+    return sorted(models.get(str(key[0]) if key else "", CampaignFile).model_fields)
 
 
 def _yaml_lines(text: str) -> Lines:

@@ -1,0 +1,122 @@
+"""An experiment: a measure of a subject's chips with faults, after a repair; what campaigns repeat.
+
+Trial t of a seed is the same chip in every experiment with that fault model, whatever is measured or
+repaired, so that results can be compared pair by pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from xbarsim.campaigns.task import Outcome, Task, TrialFunction
+from xbarsim.chip import FaultModel, Repair
+from xbarsim.code import code_of
+from xbarsim.experiments.drawing import trials_of
+from xbarsim.experiments.facts import subject_facts
+from xbarsim.experiments.measures import Condition, Measure
+from xbarsim.faults.models import NoFaults
+from xbarsim.registry import accelerators, fault_models, repairs
+from xbarsim.repair.nothing import AsItIs
+from xbarsim.subject import Subject
+
+REVISION = 2  # one more whenever an unchanged description gives other counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A measure under a condition.
+
+    Parameters
+    ----------
+    keep : folder in which a repair's files are written, chip by chip; no part of what it is
+    """
+
+    measure: Measure
+    subject: Subject
+    faults: FaultModel = field(default_factory=NoFaults)
+    repair: Repair = field(default_factory=AsItIs)
+    keep: Path | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """See `Workload`."""
+        return {
+            **self.measure.describe(),
+            **self.subject.describe(),
+            "faults": fault_models.describe(self.faults),
+            "repair": repairs.describe(self.repair),
+            "revision": REVISION,
+        }
+
+    @property
+    def condition(self) -> Condition:
+        """What is measured."""
+        return Condition(subject=self.subject, faults=self.faults, repair=self.repair, keep=self.keep)
+
+    @property
+    def batch(self) -> int:
+        """Chips that are measured together."""
+        return self.measure.batch(self.condition)
+
+    @property
+    def code(self) -> tuple[Path, ...]:
+        """Files of the user's that define parts of it."""
+        detector = getattr(self.measure, "detector", None)
+        return code_of(self.measure, detector, self.faults, self.repair, self.subject.accelerator)
+
+    def prepare(self) -> TrialFunction:
+        """See `Workload`."""
+        condition = self.condition
+        self.subject.chip  # noqa: B018 - programs it, once for all trials
+
+        def trials(seed: int, numbers: Sequence[int]) -> list[Outcome] | Iterator[Outcome]:
+            return self.measure.count(condition, list(trials_of(seed, numbers)))
+
+        return trials
+
+    def facts(self) -> dict[str, Any]:
+        """What a report shows beside the trials: words, the healthy chip, its size and costs."""
+        words = {
+            "accelerator": accelerators.words(self.subject.accelerator),
+            "faults": fault_models.words(self.faults),
+            "repair": repairs.words(self.repair),
+        }
+        return {"words": words, **subject_facts(self.subject), **self.measure.facts(self.condition)}
+
+
+def grid(
+    measures: Measure | Iterable[Measure],
+    *,
+    subjects: Subject | Iterable[Subject],
+    faults: FaultModel | Iterable[FaultModel],
+    repairs: Repair | Iterable[Repair] = (AsItIs(),),
+    trials: int = 100,
+    seed: int = 0,
+    keep: Path | None = None,
+) -> list[Task]:
+    """Return a task for every combination, in the order of the arguments; equal ones once.
+
+    Parameters
+    ----------
+    trials : chips of each; of a model that lists its faults, at most as many as there are
+    keep : folder for what repairs send to chips
+
+    Raises
+    ------
+    InputError : nothing to combine, a number out of range.
+    """
+    found: dict[str, Task] = {}
+    for subject, measure, repair, model in product(*map(_several, (subjects, measures, repairs, faults))):
+        experiment = Experiment(measure=measure, subject=subject, faults=model, repair=repair, keep=keep)
+        known = getattr(model, "population", None)
+        count = trials if known is None else min(trials, known(subject.chip.geometry))
+        task = Task(workload=experiment, trials=count, seed=seed)
+        found[task.key] = task
+    return list(found.values())
+
+
+def _several(things: Any) -> list[Any]:
+    return list(things) if isinstance(things, Iterable) and not isinstance(things, (str, Subject)) else [things]

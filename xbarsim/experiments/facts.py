@@ -1,0 +1,56 @@
+"""A subject's fault-free chip in numbers, for tables and figures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from xbarsim.detection.march.algorithms import march_test
+from xbarsim.detection.march.latency import ADDRESSING, chip_march_latency_ns
+from xbarsim.documents import plain
+from xbarsim.faults.kinds import CellGeometry
+from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.subject import Subject
+from xbarsim.training.loop import accuracy
+
+MARCH = "March C-"
+
+
+def subject_facts(subject: Subject) -> dict[str, Any]:
+    """Return counts of the float network and of the fault-free chip, its size, and what an inference takes.
+
+    Computed once a subject. `agreeing` counts the images on which the chip's class is the integer graph's:
+    all of them, where no column clips its ADC.
+    """
+    return subject.once("facts", lambda: _facts(subject))
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    chip, test = subject.chip, subject.test
+    run = chip.run(test.images)
+    one = chip.cost(1)
+    found: dict[str, Any] = {
+        "healthy_hits": run.hits(test.labels),
+        "shots": len(test),
+        "resources": {name: value for name, value in chip.resources.items() if math.isfinite(value)},
+    }
+    if math.isfinite(one.latency_ns):
+        found["latency_ns"] = one.latency_ns
+    if math.isfinite(one.energy_pJ):
+        found["energy_nJ"] = one.energy_pJ / 1e3
+    if isinstance(subject.network, nn.Module):
+        found["float_hits"] = accuracy(subject.network, test.images, test.labels)[0]
+    if isinstance(subject.integers, IntegerGraph):
+        expected = subject.integers.run(test.images).argmax(axis=1)
+        found["agreeing"] = int(np.count_nonzero(run.classes == expected))
+    if isinstance(chip.geometry, CellGeometry):
+        test_time = {mode: _march_ns(chip, mode) for mode in ADDRESSING}
+        found |= {"geometry": plain(chip.geometry), "march_latency_ns": test_time}
+    return found
+
+
+def _march_ns(chip: Any, mode: str) -> float:
+    return chip_march_latency_ns(chip, march_test(MARCH), mode, restore=True)

@@ -1,0 +1,155 @@
+"""What is counted on a trial's chip: right answers, or whether a detector calls it faulty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from xbarsim.campaigns.task import Outcome
+from xbarsim.chip import Detector, FaultModel, Repair, Varied
+from xbarsim.experiments.drawing import faulty_chip, read_seed
+from xbarsim.experiments.single_faults import can_share, single_outcomes
+from xbarsim.faults.trials import faults_of
+from xbarsim.files import write_atomically
+from xbarsim.registry import detectors
+from xbarsim.repair.nothing import AsItIs
+from xbarsim.rng import Trial
+from xbarsim.subject import Subject
+
+DIGITS = 9  # of scores: what processors agree on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What a measure is taken of: a subject, what is wrong with its chips, and what is done about it."""
+
+    subject: Subject
+    faults: FaultModel
+    repair: Repair
+    keep: Path | None = None
+
+    @property
+    def together(self) -> bool:
+        """Whether chips can share work: nothing is repaired, and they differ in their faults alone."""
+        return isinstance(self.repair, AsItIs) and not isinstance(self.subject.chip, Varied)
+
+    def repaired(self, trial: Trial) -> tuple[Any, dict[str, float]]:
+        """Return a trial's chip after the repair, and counts of both."""
+        chip = faulty_chip(self.subject.chip, self.faults, trial)
+        found = self.repair.repair(chip, self.subject, trial)
+        for name, content in found.files.items() if self.keep is not None else ():
+            path = Path(str(self.keep), f"chip-{trial.number}-{name}")
+            write_atomically(path, lambda temporary, content=content: temporary.write_bytes(content))
+        return found.chip, {**fault_counts(chip, chip.faults), **found.counts}
+
+
+def fault_counts(chip: Any, faults: Any) -> dict[str, float]:
+    """Count the faults of a chip, and those among them in cells that hold weights, where it has such."""
+    used = getattr(chip, "used_faults", None)
+    return {"faults": len(faults), **({} if used is None else {"used_faults": used(faults)})}
+
+
+class Measure(Protocol):
+    """What is counted; a frozen dataclass, whose fields tell it from others."""
+
+    @property
+    def metric(self) -> str:
+        """Its name, as stopping rules say it."""
+
+    def batch(self, condition: Condition) -> int:
+        """Return how many chips are measured together."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return its fields as JSON."""
+
+    def count(self, condition: Condition, trials: Sequence[Trial]) -> Iterator[Outcome] | list[Outcome]:
+        """Count, on the chips of these trials: a list where they share work."""
+
+    def facts(self, condition: Condition) -> dict[str, Any]:
+        """Return what a report shows beside the counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Right answers to the test images."""
+
+    metric = "accuracy"
+
+    def batch(self, condition: Condition) -> int:
+        """See `Measure`."""
+        if not condition.together:
+            return 1
+        return 256 if can_share(condition.subject.chip, condition.faults) else 4
+
+    def describe(self) -> dict[str, Any]:
+        """See `Measure`."""
+        return {"metric": self.metric}
+
+    def count(self, condition: Condition, trials: Sequence[Trial]) -> Iterator[Outcome] | list[Outcome]:
+        """See `Measure`."""
+        if not condition.together:
+            return (self._one(condition, trial) for trial in trials)
+        chip, test = condition.subject.chip, condition.subject.test
+        if can_share(chip, condition.faults):
+            return single_outcomes(chip, condition.faults, test, trials)
+        drawn = [faults_of(condition.faults, chip.geometry, trial) for trial in trials]
+        runs = chip.run_each(drawn, test.images, seed=trials[0].seed)
+        return [
+            Outcome(len(test), run.hits(test.labels), fault_counts(chip, faults))
+            for faults, run in zip(drawn, runs, strict=True)
+        ]
+
+    def _one(self, condition: Condition, trial: Trial) -> Outcome:
+        chip, counts = condition.repaired(trial)
+        test = condition.subject.test
+        run = chip.run(test.images, seed=read_seed(chip, trial))
+        return Outcome(len(test), run.hits(test.labels), counts)
+
+    def facts(self, condition: Condition) -> dict[str, Any]:
+        """See `Measure`."""
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """Whether a detector calls a chip faulty: one shot, a hit if it does.
+
+    Counts: the score. Faults of the model 'none' count false alarms.
+    """
+
+    detector: Detector
+
+    metric = "detection"
+
+    def batch(self, condition: Condition) -> int:
+        """See `Measure`."""
+        return 1
+
+    def describe(self) -> dict[str, Any]:
+        """See `Measure`."""
+        return {"metric": self.metric, "detector": detectors.describe(self.detector)}
+
+    def count(self, condition: Condition, trials: Sequence[Trial]) -> Iterator[Outcome]:
+        """See `Measure`."""
+        test = self._test(condition.subject)
+        for trial in trials:
+            chip, counts = condition.repaired(trial)
+            score = test.score(chip, trial)
+            found = int(score > test.threshold)
+            yield Outcome(1, found, {**counts, "score": round(float(score), DIGITS)})
+
+    def facts(self, condition: Condition) -> dict[str, Any]:
+        """See `Measure`."""
+        test = self._test(condition.subject)
+        latency = test.cost(condition.subject.chip).latency_ns
+        return {"threshold": test.threshold, "test_latency_ns": latency, "detector": self.words}
+
+    @property
+    def words(self) -> str:
+        """The detector, for people."""
+        return detectors.words(self.detector)
+
+    def _test(self, subject: Subject) -> Any:
+        return subject.once(("test", self.detector), lambda: self.detector.prepare(subject))

@@ -1,0 +1,210 @@
+"""Words to things: what a command line or a campaign file calls a network, data, weights, an accelerator.
+
+| word | network | data | accelerator |
+|---|---|---|---|
+| a name | of the catalogue, or of a checkpoint of the zoo | digits, mnist, ... | isaac, perhaps with fields |
+| a path | a checkpoint that says its network; a board's folder; a QONNX file | see `xbarsim.data` | TOML |
+| `file.py:function` | gives a torch module | gives what `xbarsim.data.as_data` takes | gives a configuration |
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accel_models.finn.board import read_board
+from accel_models.finn.network import FinnNetwork
+from accel_models.finn.presets import presets
+from accel_models.finn.qonnx.reader import read_qonnx
+from networks.catalogue import NetworkEntry, networks
+from networks.checkpoints import load_checkpoint, read_metadata
+from networks.datasets import DATASETS, load_dataset
+from networks.zoo import zoo
+from xbarsim.chip import Accelerator
+from xbarsim.code import call_code, is_code
+from xbarsim.data import Data, as_data
+from xbarsim.errors import InputError, check_type
+from xbarsim.registry import accelerators
+from xbarsim.subject import Subject
+from xbarsim.training.loop import initialise
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectReference:
+    """A subject in words; small, and another process can load it again. See the table above.
+
+    Parameters
+    ----------
+    weights : a checkpoint for the network; by default that of the zoo
+    data : by default what the network was trained on
+    images : test images to keep; all by default
+    name : for tables; by default the network's
+    """
+
+    network: str
+    accelerator: Accelerator
+    weights: Path | None = None
+    data: str | None = None
+    images: int | None = None
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"network {self.network}"
+
+    def load(self) -> Subject:
+        """Read everything.
+
+        Raises
+        ------
+        InputError : an unknown name, no weights, no data, files that are not what they claim.
+        """
+        found = network_of(self.network, self.weights)
+        words = self.data or found.data
+        if words is None:
+            raise InputError(f"network {self.network}", "its data", "none", "say which data it takes")
+        data = data_of(words, limit=self.images)
+        return Subject(
+            found.network,
+            self.accelerator,
+            test=data.test.first(self.images),
+            train=data.train,
+            name=self.name or found.name,
+            epsilon=found.epsilon,
+            passes=found.passes,
+            source=self,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundNetwork:
+    """A network with what is known of it: its name, the name of its data, settings of tests and repairs."""
+
+    network: Any
+    name: str
+    data: str | None = None
+    epsilon: float = 0.1
+    passes: int = 1
+
+
+def network_of(words: str, weights: Path | None = None) -> FoundNetwork:
+    """Return the network that words stand for, with its weights.
+
+    Raises
+    ------
+    InputError : an unknown name, no weights for it, weights of another network, a file that is none.
+    """
+    if is_code(words):
+        module = call_code(words, "a torch module")
+        check_type(words, module, _module_class())
+        if weights is not None:
+            load_checkpoint(weights, module)
+        return FoundNetwork(network=module, name=words.rpartition(":")[2])
+    if words in networks() or words in zoo():
+        path = zoo().get(words) if weights is None else weights
+        if path is None:
+            remedy = f"train it with 'xbarsim train {words}', and name the file as its weights"
+            raise InputError(f"network {words!r}", "trained weights", "none", remedy)
+        return _trained(path, words if words in networks() else None)
+    path = Path(words)
+    if not path.exists():
+        known = dict.fromkeys((*networks(), *zoo()))
+        raise InputError("network", f"a file, file.py:function, or one of {', '.join(known)}", repr(words))
+    if weights is not None:
+        raise InputError(f"network {words}", "no weights beside a file", str(weights), "leave them out")
+    return _file(path)
+
+
+def _module_class() -> type:
+    from torch import nn
+
+    return nn.Module
+
+
+def _file(path: Path) -> FoundNetwork:
+    if path.is_dir():
+        return _board(read_board(path))
+    return _board(read_qonnx(path)) if path.suffix == ".onnx" else _trained(path, None)
+
+
+def _board(network: FinnNetwork) -> FoundNetwork:
+    known = presets().get(network.name)
+    return FoundNetwork(network=network, name=network.name, data=None if known is None else known.dataset)
+
+
+def _trained(path: Path, name: str | None) -> FoundNetwork:
+    """A named network from a checkpoint, which says its name unless `name` does."""
+    entry = _entry(path, name)
+    module = initialise(entry.build, 0)
+    load_checkpoint(path, module)
+    return FoundNetwork(
+        network=module,
+        name=entry.name,
+        data=entry.dataset,
+        epsilon=entry.epsilon,
+        passes=entry.retrain_epochs,
+    )
+
+
+def _entry(path: Path, name: str | None) -> NetworkEntry:
+    safe = path.suffix == ".safetensors"
+    said = read_metadata(path).get("network") if safe else None
+    if name is not None and said is not None and said in networks() and said != name:
+        raise InputError(str(path), f"weights of {name}", f"weights of {said}")
+    chosen = name or said
+    if chosen is None or chosen not in networks():
+        expected = "a checkpoint that names one of " + ", ".join(networks())
+        remedy = "name the network, and the file as its weights"
+        raise InputError(f"model file {path}", expected, repr(chosen), remedy)
+    return networks()[chosen]
+
+
+def data_of(words: str, *, limit: int | None = None) -> Data:
+    """Return the data that words stand for; `limit` bounds what is read of a named test set."""
+    if is_code(words):
+        return as_data(call_code(words, "data"), name=words.rpartition(":")[2])
+    if words in DATASETS:
+        return Data(train=load_dataset(words, "train"), test=load_dataset(words, "test", limit=limit))
+    if not Path(words).exists():
+        raise InputError("data", f"a file, a folder, or one of {', '.join(DATASETS)}", repr(words))
+    return as_data(Path(words))
+
+
+def accelerator_from(words: str) -> Accelerator:
+    """Return the configuration that words stand for.
+
+    Raises
+    ------
+    InputError : an unknown name or field, a file that is no configuration.
+    """
+    if is_code(words):
+        found = call_code(words, "an accelerator")
+        if not hasattr(found, "program"):
+            raise InputError(words, "an accelerator, which has program(network)", type(found).__qualname__)
+        return found
+    return _from_toml(Path(words)) if words.endswith(".toml") else accelerators.parse(words)
+
+
+def _from_toml(path: Path) -> Accelerator:
+    """A preset named by `base`, with other fields; tables are the fields of its parts."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"accelerator {path}", "a TOML file", reason) from error
+    base = content.pop("base", None)
+    if not isinstance(base, str):
+        raise InputError(f"accelerator {path}", "base = one of " + ", ".join(accelerators.names), repr(base))
+    try:
+        return accelerators.make(base, {"name": path.stem, **_dotted(content)}, strict=True)
+    except InputError as error:
+        raise error.at(str(path)) from error
+
+
+def _dotted(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        found |= _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found

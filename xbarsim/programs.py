@@ -1,0 +1,79 @@
+"""From a network to a chip: a torch module, an integer graph or a network of the hardware's own kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from xbarsim.chip import Accelerator, Chip
+from xbarsim.errors import InputError
+from xbarsim.registry import accelerators
+from xbarsim.torch_bridge.finn_export import finn_graph
+from xbarsim.torch_bridge.quantize import quantize
+from xbarsim.torch_bridge.quantized import is_quantized
+from xbarsim.torch_bridge.spiking import is_spiking, spiking_network
+
+CALIBRATION_INPUTS = 500
+
+
+def accelerator_of(accelerator: str | Accelerator) -> Accelerator:
+    """Return a configuration, looked up if it is a name, 'isaac' or 'isaac:arrays=64'.
+
+    Raises
+    ------
+    InputError : an unknown name, an object that cannot hold a network.
+    """
+    if isinstance(accelerator, str):
+        return accelerators.parse(accelerator)
+    if not hasattr(accelerator, "program") or isinstance(accelerator, type):
+        raise InputError("accelerator", "a name or a configuration", repr(accelerator)[:60])
+    return accelerator
+
+
+def program(
+    network: Any, accelerator: str | Accelerator = "isaac", *, calibrate: NDArray | None = None
+) -> Chip:
+    """Put a network into a fault-free chip.
+
+    Parameters
+    ----------
+    network : a torch module; an `IntegerGraph`; a `FinnNetwork`, as `read_board` gives it; a
+        `SpikingNetwork`
+    accelerator : a name, perhaps with fields ('analog:device=pcm'), or a configuration
+    calibrate : (N, ...) some hundred typical inputs, which fix the scales of a float module
+
+    Raises
+    ------
+    InputError : an operator that is not supported, NaN weights, bad inputs, a network that does not fit.
+    """
+    config = accelerator_of(accelerator)
+    return config.program(as_integers(network, config, calibrate=calibrate))
+
+
+def as_integers(network: Any, accelerator: Accelerator, *, calibrate: NDArray | None = None) -> Any:
+    """Return what an accelerator is programmed with: modules as integers, other networks as they are.
+
+    A module of quantized layers, ours or Brevitas's, keeps its own integers; any other is quantized to the
+    bits that the accelerator wants, on the first 500 inputs of `calibrate`.
+    """
+    if not isinstance(network, nn.Module):
+        return network
+    if is_spiking(network):
+        return spiking_network(network)
+    if calibrate is None:
+        expected = "some hundred typical inputs, to fix the scales of a module"
+        raise InputError("calibrate", expected, "none", "hand in training inputs")
+    sample = np.asarray(calibrate)[:CALIBRATION_INPUTS]
+    if is_quantized(network):
+        return finn_graph(network, sample.shape[1:])
+    wanted = accelerator.quantization
+    return quantize(
+        network,
+        sample,
+        weight_bits=wanted.weight_bits,
+        activation_bits=wanted.activation_bits,
+        symmetric=wanted.symmetric,
+    )

@@ -1,0 +1,215 @@
+"""The answers that commands print: accuracy, detection, what a repair took; one row a task, by its columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xbarsim.campaigns.store import TaskStatus
+from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind
+from xbarsim.metrics.intervals import Estimate, wilson
+from xbarsim.report import plots
+from xbarsim.report.columns import part_of, told_apart, value_of
+from xbarsim.report.results import Results
+from xbarsim.report.tables import Table, byte_size, duration
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INTERVALS = "Intervals: 95 %, Wilson's for images, Student's t for means over chips."
+NO_FAULTS = "none"
+WORST = 10
+
+
+def names_of(tasks: Sequence[TaskStatus], columns: Sequence[str]) -> list[str]:
+    """Return a name for every task: those of the columns that say something, and what else tells it apart."""
+    rows = [[str(value_of(task, column) or "") for column in columns] for task in tasks]
+    differ = [place for place in range(len(columns)) if place == 0 or len({row[place] for row in rows}) > 1]
+    apart = told_apart(tasks, columns)
+    return [
+        ", ".join(filter(None, [*(row[place] for place in differ), more]))
+        for row, more in zip(rows, apart, strict=True)
+    ]
+
+
+def accuracy_table(results: Results) -> Table:
+    """The float network, the fault-free chip, and the chips of every task."""
+    tasks = [task for task in results.tasks if task.description.get("metric") == "accuracy"]
+    facts, shots = tasks[0].facts, int(tasks[0].facts["shots"])
+    rows = []
+    if "float_hits" in facts:
+        rows.append(("float network", *shown(wilson(facts["float_hits"], shots)), "", ""))
+    rows.append(("fault-free chip", *shown(wilson(facts["healthy_hits"], shots)), "", ""))
+    for name, task in zip(names_of(tasks, ("faults", "repair")), tasks, strict=True):
+        trials = results.trials_of(task)
+        worst = float((trials["hits"] / trials["shots"]).min())
+        rows.append((name, *shown(task.moments.estimate()), f"{worst:.2%}", str(task.done)))
+    agreeing = facts.get("agreeing")
+    agrees = (
+        f"The fault-free chip predicts what the integer graph predicts on {agreeing} of {shots} images. "
+        if agreeing is not None
+        else ""
+    )
+    return Table(
+        title=f"Accuracy on {shots} test images: {part_of(tasks[0], 'network')} on "
+        f"{part_of(tasks[0], 'accelerator')}",
+        columns=("", "accuracy", "95 % interval", "worst chip", "chips"),
+        rows=tuple(rows),
+        note=f"{agrees}{INTERVALS}",
+    )
+
+
+def shown(estimate: Estimate) -> tuple[str, str]:
+    """Return a share and its interval in %; one chip has none."""
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.2%}", "one chip"
+    return f"{estimate.value:.2%}", f"{max(0.0, estimate.low):.2%} .. {min(1.0, estimate.high):.2%}"
+
+
+def accuracy_figure(results: Results) -> Figure:
+    """A dot for every chip, a column a task."""
+    tasks = [task for task in results.tasks if task.description.get("metric") == "accuracy"]
+    groups = {}
+    for name, task in zip(names_of(tasks, ("faults", "repair")), tasks, strict=True):
+        trials = results.trials_of(task)
+        groups[name.replace(", ", ",\n")] = (trials["hits"] / trials["shots"]).tolist()
+    facts = tasks[0].facts
+    title = f"Accuracy of chips on {facts['shots']} images: {part_of(tasks[0], 'network')}"
+    return plots.chip_accuracies(groups, healthy=facts["healthy_hits"] / facts["shots"], title=title)
+
+
+def detection_table(results: Results) -> Table:
+    """Chips called faulty by every detector, its false alarms on fault-free chips, and what a test takes."""
+    tasks = [task for task in results.tasks if task.description.get("metric") == "detection"]
+    alarms = {repr(t.description["detector"]): t for t in tasks if _fault_free(t)}
+    faulty = [task for task in tasks if not _fault_free(task)]
+    rows = []
+    for name, task in zip(names_of(faulty, ("metric", "faults")), faulty, strict=True):
+        free = alarms.get(repr(task.description["detector"]))
+        rows.append(
+            (
+                name.removeprefix("detection: "),
+                *shown(task.moments.estimate()),
+                str(task.done),
+                "-" if free is None else f"{round(free.moments.mean * free.done)} of {free.done}",
+                duration(task.facts["test_latency_ns"]),
+            )
+        )
+    first = faulty[0] if faulty else tasks[0]
+    return Table(
+        title=f"Detection of faulty chips: {part_of(first, 'network')} on {part_of(first, 'accelerator')}",
+        columns=("detector", "detected", "95 % interval", "chips", "false alarms", "latency"),
+        rows=tuple(rows),
+        note="False alarms: other draws of patterns on fault-free chips. Latency: of one test; patterns are "
+        "pipelined inferences. Intervals: Wilson's.",
+    )
+
+
+def _fault_free(task: TaskStatus) -> bool:
+    faults = task.description.get("faults")
+    return isinstance(faults, Mapping) and faults.get("name") == NO_FAULTS
+
+
+def detection_figure(results: Results) -> Figure:
+    """Detection rates as bars, a group a detector."""
+    tasks = [t for t in results.tasks if t.description.get("metric") == "detection" and not _fault_free(t)]
+    groups: dict[str, dict[str, Estimate]] = {}
+    for task in tasks:
+        name = part_of(task, "metric").removeprefix("detection: ").replace(", ", ",\n")
+        groups.setdefault(name, {})[part_of(task, "faults")] = task.moments.estimate()
+    title = f"Detection of faulty chips: {part_of(tasks[0], 'network')}"
+    return plots.rate_bars(groups, ylabel="chips detected [%]", title=title)
+
+
+def latency_table(results: Results) -> Table:
+    """Latency of every detector beside March C- in all its addressing modes; the factor is March's over it."""
+    tasks = [task for task in results.tasks if "test_latency_ns" in task.facts]
+    timed = {part_of(t, "metric").removeprefix("detection: "): t.facts["test_latency_ns"] for t in tasks}
+    march = tasks[0].facts["march_latency_ns"]
+    rows = [(name, duration(ns), *[""] * len(timed)) for name, ns in timed.items()]
+    rows += [
+        (f"March C-, {mode}", duration(ns), *(f"{ns / own:.3g}" for own in timed.values()))
+        for mode, ns in march.items()
+    ]
+    slowest = max(timed.values())
+    wins = [mode for mode, ns in march.items() if ns < slowest]
+    verdict = f"March is faster than a detector here: {', '.join(wins)}." if wins else "March is never faster here."
+    return Table(
+        title="Latency of a test",
+        columns=("test", "latency", *(f"/ {place}" for place in range(1, len(timed) + 1))),
+        rows=tuple(rows),
+        note=f"{verdict} Columns: how many times longer March takes than the detector of that row. March "
+        "restores the contents.",
+    )
+
+
+def repair_table(results: Results) -> Table:
+    """What every repair took, means over chips."""
+    tasks = [t for t in results.tasks if t.description.get("metric") == "accuracy"]
+    rows = []
+    for name, task in zip(names_of(tasks, ("repair", "faults")), tasks, strict=True):
+        counts = results.trials_of(task).filter(like="counts.").dropna(axis=1, how="all").mean()
+        found = {key.removeprefix("counts."): float(value) for key, value in counts.items()}
+        if not {"cell_writes", "update_bytes", "stuck_cells"} & set(found):
+            continue
+        sent, whole = found.get("update_bytes"), found.get("network_bytes")
+        rows.append(
+            (
+                name,
+                _amount(found.get("stuck_cells")),
+                _amount(found.get("cell_writes")),
+                "-" if sent is None else byte_size(sent),
+                "-" if sent is None or whole is None else f"{whole / sent:.3g}",
+            )
+        )
+    return Table(
+        title="What the repairs took, mean over chips",
+        columns=("repair", "cells known stuck", "cells written", "sent", "times smaller"),
+        rows=tuple(rows),
+        note="Times smaller: than the whole network, all weights at full width and all biases.",
+    )
+
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def single_fault_table(results: Results, task: TaskStatus) -> Table:
+    """What single faults of each kind did in each layer."""
+    trials, facts = results.trials_of(task), task.facts
+    rows = []
+    for (kind, layer), own in trials.groupby(["counts.kind", "counts.layer"]):
+        accuracy, flips = own["hits"] / own["shots"], own["counts.flips"] / own["shots"]
+        rows.append(
+            (
+                PeFaultKind(int(kind)).name,
+                "all" if layer == SHARED_LAYER else str(int(layer)),
+                f"{len(own):,}",
+                *(f"{value:.2%}" for value in (accuracy.min(), accuracy.mean(), accuracy.max())),
+                *(f"{value:.2%}" for value in (flips.mean(), flips.max())),
+            )
+        )
+    healthy = facts["healthy_hits"] / facts["shots"]
+    return Table(
+        title=f"{len(trials):,} single faults on {facts['shots']:,} images; fault-free {healthy:.2%}",
+        columns=("kind", "layer", "faults", "worst", "mean", "best", "mean flips", "most flips"),
+        rows=tuple(rows),
+        note="Accuracy under one fault at a time; flips: predictions that change.",
+    )
+
+
+def worst_fault_table(results: Results, task: TaskStatus) -> Table:
+    """The single faults that cost most accuracy."""
+    trials = results.trials_of(task)
+    worst = np.lexsort((-trials["counts.flips"].to_numpy(int), trials["hits"].to_numpy(int)))[:WORST]
+    rows = []
+    for place in worst:
+        row = trials.iloc[int(place)]
+        kind, layer = PeFaultKind(int(row["counts.kind"])).name, int(row["counts.layer"])
+        where = "all layers" if layer == SHARED_LAYER else f"layer {layer}"
+        fault = f"{kind} in {where}, unit {row['counts.unit']}, value {row['counts.value']}"
+        rows.append((fault, f"{row['hits'] / row['shots']:.2%}", f"{row['counts.flips'] / row['shots']:.2%}"))
+    return Table(title="The worst faults", columns=("fault", "accuracy", "flips"), rows=tuple(rows))
