@@ -213,6 +213,10 @@ class FaultMap(FaultTable[CellFault]):
     def _parts(self) -> tuple[NDArray, ...]:
         return self.cell, self.kind, self.value
 
+    @property
+    def _codes(self) -> NDArray:
+        return self.kind
+
     def _with(self, *parts: NDArray) -> FaultMap:
         cell, kind, value = parts
         return FaultMap(geometry=self.geometry, cell=cell, kind=kind, value=value)

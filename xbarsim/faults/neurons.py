@@ -285,6 +285,10 @@ class NeuronFaults(FaultTable[NeuronFault]):
     def _parts(self) -> tuple[NDArray, ...]:
         return (self.table,)
 
+    @property
+    def _codes(self) -> NDArray:
+        return self.table["kind"]
+
     def _with(self, *parts: NDArray) -> NeuronFaults:
         return NeuronFaults(*parts)
 

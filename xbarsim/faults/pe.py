@@ -257,6 +257,10 @@ class PeFaults(FaultTable[PeFault]):
     def _parts(self) -> tuple[NDArray, ...]:
         return (self.table,)
 
+    @property
+    def _codes(self) -> NDArray:
+        return self.table[:, 0]
+
     def _with(self, *parts: NDArray) -> PeFaults:
         return PeFaults(*parts)
 

@@ -52,6 +52,11 @@ class FaultTable(ABC, Generic[F]):
     def _parts(self) -> tuple[NDArray, ...]:
         """The arrays that hold the faults."""
 
+    @property
+    @abstractmethod
+    def _codes(self) -> NDArray:
+        """(faults,): the codes of the kinds."""
+
     @abstractmethod
     def _with(self, *parts: NDArray) -> Self:
         """A table of the same chip that holds these arrays."""
@@ -125,8 +130,8 @@ class FaultTable(ABC, Generic[F]):
 
     def counts(self) -> dict[str, int]:
         """Return how many faults there are of each kind that occurs, by its name."""
-        found = np.bincount(self.column("kind"), minlength=len(self.KINDS))
-        return {kind.name: int(found[kind]) for kind in self.KINDS if found[kind]}
+        found = {kind.name: int(np.count_nonzero(self._codes == kind)) for kind in self.KINDS}
+        return {name: count for name, count in found.items() if count}
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table, with the kinds by name."""
@@ -141,10 +146,10 @@ class FaultTable(ABC, Generic[F]):
 
     def _check_kinds(self) -> None:
         """Refuse a kind that there is not."""
-        unknown = ~np.isin(self.column("kind"), list(self.KINDS))
+        unknown = ~np.isin(self._codes, list(self.KINDS))
         if unknown.any():
             names = "a kind of " + ", ".join(kind.name for kind in self.KINDS)
-            raise InputError("fault", names, int(self.column("kind")[unknown][0]))
+            raise InputError("fault", names, int(self._codes[unknown][0]))
 
 
 def integers(where: str, values: ArrayLike) -> IntArray:
