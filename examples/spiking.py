@@ -37,7 +37,7 @@ for name in ("plain", "fault-tolerant"):
 
 # the same weights in ReRAM cells: stuck cells become faults of synapses
 base, cells = program_on_cells(module.geometry, chip.weights, accelerator("isaac"))
-stuck = [StuckCells(rate=0.005).sample(cells.geometry, stream(1, "cells", trial)) for trial in range(5)]
+stuck = [StuckCells(rate=0.005).draw(cells.geometry, stream(1, "cells", trial)) for trial in range(5)]
 counts = run_many(base, [with_faulty_cells(base, cells, faults) for faults in stuck], test.images)
 found = np.mean(classes_of(counts) == test.labels)
 print(f"{found:.1%} right with 0.5 % of the cells stuck")

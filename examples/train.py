@@ -66,7 +66,7 @@ for name in ("pretrained", "progressive"):
         method = StuckCellTraining(stages, isaac.array, epochs_each=5)
         fit(module, train.images, train.labels, Recipe(epochs=15), seed=0, methods=[method])
     chip = program(quantize(module, train.images[:500]), isaac)
-    maps = [stuck_cells.sample(chip.geometry, stream(1, "faults", trial)) for trial in range(20)]
+    maps = [stuck_cells.draw(chip.geometry, stream(1, "faults", trial)) for trial in range(20)]
     hits = (chip.run_many(maps, test.images).argmax(axis=2) == test.labels).mean(axis=1)
     retrained = accuracy(module, test.images, test.labels)[0] / len(test.labels)
     score = stability_score(pretrained, retrained, hits.mean())

@@ -81,7 +81,7 @@ class Snn(nn.Module):
         InputError : a fault at a place that is not there.
         """
         if faults is not None:
-            faults.check_places(self.geometry)
+            faults.check(self.geometry)
         self._faults, self._known = faults, None
 
     @property

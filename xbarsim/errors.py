@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from numbers import Real
 
 
@@ -51,10 +51,7 @@ def check_int(where: str, value: object, low: int, high: int, remedy: str = "") 
 
 def check_number(where: str, value: object, low: float, high: float, remedy: str = "") -> float:
     """Return `value` as a float if it is a finite number in [low, high]; raise `InputError` otherwise."""
-    try:
-        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
-    except OverflowError:  # an integer of more than 308 digits
-        number = nan
+    number = _number(value)
     if not low <= number <= high or not isfinite(number):
         raise InputError(where, f"a finite number in {low:g}..{high:g}", repr(value)[:60], remedy)
     return number
@@ -66,7 +63,7 @@ def check_type(where: str, value: object, kind: type, remedy: str = "") -> None:
         raise InputError(where, f"a {kind.__name__}", repr(value)[:60], remedy)
 
 
-def check_rate(where: str, value: float) -> float:
+def check_rate(where: str, value: object) -> float:
     """Return `value` if it is a number in [0, 1]; raise `InputError` otherwise.
 
     >>> check_rate("rate", 1.2)
@@ -74,16 +71,18 @@ def check_rate(where: str, value: float) -> float:
     ...
     xbarsim.errors.InputError: rate: expected a number in 0..1, got 1.2; 1 % is written 0.01
     """
-    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
-        raise InputError(where, "a number in 0..1", repr(value), "1 % is written 0.01")
-    return float(value)
+    number = _number(value)
+    if not 0.0 <= number <= 1.0:
+        raise InputError(where, "a number in 0..1", repr(value)[:60], "1 % is written 0.01")
+    return number
 
 
-def check_positive(where: str, value: float) -> float:
+def check_positive(where: str, value: object) -> float:
     """Return `value` if it is a finite number above 0; raise `InputError` otherwise."""
-    if not isinstance(value, (int, float)) or not 0.0 < value < float("inf"):
-        raise InputError(where, "a finite number above 0", repr(value))
-    return float(value)
+    number = _number(value)
+    if not 0.0 < number < inf:
+        raise InputError(where, "a finite number above 0", repr(value)[:60])
+    return number
 
 
 def check_choice(where: str, value: str, choices: Iterable[str]) -> str:
@@ -92,3 +91,11 @@ def check_choice(where: str, value: str, choices: Iterable[str]) -> str:
     if value not in known:
         raise InputError(where, "one of " + ", ".join(known), repr(value))
     return value
+
+
+def _number(value: object) -> float:
+    """A real number, Python's or numpy's, as a float; NaN for all else: truth values, too, are no numbers."""
+    try:
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+    except OverflowError:  # an integer of more than 308 digits
+        return nan

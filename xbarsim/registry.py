@@ -243,12 +243,13 @@ accelerators = Registry(
 fault_models = Registry(
     "fault model",
     {
-        "none": "xbarsim.faults.models:NoFaults",
+        "none": "xbarsim.faults.places:NoFaults",
         "stuck-cells": "xbarsim.faults.stuck_cells:StuckCells",
-        "soft-cells": "xbarsim.faults.models:SoftCells",
-        "faulty-rows": "xbarsim.faults.models:FaultyRows",
-        "faulty-columns": "xbarsim.faults.models:FaultyColumns",
-        "faulty-clusters": "xbarsim.faults.models:FaultyClusters",
+        "soft-cells": "xbarsim.faults.cell_models:SoftCells",
+        "faulty-count": "xbarsim.faults.cell_models:FaultyCount",
+        "faulty-rows": "xbarsim.faults.cell_models:FaultyRows",
+        "faulty-columns": "xbarsim.faults.cell_models:FaultyColumns",
+        "faulty-clusters": "xbarsim.faults.cell_models:FaultyClusters",
         "single": "xbarsim.faults.models:SingleFaults",
         "stuck-activations": "xbarsim.faults.activations:StuckActivations",
         "faulty-neurons": "xbarsim.faults.models:FaultyNeurons",

@@ -18,7 +18,7 @@ from accel_models.finn.design import FinnDesign
 from accel_models.finn.healthy import Healthy, run_healthy
 from accel_models.finn.layer import IntArray
 from xbarsim.errors import InputError, check_int
-from xbarsim.faults.pe import NONE, SHARED_LAYER, PeFaultKind, PeFaultList, check_faults
+from xbarsim.faults.pe import NONE, SHARED_LAYER, PeFaultKind, PeFaults
 from xbarsim.kernels.differences import propagate
 from xbarsim.kernels.layout import Chain, Forced
 
@@ -40,7 +40,7 @@ class FaultResults:
     shots : images
     """
 
-    faults: PeFaultList
+    faults: PeFaults
     hits: IntArray
     flips: IntArray
     masked: IntArray
@@ -60,7 +60,7 @@ class FaultResults:
 
 def simulate_faults(
     design: FinnDesign,
-    faults: PeFaultList,
+    faults: PeFaults,
     images: NDArray,
     labels: IntArray,
     *,
@@ -117,13 +117,13 @@ def batch_size(design: FinnDesign, memory_MB: int) -> int:
     return max(1, min(256, memory_MB * 2**20 // (4 * an_image)))
 
 
-def _check(design: FinnDesign, faults: PeFaultList, images: NDArray, labels: IntArray) -> NDArray[np.uint8]:
+def _check(design: FinnDesign, faults: PeFaults, images: NDArray, labels: IntArray) -> NDArray[np.uint8]:
     if design.faults:
         raise InputError("design", "no faults of its own", str(design.faults[0]), "list it with the others")
     pixels = design.network.check_pixels(images)
     if np.shape(labels) != (len(pixels),):
         raise InputError("labels", f"({len(pixels)},)", str(np.shape(labels)))
-    check_faults(faults, design.geometries, design.shared_geometry)
+    faults.check(design.geometry)
     if len(faults) and faults.column("image").max() >= len(pixels):
         got = int(faults.column("image").max())
         raise InputError("transient fault", f"an image in 0..{len(pixels) - 1}", got)
@@ -145,7 +145,7 @@ class _Batch:
     memory_MB: int
     masks: dict[bytes, tuple[IntArray, Forced]]
 
-    def answers(self, faults: PeFaultList) -> Iterator[Answer]:
+    def answers(self, faults: PeFaults) -> Iterator[Answer]:
         """(places in the list, (places, n) classes, (places, n) scores unchanged) for permanent faults."""
         last, layer, kind = len(self.design.plans) - 1, faults.column("layer"), faults.column("kind")
         behind = (layer < last) & (layer != SHARED_LAYER)
@@ -166,7 +166,7 @@ class _Batch:
         widest = max(1, *(p.output_words for p in self.design.plans))
         return max(1, min(AT_ONCE, self.memory_MB * 2**20 // (4 * 8 * widest * len(self.healthy.words))))
 
-    def _masked(self, faults: PeFaultList, places: IntArray) -> Answer:
+    def _masked(self, faults: PeFaults, places: IntArray) -> Answer:
         """Faults that overwrite activations: the kernel applies their masks."""
         chosen = faults.take(places)
         key = chosen.table.tobytes()
@@ -175,7 +175,7 @@ class _Batch:
         nothing = np.empty((0, len(self.healthy.words), 0), np.int64)
         return self._propagate(places, *self.masks[key], nothing)
 
-    def _build_masks(self, faults: PeFaultList) -> tuple[IntArray, Forced]:
+    def _build_masks(self, faults: PeFaults) -> tuple[IntArray, Forced]:
         """The first layer that each fault changes, and how."""
         plans, places = self.design.plans, range(len(faults))
         place = np.full((len(places), len(plans)), NONE, np.int64)
@@ -197,7 +197,7 @@ class _Batch:
         given = np.full(len(places), NONE, np.int64)
         return first, Forced(place, pixel, np.concatenate(keeps), np.concatenate(forces), given)
 
-    def _outputs(self, faults: PeFaultList, places: IntArray) -> Answer:
+    def _outputs(self, faults: PeFaults, places: IntArray) -> Answer:
         """Faults that change sums: their layer's outputs are worked out here, the kernel goes on."""
         healthy, n = self.healthy, len(self.healthy.words)
         widest = max(self.design.plans[int(m)].output_words for m in faults.column("layer")[places])
@@ -225,7 +225,7 @@ class _Batch:
         propagate(healthy.words, healthy.sums, self.chain, first, forced, given, classes, same)
         return places, classes, same
 
-    def _scored(self, faults: PeFaultList, place: int) -> Answer:
+    def _scored(self, faults: PeFaults, place: int) -> Answer:
         """Faults of the last layer, and those that a shared array brings to every layer: plain runs."""
         fault, healthy, last = faults[place], self.healthy, len(self.design.plans) - 1
         if fault.layer == SHARED_LAYER:
@@ -256,7 +256,7 @@ class _Batch:
         return replace(self, healthy=healthy)
 
 
-def _answers(batch: _Batch, faults: PeFaultList, start: int) -> Iterator[Answer]:
+def _answers(batch: _Batch, faults: PeFaults, start: int) -> Iterator[Answer]:
     """Of all faults, transient ones included; what a transient fault does not strike is fault-free."""
     image = faults.column("image")
     permanent = np.flatnonzero(image == NONE)

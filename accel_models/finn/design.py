@@ -8,7 +8,7 @@ Source: FINN (FPGA 2017); FINN-R and FAT, section II, for the two architectures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,16 +22,12 @@ from accel_models.finn.plan import LayerPlan, pack, unpack
 from xbarsim.errors import check_int
 from xbarsim.faults.pe import (
     NONE,
-    SHARED,
     SHARED_LAYER,
+    FinnGeometry,
     PeFault,
     PeFaultKind,
-    PeFaultList,
+    PeFaults,
     UnitGeometry,
-    check_faults,
-    count_faults,
-    enumerate_faults,
-    join,
 )
 from xbarsim.kernels.mvtu import look_up
 
@@ -66,7 +62,7 @@ class FinnDesign:
     faults: tuple[PeFault, ...] = ()
 
     def __post_init__(self) -> None:
-        check_faults(PeFaultList.of(self.faults), self.geometries, self.shared_geometry)
+        PeFaults.of(self.faults).check(self.geometry)
 
     @cached_property
     def plans(self) -> tuple[LayerPlan, ...]:
@@ -108,29 +104,21 @@ class FinnDesign:
             pixels=0,
         )
 
-    def fault_list(self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None) -> PeFaultList:
+    @property
+    def geometry(self) -> FinnGeometry:
+        """The places that its faults refer to."""
+        return FinnGeometry(self.geometries, self.shared_geometry)
+
+    def fault_list(self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None) -> PeFaults:
         """Every single permanent fault of some kinds, in some layers or in all.
 
         In a loopback accelerator the faults of PEs, lanes and accumulators are those of the shared array.
         """
-        kinds = list(kinds)
-        chosen = range(len(self.geometries)) if layers is None else list(layers)
-        return join([enumerate_faults(*place) for place in self._places(kinds, chosen)])
+        return self.geometry.fault_list(kinds, layers)
 
     def count_faults(self, kind: PeFaultKind) -> int:
         """How many single faults of a kind there are, without listing them."""
-        return sum(count_faults(g, k) for _, g, k in self._places([kind], range(len(self.geometries))))
-
-    def _places(
-        self, kinds: Sequence[PeFaultKind], layers: Iterable[int]
-    ) -> Iterator[tuple[int, UnitGeometry, PeFaultKind]]:
-        for kind in kinds:
-            if self.shared_geometry is not None and kind in SHARED:
-                yield SHARED_LAYER, self.shared_geometry, kind
-                continue
-            for layer in layers:
-                check_int("layer", layer, 0, len(self.geometries) - 1)
-                yield layer, self.geometries[layer], kind
+        return self.geometry.count_faults(kind)
 
     def inject(self, faults: Iterable[PeFault]) -> FinnDesign:
         """The design with these faults on top of the ones it has."""

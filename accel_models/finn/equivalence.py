@@ -24,7 +24,7 @@ from accel_models.finn.concurrent import FaultResults
 from accel_models.finn.design import FinnDesign
 from accel_models.finn.layer import IntArray
 from accel_models.finn.plan import LayerPlan
-from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind, PeFaultList
+from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind, PeFaults
 
 NO_EFFECT = -1
 
@@ -40,8 +40,8 @@ class FaultClasses:
     class_of : (faults,) index of each fault's class, -1 for those without any effect
     """
 
-    faults: PeFaultList
-    representatives: PeFaultList
+    faults: PeFaults
+    representatives: PeFaults
     class_of: IntArray
 
     @property
@@ -64,7 +64,7 @@ class FaultClasses:
         )
 
 
-def collapse(design: FinnDesign, faults: PeFaultList) -> FaultClasses:
+def collapse(design: FinnDesign, faults: PeFaults) -> FaultClasses:
     """Sort single faults into classes."""
     keys = faults.table.copy()
     for layer, plan in enumerate(design.plans):
@@ -80,7 +80,7 @@ def collapse(design: FinnDesign, faults: PeFaultList) -> FaultClasses:
     # a stuck channel or PE is the cheapest fault of its class to simulate
     plain = np.isin(unique[:, 0], (PeFaultKind.channel, PeFaultKind.pe)) & (unique[:, 1] != SHARED_LAYER)
     chosen[plain] = unique[plain]
-    return FaultClasses(faults=faults, representatives=PeFaultList(chosen), class_of=class_of)
+    return FaultClasses(faults=faults, representatives=PeFaults(chosen), class_of=class_of)
 
 
 class _Layer:
@@ -106,7 +106,7 @@ class _Layer:
         always, never = clipped < self.low[rows, None], clipped >= self.high[rows, None]
         return np.where((always | never).all(axis=1), always.sum(axis=1), -1)
 
-    def keys(self, faults: PeFaultList) -> IntArray:
+    def keys(self, faults: PeFaults) -> IntArray:
         """(faults, 7): rows that are equal where faults are; kind -1 for no effect."""
         keys = faults.table.copy()
         makers = {

@@ -21,7 +21,7 @@ from accel_models.finn.layer import IntArray
 from accel_models.finn.plan import pack, unpack
 from accel_models.finn.replication import COPIES, ReplicationPlan, vote
 from xbarsim.errors import InputError, check_int
-from xbarsim.faults.pe import SHARED_LAYER, PeFault, PeFaultKind, PeFaultList, check_faults
+from xbarsim.faults.pe import SHARED_LAYER, PeFault, PeFaultKind, PeFaults
 
 CopyFault = tuple[PeFault, int]
 """A fault, and the copy (0..2) that it sits in."""
@@ -87,7 +87,7 @@ def _voted_layer(
 def _check_faults(design: FinnDesign, plan: ReplicationPlan, faults: Sequence[CopyFault]) -> None:
     if design.faults:
         raise InputError("design", "no faults of its own", str(design.faults[0]), "give it with its copy")
-    check_faults(PeFaultList.of([f for f, _ in faults]), design.geometries, design.shared_geometry)
+    PeFaults.of([f for f, _ in faults]).check(design.geometry)
     for fault, copy in faults:
         check_int(f"{fault}: copy", copy, 0, COPIES - 1)
         if not fault.permanent or fault.layer == SHARED_LAYER or fault.kind == PeFaultKind.pixel:

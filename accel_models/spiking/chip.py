@@ -72,7 +72,7 @@ class SpikingChip:
         ------
         InputError : a fault at a place that is not there.
         """
-        faults.check_places(self.geometry)
+        faults.check(self.geometry)
         return replace(self, faults=faults)
 
     def with_acting(self, acting: Sequence[FloatArray] | None) -> SpikingChip:

@@ -74,7 +74,7 @@ def test_fault_masking(benchmark, threads):
     data, recipe = images((1, 28, 28), 1280), Recipe(epochs=1)
     module = initialise(LeNet, 0)
     chip = program(quantize(module, data[0][:64]), accelerator("isaac"))
-    faults = StuckCells(rate=0.01).sample(chip.geometry, stream(1, "faults"))
+    faults = StuckCells(rate=0.01).draw(chip.geometry, stream(1, "faults"))
     form = chip.config.array.format
     healthy = ChipModule(chip.graph, form)
     masked = ChipModule(chip.graph, form, chip.inject(faults).training_masks())

@@ -11,7 +11,7 @@ from accel_models.finn.board import read_board
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.design import FinnDesign
 from networks.datasets import load_dataset, pixels_of
-from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList
+from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults
 
 # layer: (channel, right) for -1 min, -1 max, +1 min, +1 max
 RIGHT = {
@@ -40,7 +40,7 @@ def test_extreme_channels_of_every_layer_have_their_exact_counts(board):
         for (channel, hits), value in zip(places, (-1, -1, 1, 1), strict=True):
             faults.append(PeFault(kind=PeFaultKind.channel, layer=layer, unit=channel, value=value))
             right.append(hits)
-    results = simulate_faults(design, PeFaultList.of(faults), images, labels)
+    results = simulate_faults(design, PeFaults.of(faults), images, labels)
     assert results.baseline_hits == 7922
     assert results.hits.tolist() == right
 

@@ -65,7 +65,7 @@ def sample(
     fault_map.save(out)
     output.finish(
         context,
-        {"file": out, "geometry": geometry, "counts": fault_map.counts},
+        {"file": out, "geometry": geometry, "counts": every_kind(fault_map)},
         [_counts_table(fault_map, f"Wrote {out}")],
         as_json=as_json,
     )
@@ -86,7 +86,7 @@ def show(
 
     fault_map = FaultMap.load(file)
     faults = [dict(zip(("array", "row", "column", "kind", "value"), f, strict=True)) for f in fault_map]
-    results = {"geometry": fault_map.geometry, "counts": fault_map.counts, "faults": faults}
+    results = {"geometry": fault_map.geometry, "counts": every_kind(fault_map), "faults": faults}
     some = Table(
         title=f"The first {min(SHOWN, len(faults))} of {len(faults)} faults",
         columns=("array", "row", "column", "kind", "value"),
@@ -124,7 +124,12 @@ def draw(
     with output.progress("drawing"):
         fault_map.draw(out, panels=panels)
     table = _counts_table(fault_map, f"Wrote {out}")
-    output.finish(context, {"file": out, "counts": fault_map.counts}, [table], as_json=as_json)
+    output.finish(context, {"file": out, "counts": every_kind(fault_map)}, [table], as_json=as_json)
+
+
+def every_kind(fault_map: FaultMap) -> dict[str, int]:
+    """Return how many faults of each kind there are, those without one included."""
+    return {kind.name: 0 for kind in fault_map.KINDS} | fault_map.counts()
 
 
 def _geometry_of(network: str, accelerator: str) -> CellGeometry:
@@ -168,7 +173,7 @@ def _counts_table(fault_map: FaultMap, title: str) -> Table:
         title=f"{title}: {len(fault_map)} faults",
         columns=("kind", "cells", "share of all cells"),
         rows=tuple(
-            (kind, str(n), f"{n / fault_map.geometry.cells:.4%}") for kind, n in fault_map.counts.items() if n
+            (kind, str(n), f"{n / fault_map.geometry.cells:.4%}") for kind, n in fault_map.counts().items()
         ),
         note=str(fault_map.geometry),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xbarsim.cli import options, output
+from xbarsim.cli.faults import every_kind
 
 if TYPE_CHECKING:
     from xbarsim.detection.march.chip import ChipDiagnosis
@@ -70,8 +71,8 @@ def run(
         context,
         {
             "test": _described(wanted),
-            "injected": truth.counts,
-            "diagnosed": found.fault_map.counts,
+            "injected": every_kind(truth),
+            "diagnosed": every_kind(found.fault_map),
             "difference": difference,
             "other_cells": found.other_cells,
             "operations": found.operations,
@@ -214,12 +215,13 @@ def _diagnosis_table(
 ) -> Table:
     from xbarsim.report.tables import Table
 
-    stuck = truth.permanent.as_stuck_levels().counts
+    stuck = truth.permanent.as_stuck_levels().counts()
+    diagnosed = found.fault_map.counts()
     hint = " A cell that cannot change reads the same as a stuck one." if more_injected else ""
     return Table(
         title=f"{test.name} on {truth.geometry}",
         columns=("kind", "injected", "diagnosed"),
-        rows=tuple((kind, str(n), str(found.fault_map.counts[kind])) for kind, n in stuck.items() if n),
+        rows=tuple((kind, str(n), str(diagnosed.get(kind, 0))) for kind, n in stuck.items()),
         note=f"The diagnosed map is {'exactly' if difference.exact else 'NOT'} the injected one"
         f" ({difference.equal} equal, {difference.different} different, {difference.missing} missing, "
         f"{difference.extra} extra); {len(found.other_cells)} cells mismatched in another way.{hint}",

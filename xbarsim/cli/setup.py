@@ -15,7 +15,7 @@ from xbarsim.crossbar.parasitic import Wires
 from xbarsim.detection.march.notation import MarchTest
 from xbarsim.errors import InputError, check_choice
 from xbarsim.faults.cell_map import FaultMap
-from xbarsim.faults.pe import SHARED, PeFaultKind, PeFaultList
+from xbarsim.faults.pe import SHARED, PeFaultKind, PeFaults
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.rng import stream
 from xbarsim.studies.physics import Physics
@@ -101,12 +101,12 @@ def chosen_faults(
     sample: int | None,
     seed: int,
     images: int | None,
-) -> PeFaultList:
+) -> PeFaults:
     """Faults from a file, else all of some kinds; a sample of them; each on one of `images`, if given."""
     if file is not None:
         if layers is not None:
             raise InputError("--layers", "no --faults beside it", str(file), "leave one of them out")
-        found = PeFaultList.load(file)
+        found = PeFaults.load(file)
     else:
         names = list(dict.fromkeys(name.strip() for name in kinds.split(",")))
         for name in names:

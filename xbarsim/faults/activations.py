@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError, check_choice, check_rate
-from xbarsim.faults.pe import PeFaultKind
+from xbarsim.faults.pe import FinnGeometry, PeFaultKind, PeFaults, faults_at, join
+from xbarsim.faults.places import check_places
 
 UNITS = ("element", "channel", "pixel")
 
@@ -57,6 +58,29 @@ class StuckActivations:
             raise InputError("StuckActivations.unit", expected, repr(self.unit))
         return (PeFaultKind[self.unit],)
 
+    @property
+    def words(self) -> str:
+        """What people read."""
+        units = "activations" if self.unit == "element" else f"{self.unit}s"
+        return f"{100 * self.rate:g} % stuck {units}"
+
+    def draw(self, geometry: FinnGeometry, rng: np.random.Generator) -> PeFaults:
+        """Draw the stuck channels or pixels of a FINN chip: of every layer, each at one of its values.
+
+        Raises
+        ------
+        InputError : single activations, for which the design has no permanent fault.
+        """
+        check_places(self, geometry, FinnGeometry)
+        (kind,) = self.kinds
+        lists = []
+        for layer, unit in enumerate(geometry.layers):
+            count, _, _, values = unit.places(kind)
+            at = _bernoulli_places(count if values else 0, self.rate, rng)
+            value = rng.integers(0, len(values), len(at)) if len(at) else at
+            lists.append(faults_at(layer, unit, kind, at * len(values) + value))
+        return join(lists)
+
     def unit_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """How many units activations (N, C) or (N, C, H, W) have along each axis; 1 where a unit extends.
 
@@ -71,7 +95,7 @@ class StuckActivations:
             return (*shape[:2], *(1,) * (len(shape) - 2))
         return (shape[0], 1, *shape[2:]) if self.unit == "pixel" else shape
 
-    def draw(self, shape: tuple[int, ...], values: int, rng: np.random.Generator) -> StuckUnits:
+    def draw_units(self, shape: tuple[int, ...], values: int, rng: np.random.Generator) -> StuckUnits:
         """Which units of activations of this shape are stuck, and at which of so many values.
 
         Every unit is stuck with probability `rate`, independently (Eq. 1); instead of a number for every

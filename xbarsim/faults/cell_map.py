@@ -8,21 +8,33 @@ The kinds of fault are those of `xbarsim.faults.kinds`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.errors import InputError
-from xbarsim.faults.kinds import CellGeometry, FaultKind
+from xbarsim.faults.kinds import CellGeometry, FaultKind, are_permanent, need_values, with_fixed_levels
+from xbarsim.faults.table import FaultTable, check_columns, integers, kind_codes, spread
 from xbarsim.files import write_atomically
 
 
+class CellFault(NamedTuple):
+    """One faulty cell: where it is, the name of the kind, and its value as in `FaultMap`."""
+
+    array: int
+    row: int
+    column: int
+    kind: str
+    value: int
+
+
+@final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FaultMap:
+class FaultMap(FaultTable[CellFault]):
     """Faulty cells of a chip; build it with `FaultMap.of` or a sampler of `xbarsim.faults.sampling`.
 
     Attributes
@@ -33,25 +45,20 @@ class FaultMap:
     value : (n,) int8: level of a stuck cell, XOR of a flip, +1 or -1 of a step
     """
 
+    KINDS: ClassVar[type[FaultKind]] = FaultKind
+
     geometry: CellGeometry
     cell: NDArray[np.int64]
     kind: NDArray[np.uint8]
     value: NDArray[np.int8]
 
     @classmethod
-    def of(
-        cls,
-        geometry: CellGeometry,
-        array: ArrayLike = (),
-        row: ArrayLike = (),
-        column: ArrayLike = (),
-        kind: ArrayLike = (),
-        value: ArrayLike | None = None,
-    ) -> FaultMap:
-        """Build a map from coordinates; scalars spread over the others.
+    def of(cls, geometry: CellGeometry, faults: Iterable[CellFault] = (), **columns: ArrayLike) -> FaultMap:
+        """Build a map from faults, or from columns `array`, `row`, `column`, `kind` and `value`.
 
-        `kind` takes names or `FaultKind` values. `value` is needed for `stuck_at` (level), `flip` (XOR,
-        1..L-1) and `step` (+1 or -1) and ignored for the other two.
+        Single numbers spread over the other columns. `kind` takes names or `FaultKind` values. `value` is
+        needed for `stuck_at` (level), `flip` (XOR, 1..L-1) and `step` (+1 or -1) and ignored for the other
+        two.
 
         Raises
         ------
@@ -61,66 +68,58 @@ class FaultMap:
         >>> print(FaultMap.of(g, array=1, row=[3, 5], column=7, kind="stuck_lrs"))
         2 faults in 2 arrays of 128 x 128 cells with 4 levels: 2 stuck_lrs
         """
-        kinds = _kind_codes(kind)
-        if value is None and (kinds > FaultKind.stuck_lrs).any():
+        rows = list(faults)
+        if rows or not columns:
+            check_columns("FaultMap", columns, (), ())
+            columns = {name: [row[i] for row in rows] for i, name in enumerate(CellFault._fields)}
+        check_columns("FaultMap", columns, CellFault._fields[:4], CellFault._fields)
+        kind = kind_codes("FaultMap.kind", FaultKind, columns["kind"])
+        if "value" not in columns and need_values(kind).any():
             raise InputError("FaultMap.value", "values for stuck_at, flip and step", "none")
-        given = np.zeros(1, np.int64) if value is None else _integers("value", value)
-        coordinates = [_integers(n, v) for n, v in (("array", array), ("row", row), ("column", column))]
-        try:
-            a, r, c, k, v = np.broadcast_arrays(*coordinates, kinds, given)
-        except ValueError as error:
-            raise InputError("FaultMap", "columns of one length", str(error)) from error
-        limits = (("array", a, geometry.arrays), ("row", r, geometry.rows), ("column", c, geometry.columns))
-        for name, where, limit in limits:
-            outside = (where < 0) | (where >= limit)
+        found = {n: integers(f"FaultMap.{n}", columns[n]) for n in ("array", "row", "column")}
+        found |= {"kind": kind, "value": integers("FaultMap.value", columns.get("value", 0))}
+        return cls._at(geometry, spread("FaultMap", found))
+
+    @classmethod
+    def _at(cls, geometry: CellGeometry, columns: dict[str, NDArray[np.int64]]) -> FaultMap:
+        limits = {"array": geometry.arrays, "row": geometry.rows, "column": geometry.columns}
+        for name, limit in limits.items():
+            outside = (columns[name] < 0) | (columns[name] >= limit)
             if outside.any():
                 raise InputError(
                     f"FaultMap.{name}",
                     f"0..{limit - 1} ({geometry})",
-                    int(where[outside][0]),
+                    int(columns[name][outside][0]),
                     "remove the fault or name the right geometry",
                 )
-        cell = (a * geometry.rows + r) * geometry.columns + c
-        return cls.from_cells(geometry, cell, k, v)
+        cell = (columns["array"] * geometry.rows + columns["row"]) * geometry.columns + columns["column"]
+        return cls.from_cells(geometry, cell, columns["kind"], columns["value"])
 
     @classmethod
     def from_cells(
         cls, geometry: CellGeometry, cell: ArrayLike, kind: ArrayLike, value: ArrayLike
     ) -> FaultMap:
         """Build a map from flat cell numbers, kinds and values, (n,) each; sorted and checked here."""
-        cells, kinds = _integers("cell", cell), _integers("kind", kind)
-        values = _integers("value", value)
+        cells, kinds = integers("FaultMap.cell", cell), integers("FaultMap.kind", kind)
+        values = integers("FaultMap.value", value)
         if not cells.shape == kinds.shape == values.shape:
             raise InputError(
                 "FaultMap", "columns of one length", f"{cells.shape}, {kinds.shape}, {values.shape}"
             )
         order = np.argsort(cells, kind="stable")
         cells, kinds, values = cells[order], kinds[order], values[order]
-        values = np.where(kinds == FaultKind.stuck_hrs, 0, values)
-        values = np.where(kinds == FaultKind.stuck_lrs, geometry.levels - 1, values)
+        values = with_fixed_levels(kinds, values, geometry.levels)
         _check_faults(geometry, cells, kinds, values)
         return cls(geometry=geometry, cell=cells, kind=kinds.astype(np.uint8), value=values.astype(np.int8))
 
-    def __len__(self) -> int:
-        return len(self.cell)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, FaultMap):
-            return NotImplemented
-        return self.geometry == other.geometry and all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("cell", "kind", "value")
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __iter__(self) -> Iterator[tuple[int, int, int, str, int]]:
-        """Yield (array, row, column, kind name, value) of every fault."""
-        for a, r, c, k, v in zip(*self.coordinates, self.kind, self.value, strict=True):
-            yield int(a), int(r), int(c), FaultKind(int(k)).name, int(v)
-
     def __str__(self) -> str:
-        kinds = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n)
+        kinds = ", ".join(f"{n} {name}" for name, n in self.counts().items())
         return f"{len(self)} faults in {self.geometry}" + (f": {kinds}" if kinds else "")
+
+    def columns(self) -> dict[str, NDArray]:
+        """Return array, row, column, kind and value of every fault, (n,) each."""
+        array, row, column = self.coordinates
+        return {"array": array, "row": row, "column": column, "kind": self.kind, "value": self.value}
 
     @property
     def coordinates(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -130,47 +129,33 @@ class FaultMap:
         return array, row, column
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many faults of each kind."""
-        return {k.name: int(np.count_nonzero(self.kind == k)) for k in FaultKind}
-
-    @property
     def permanent(self) -> FaultMap:
         """The stuck cells alone: what a refresh leaves."""
-        return self._take(self.kind <= FaultKind.stuck_at)
+        return self.take(are_permanent(self.kind))
 
     @property
     def soft(self) -> FaultMap:
         """The soft faults alone: what a refresh cures."""
-        return self._take(self.kind > FaultKind.stuck_at)
+        return self.take(~are_permanent(self.kind))
 
     def rewritten(self, cells: NDArray[np.int64]) -> FaultMap:
         """What remains after these cells were written again: soft faults in them are cured."""
-        return self._take((self.kind <= FaultKind.stuck_at) | ~np.isin(self.cell, cells))
+        return self.take(are_permanent(self.kind) | ~np.isin(self.cell, cells))
 
     def as_stuck_levels(self) -> FaultMap:
         """The stuck cells in canonical kinds: `stuck_at` the end levels become stuck_hrs / stuck_lrs."""
         stuck = self.permanent
-        kind = np.where(stuck.value == 0, FaultKind.stuck_hrs, FaultKind.stuck_at)
-        kind = np.where(stuck.value == self.geometry.levels - 1, FaultKind.stuck_lrs, kind)
+        kind = np.full(len(stuck), FaultKind.stuck_at, np.int64)
+        for ends in FaultKind:
+            if (level := ends.fixed_level(self.geometry.levels)) is not None:
+                kind = np.where(stuck.value == level, ends, kind)
         return FaultMap.from_cells(self.geometry, stuck.cell, kind, stuck.value)
 
-    def merge(self, other: FaultMap) -> FaultMap:
-        """Both maps' faults; where they meet, a stuck cell wins over a soft one, else `other` wins.
-
-        Raises
-        ------
-        InputError : the maps belong to different geometries.
-        """
-        self._check_same_geometry(other)
-        cell = np.concatenate([self.cell, other.cell])
-        kind = np.concatenate([self.kind, other.kind])
-        value = np.concatenate([self.value, other.value])
-        late = np.concatenate([np.zeros(len(self)), np.ones(len(other))])
-        order = np.lexsort((late, kind <= FaultKind.stuck_at, cell))
-        last = np.append(np.diff(cell[order]) != 0, True)[: len(order)]
-        keep = order[last]
-        return FaultMap.from_cells(self.geometry, cell[keep], kind[keep], value[keep])
+    def check(self, geometry: CellGeometry) -> None:
+        """Refuse the map for another chip than the one it was made for."""
+        if geometry != self.geometry:
+            remedy = "sample it for this chip's geometry"
+            raise InputError("fault map", str(geometry), str(self.geometry), remedy)
 
     def compare(self, other: FaultMap) -> FaultMapDifference:
         """Hold `other` (say, a diagnosed map) against this one (the true map).
@@ -179,7 +164,7 @@ class FaultMap:
         ------
         InputError : the maps belong to different geometries.
         """
-        self._check_same_geometry(other)
+        self._check_alike(other)
         both, mine, theirs = np.intersect1d(self.cell, other.cell, assume_unique=True, return_indices=True)
         same = (self.kind[mine] == other.kind[theirs]) & (self.value[mine] == other.value[theirs])
         return FaultMapDifference(
@@ -224,12 +209,36 @@ class FaultMap:
 
         return draw_fault_map(self, path, **options)
 
-    def _take(self, chosen: NDArray[np.bool_]) -> FaultMap:
-        return FaultMap(
-            geometry=self.geometry, cell=self.cell[chosen], kind=self.kind[chosen], value=self.value[chosen]
-        )
+    @property
+    def _parts(self) -> tuple[NDArray, ...]:
+        return self.cell, self.kind, self.value
 
-    def _check_same_geometry(self, other: FaultMap) -> None:
+    @property
+    def _codes(self) -> NDArray:
+        return self.kind
+
+    def _with(self, *parts: NDArray) -> FaultMap:
+        cell, kind, value = parts
+        return FaultMap(geometry=self.geometry, cell=cell, kind=kind, value=value)
+
+    def _fault(self, *fields: int) -> CellFault:
+        array, row, column, kind, value = fields
+        return CellFault(array, row, column, FaultKind(kind).name, value)
+
+    def _places(self, chosen: Any) -> Any:
+        """Masks as they are; numbers in the order of the cells, each once."""
+        if np.asarray(chosen).dtype == np.bool_:
+            return chosen
+        return np.unique(np.arange(len(self))[chosen])
+
+    def _remaining(self, parts: Sequence[NDArray], older: int) -> NDArray:
+        cell, kind, _ = parts
+        late = np.concatenate([np.zeros(older), np.ones(len(cell) - older)])
+        order = np.lexsort((late, are_permanent(kind), cell))
+        last = np.append(np.diff(cell[order]) != 0, True)[: len(order)]
+        return order[last]
+
+    def _check_alike(self, other: FaultMap) -> None:
         if self.geometry != other.geometry:
             raise InputError("fault map", str(self.geometry), str(other.geometry), "use maps of one chip")
 
@@ -247,25 +256,6 @@ class FaultMapDifference:
     def exact(self) -> bool:
         """True if the maps are the same."""
         return not (self.different or self.missing or self.extra)
-
-
-def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    array = np.atleast_1d(np.asarray(values))
-    if array.size == 0:
-        return np.zeros(0, np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"FaultMap.{name}", "a column of integers", f"{array.dtype} of shape {array.shape}")
-    return array.astype(np.int64)
-
-
-def _kind_codes(kind: ArrayLike) -> NDArray[np.int64]:
-    names = np.atleast_1d(np.asarray(kind))
-    if names.dtype.kind != "U":
-        return _integers("kind", names)
-    unknown = sorted(set(names.tolist()) - set(FaultKind.__members__))
-    if unknown:
-        raise InputError("FaultMap.kind", "one of " + ", ".join(FaultKind.__members__), repr(unknown[0]))
-    return np.array([FaultKind[str(name)] for name in names], np.int64)
 
 
 def _check_faults(

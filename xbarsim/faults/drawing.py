@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BARS = 1000
-COLOURS = {
-    FaultKind.stuck_hrs: "#3b6fb6",
-    FaultKind.stuck_lrs: "#c8452f",
-    FaultKind.stuck_at: "#7a4fa3",
-    FaultKind.flip: "#d99a1c",
-    FaultKind.step: "#4f9a63",
-}
 
 
 def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", panels: int = 12) -> Path:
@@ -59,7 +52,7 @@ def fault_map_figure(fault_map: FaultMap, *, title: str = "", panels: int = 12) 
 
 def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
     where, row, column = fault_map.coordinates
-    for kind, colour in COLOURS.items():
+    for kind in FaultKind:
         here = (where == array) & (fault_map.kind == kind)
         if here.any():
             axes.scatter(
@@ -68,7 +61,7 @@ def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
                 s=4,
                 marker="s",
                 linewidths=0,
-                color=colour,
+                color=kind.colour,
                 label=kind.name,
                 rasterized=True,
             )
@@ -94,6 +87,6 @@ def _name_kinds(figure: Figure) -> None:
     for axes in figure.axes:
         named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if named:
-        order = [kind.name for kind in COLOURS if kind.name in named]
+        order = [kind.name for kind in FaultKind if kind.name in named]
         handles = [named[name] for name in order]
         figure.legend(handles, order, loc="outside lower center", ncols=5, fontsize=8, markerscale=3)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.faults.kinds import FaultKind
+from xbarsim.faults.kinds import FaultKind, are_permanent
 
 IntArray = NDArray[np.int64]
 
@@ -69,7 +69,7 @@ def masks_of_cells(
     top = (1 << cell_bits) - 1
     shift = digit * cell_bits
     held = (words.reshape(-1)[weight] >> shift) & top
-    stuck = kind <= FaultKind.stuck_at
+    stuck = are_permanent(kind)
     np.bitwise_and.at(keep, weight[stuck], ~(top << shift[stuck]))
     np.bitwise_or.at(force, weight[stuck], value[stuck].astype(np.int64) << shift[stuck])
     moved = held + value

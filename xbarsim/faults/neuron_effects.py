@@ -18,14 +18,14 @@ from xbarsim.errors import InputError
 from xbarsim.faults.neurons import (
     ALWAYS,
     ALWAYS_SPIKES,
-    STUCK,
     NeuronFaultKind,
     NeuronFaults,
     SpikingGeometry,
+    of_synapses,
 )
 from xbarsim.kernels.lif import GAIN, LEAK, OFFSET, THRESHOLD
 
-IN_ORDER = sorted(NeuronFaultKind, key=lambda kind: (kind in STUCK, kind))
+IN_ORDER = sorted(NeuronFaultKind, key=lambda kind: kind.stuck)
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -108,12 +108,12 @@ def effects_of(
     inputs[:, GAIN] = 1.0
     table = np.zeros(0, NeuronFaults.of([]).table.dtype) if faults is None else faults.table
     if faults is not None:
-        faults.check_places(geometry)
+        faults.check(geometry)
     table = table.copy()  # a window that covers all steps is none
     table["last"][(table["first"] == 0) & (table["last"] >= geometry.steps)] = ALWAYS
-    of_synapses = table["kind"] >= NeuronFaultKind.swf
+    at_synapses = of_synapses(table["kind"])
     for layer, place in enumerate(windows):
-        here = table[(table["layer"] == layer) & ~of_synapses]
+        here = table[(table["layer"] == layer) & ~at_synapses]
         _note_windows(place, here)
         for kind in IN_ORDER:
             rows = here[here["kind"] == kind]
@@ -122,7 +122,7 @@ def effects_of(
             else:
                 _change(neurons[layer - 1][1], rows, kind, ALWAYS_SPIKES * geometry.threshold)
     synapses = [
-        _changes(table[(table["layer"] == layer) & of_synapses]) for layer in range(len(geometry.sizes) - 1)
+        _changes(table[(table["layer"] == layer) & at_synapses]) for layer in range(len(geometry.sizes) - 1)
     ]
     return SpikingEffects(
         inputs=inputs,
@@ -156,7 +156,7 @@ def _change(inside: FloatArray, rows: NDArray[np.void], kind: NeuronFaultKind, a
             np.multiply.at(inside[THRESHOLD], at, value)
         case NeuronFaultKind.leak:
             inside[LEAK, at] = value
-        case kind if kind in STUCK:
+        case kind if kind.stuck:
             inside[GAIN, at] = 0.0
             inside[OFFSET, at] = always * _spikes(kind, value)
             if len(inside) > LEAK:
@@ -218,7 +218,7 @@ def collapse(
     >>> len(found.group), len(found.faults)
     (10, 7)
     """
-    faults.check_places(geometry)
+    faults.check(geometry)
     keys: dict[tuple, int] = {}
     group, first = np.empty(len(faults), np.int64), []
     for i, row in enumerate(faults.table):
@@ -244,7 +244,7 @@ def _behaviour(row: np.void, geometry: SpikingGeometry, weights: Sequence[NDArra
         weight = None if weights is None else float(weights[place[0]][place[1], place[2]])
         same = weight == value if kind is NeuronFaultKind.swf else weight == 0
         return None if same else (*place, kind, value)
-    if kind in STUCK:
+    if kind.stuck:
         return (*place, "spikes", float(_spikes(kind, value)))
     if kind is NeuronFaultKind.leak:
         return None if value == geometry.leak or steps == (0, 1) else (*place, "leak", value)

@@ -21,18 +21,20 @@ and offsets that it leaves unsaid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, final
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.errors import InputError, check_choice, check_int, check_number, check_rate
-from xbarsim.files import write_atomically
+from xbarsim.faults.csv_files import read_csv, write_csv
+from xbarsim.faults.table import FaultTable, check_columns, kind_codes, spread
 
 ALWAYS = 2**31 - 1
 NO_TARGET = -1
@@ -55,21 +57,52 @@ class NeuronFaultKind(IntEnum):
     @property
     def of_synapses(self) -> bool:
         """Whether the place is a synapse."""
-        return self >= NeuronFaultKind.swf
+        return NEURON_KINDS[self].of_synapses
+
+    @property
+    def of_inputs(self) -> bool:
+        """Whether an input can have it."""
+        return NEURON_KINDS[self].of_inputs
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a neuron spikes at every step or at none."""
+        return NEURON_KINDS[self].stuck
 
 
-STUCK = (NeuronFaultKind.nasf, NeuronFaultKind.dead, NeuronFaultKind.stuck_output)
-DEFAULT_VALUES = {
-    NeuronFaultKind.hsf: 10.0,
-    NeuronFaultKind.esf: 10.0,
-    NeuronFaultKind.nasf: 0.0,
-    NeuronFaultKind.dead: 0.0,
-    NeuronFaultKind.threshold: 2.0,
-    NeuronFaultKind.leak: 0.0,
-    NeuronFaultKind.stuck_output: 1.0,
-    NeuronFaultKind.swf: 1.0,
-    NeuronFaultKind.sasf: 0.0,
-}
+@dataclass(frozen=True, kw_only=True)
+class NeuronKind:
+    """What a kind of fault is like.
+
+    Attributes
+    ----------
+    value : if none is given; 0 where it means nothing
+    low, high : between which values are; only the ends where `whole`
+    of_synapses, of_inputs, stuck : as in `NeuronFaultKind`
+    """
+
+    value: float
+    low: float = -1e6
+    high: float = 1e6
+    whole: bool = False
+    of_synapses: bool = False
+    of_inputs: bool = True
+    stuck: bool = False
+
+
+NEURON_KINDS: Mapping[NeuronFaultKind, NeuronKind] = MappingProxyType(
+    {
+        NeuronFaultKind.hsf: NeuronKind(value=10.0, low=1e-6),
+        NeuronFaultKind.esf: NeuronKind(value=10.0, low=1e-6),
+        NeuronFaultKind.nasf: NeuronKind(value=0.0, stuck=True),
+        NeuronFaultKind.dead: NeuronKind(value=0.0, stuck=True),
+        NeuronFaultKind.threshold: NeuronKind(value=2.0, low=1e-6, of_inputs=False),
+        NeuronFaultKind.leak: NeuronKind(value=0.0, low=0, high=1, of_inputs=False),
+        NeuronFaultKind.stuck_output: NeuronKind(value=1.0, low=0, high=1, whole=True, stuck=True),
+        NeuronFaultKind.swf: NeuronKind(value=1.0, of_synapses=True),
+        NeuronFaultKind.sasf: NeuronKind(value=0.0, of_synapses=True),
+    }
+)
 COLUMNS = np.dtype(
     [
         ("kind", np.int64),
@@ -81,6 +114,7 @@ COLUMNS = np.dtype(
         ("last", np.int64),
     ]
 )
+NAMES = COLUMNS.names or ()
 SCOPES = ("input", "hidden", "output", "synapses")
 
 
@@ -132,7 +166,7 @@ class NeuronFault:
 
     def __post_init__(self) -> None:
         if self.value is None:
-            object.__setattr__(self, "value", DEFAULT_VALUES[self.kind])
+            object.__setattr__(self, "value", NEURON_KINDS[self.kind].value)
         check_value(self.kind, self.value)
         for name, low in (("layer", 0), ("neuron", 0), ("target", NO_TARGET)):
             check_int(f"NeuronFault.{name}", getattr(self, name), low, ALWAYS)
@@ -147,27 +181,22 @@ class NeuronFault:
     def __str__(self) -> str:
         place = f"{self.neuron} of layer {self.layer}"
         place = f"synapse from {place} to {self.target}" if self.kind.of_synapses else f"neuron {place}"
-        value = f" {self.value:g}" if DEFAULT_VALUES[self.kind] else ""
+        value = f" {self.value:g}" if NEURON_KINDS[self.kind].value else ""
         when = "" if self.permanent else f", steps {self.first} to {self.last - 1}"
         return f"{self.kind.name}{value} at {place}{when}"
 
 
 def check_value(kind: NeuronFaultKind, value: object) -> float:
     """A value that a fault of this kind can have."""
-    where = f"value of {kind.name}"
-    if kind is NeuronFaultKind.leak:
-        return check_number(where, value, 0, 1)
-    if kind is NeuronFaultKind.stuck_output:
-        if value not in (0, 1):
-            raise InputError(where, "0 or 1", repr(value))
-        return float(value)  # type: ignore[arg-type]
-    if kind in (NeuronFaultKind.hsf, NeuronFaultKind.esf, NeuronFaultKind.threshold):
-        return check_number(where, value, 1e-6, 1e6)
-    return check_number(where, value, -1e6, 1e6)
+    where, own = f"value of {kind.name}", NEURON_KINDS[kind]
+    if own.whole and value not in (own.low, own.high):
+        raise InputError(where, f"{own.low:g} or {own.high:g}", repr(value))
+    return float(value) if own.whole else check_number(where, value, own.low, own.high)  # type: ignore[arg-type]
 
 
+@final
 @dataclass(frozen=True, eq=False)
-class NeuronFaults:
+class NeuronFaults(FaultTable[NeuronFault]):
     """Many faults, as the columns of a table; on one chip, or each alone on one of its own.
 
     Parameters
@@ -175,35 +204,39 @@ class NeuronFaults:
     table : (faults,) of `COLUMNS`
     """
 
+    KINDS: ClassVar[type[NeuronFaultKind]] = NeuronFaultKind
+
     table: NDArray[np.void]
 
     def __post_init__(self) -> None:
         if self.table.ndim != 1 or self.table.dtype != COLUMNS:
-            raise InputError("NeuronFaults.table", f"(faults,) of {COLUMNS.names}", str(self.table.dtype))
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, place: int) -> NeuronFault:
-        row = self.table[place].item()
-        return NeuronFault(**dict(zip(COLUMNS.names or (), (NeuronFaultKind(row[0]), *row[1:]), strict=True)))
-
-    def __iter__(self) -> Iterator[NeuronFault]:
-        return (self[place] for place in range(len(self)))
+            raise InputError("NeuronFaults.table", f"(faults,) of {NAMES}", str(self.table.dtype))
 
     @classmethod
-    def of(cls, faults: Sequence[NeuronFault]) -> NeuronFaults:
-        """A list of given faults."""
-        rows = [tuple(getattr(fault, name) for name in COLUMNS.names or ()) for fault in faults]
-        return cls(np.array(rows, COLUMNS))
+    def of(cls, faults: Iterable[NeuronFault] = (), **columns: ArrayLike) -> NeuronFaults:
+        """Build a list from faults, or from columns that are named like the fields of `NeuronFault`.
 
-    def take(self, chosen: NDArray) -> NeuronFaults:
-        """The faults at these places, or where a mask holds."""
-        return NeuronFaults(self.table[chosen])
+        Single numbers spread over the other columns; `kind` takes names or codes.
 
-    def each(self) -> list[NeuronFaults]:
-        """Every fault on a chip of its own."""
-        return [self.take(np.array([i])) for i in range(len(self))]
+        >>> len(NeuronFaults.of(kind="hsf", layer=1, neuron=[0, 1, 2]))
+        3
+        """
+        rows = [tuple(getattr(fault, name) for name in NAMES) for fault in faults]
+        if rows or not columns:
+            check_columns("NeuronFaults", columns, (), ())
+            return cls(np.array(rows, COLUMNS))
+        check_columns("NeuronFaults", columns, ("kind", "layer", "neuron"), NAMES)
+        columns = {"target": NO_TARGET, "first": 0, "last": ALWAYS, **columns}
+        given = {name: np.atleast_1d(np.asarray(columns[name])) for name in NAMES if name in columns}
+        given["kind"] = kind_codes("NeuronFaults.kind", NeuronFaultKind, columns["kind"])
+        found = spread("NeuronFaults", given)
+        lines = zip(*(column.tolist() for column in found.values()), strict=True)
+        named = (dict(zip(found, line, strict=True)) for line in lines)
+        return cls.of(NeuronFault(**{**row, "kind": NeuronFaultKind(row["kind"])}) for row in named)
+
+    def columns(self) -> dict[str, NDArray]:
+        """Return the fields of `NeuronFault`, (faults,) each."""
+        return {name: self.table[name] for name in NAMES}
 
     def during(self, first: int, last: int) -> NeuronFaults:
         """The same faults for steps first <= t < last only."""
@@ -213,10 +246,11 @@ class NeuronFaults:
         table["first"], table["last"] = first, last
         return NeuronFaults(table)
 
-    def check_places(self, geometry: SpikingGeometry) -> None:
+    def check(self, geometry: SpikingGeometry) -> None:
         """Refuse faults that a network has no place for."""
+        self._check_kinds()
         table = self.table
-        synapses = table["kind"] >= NeuronFaultKind.swf
+        synapses = of_synapses(table["kind"])
         layers = len(geometry.sizes) - synapses
         sizes = np.array((*geometry.sizes, 0))
         inside = (table["layer"] >= 0) & (table["layer"] < layers)
@@ -224,9 +258,8 @@ class NeuronFaults:
         inside &= (table["neuron"] >= 0) & (table["neuron"] < sizes[layer])
         targets = (table["target"] >= 0) & (table["target"] < sizes[layer + 1])
         inside &= np.where(synapses, targets, table["target"] == NO_TARGET)
-        of_input = (table["layer"] == 0) & np.isin(
-            table["kind"], (NeuronFaultKind.threshold, NeuronFaultKind.leak)
-        )
+        no_input = [kind for kind in NeuronFaultKind if not kind.of_inputs]
+        of_input = (table["layer"] == 0) & np.isin(table["kind"], no_input)
         for bad, expected in (
             (~inside, f"a place in {geometry}"),
             (of_input, "a neuron: an input has neither threshold nor leak"),
@@ -234,52 +267,69 @@ class NeuronFaults:
             if bad.any():
                 raise InputError("fault", expected, str(self[int(bad.argmax())]))
 
-    def counts(self) -> dict[str, int]:
-        """Faults of each kind."""
-        found = np.bincount(self.table["kind"], minlength=len(NeuronFaultKind))
-        return {kind.name: int(found[kind]) for kind in NeuronFaultKind if found[kind]}
-
-    def to_frame(self) -> pd.DataFrame:
-        """The table, with the kinds by name."""
-        frame = pd.DataFrame({name: self.table[name] for name in COLUMNS.names or ()})
-        return frame.assign(kind=[NeuronFaultKind(kind).name for kind in self.table["kind"]])
-
     def save(self, path: str | Path) -> Path:
         """Write a CSV file with a row a fault."""
-        return write_atomically(path, lambda temporary: self.to_frame().to_csv(temporary, index=False))
+        return write_csv(path, self.named_columns())
+
+    @classmethod
+    def load(cls, path: str | Path) -> NeuronFaults:
+        """Read what `save` wrote; `check` says whether a network has the places.
+
+        Raises
+        ------
+        InputError : no such file, other columns, unknown kinds, values out of range.
+        """
+        return cls.of(read_csv(path, NAMES, _parse))
+
+    @property
+    def _parts(self) -> tuple[NDArray, ...]:
+        return (self.table,)
+
+    @property
+    def _codes(self) -> NDArray:
+        return self.table["kind"]
+
+    def _with(self, *parts: NDArray) -> NeuronFaults:
+        return NeuronFaults(*parts)
+
+    def _fault(self, *fields: Any) -> NeuronFault:
+        kind, *rest = fields
+        return NeuronFault(kind=NeuronFaultKind(kind), **dict(zip(NAMES[1:], rest, strict=True)))
+
+    def _places(self, chosen: Any) -> Any:
+        return chosen
+
+    def _remaining(self, parts: Sequence[NDArray], older: int) -> slice:
+        return slice(None)
+
+    def _check_alike(self, other: NeuronFaults) -> None:
+        """Faults name their places by numbers alone: any two lists fit."""
 
 
-def load_neuron_faults(path: str | Path, geometry: SpikingGeometry) -> NeuronFaults:
-    """Read what `NeuronFaults.save` wrote.
+def of_synapses(kind: NDArray) -> NDArray[np.bool_]:
+    """Return where kinds (n,) are those of synapses: a mask (n,)."""
+    return np.isin(kind, [k for k in NeuronFaultKind if k.of_synapses])
 
-    Raises
-    ------
-    InputError : no such file, other columns, unknown kinds, values or places that do not exist.
-    """
-    where, names = f"fault list {path}", list(COLUMNS.names or ())
+
+def _parse(where: str, line: list[str]) -> NeuronFault:
     try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(where, "a CSV file that can be read", f"'{error}'") from error
-    if list(frame.columns) != names:
-        raise InputError(where, f"the columns {', '.join(names)}", ", ".join(map(str, frame.columns))[:80])
-    found = []
-    for line, row in enumerate(frame.to_dict("records"), 2):
-        try:
-            row = {str(k): _whole(v) if k not in ("kind", "value") else v for k, v in row.items()}
-            kind = NeuronFaultKind[check_choice("kind", row.pop("kind"), [k.name for k in NeuronFaultKind])]
-            value = row.pop("value")
-            found.append(NeuronFault(kind=kind, value=value, **row))  # type: ignore[arg-type]
-        except (InputError, TypeError) as error:
-            raise InputError(f"{where}, line {line}", "a fault", f"'{error}'") from error
-    faults = NeuronFaults.of(found)
-    faults.check_places(geometry)
-    return faults
+        row: dict[str, Any] = dict(zip(NAMES, line, strict=True))
+        kind = NeuronFaultKind[check_choice("kind", row.pop("kind"), [k.name for k in NeuronFaultKind])]
+        value = float(row.pop("value"))
+        return NeuronFault(kind=kind, value=value, **{name: _whole(word) for name, word in row.items()})
+    except ValueError as error:
+        raise InputError(where, "a fault", f"'{error}'") from error
 
 
-def _whole(value: object) -> object:
-    """A number that pandas read as a float as an int, if it is one."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _whole(word: str) -> int:
+    """A whole number, which other programs write as 3 or as 3.0."""
+    try:
+        return int(word)
+    except ValueError:
+        number = float(word)
+        if not number.is_integer():
+            raise InputError("number", "a whole one", word) from None
+        return int(number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,8 +388,7 @@ class FaultUniverse:
         """Places of a kind of fault."""
         if kind.of_synapses:
             return self.synapses
-        left = kind in (NeuronFaultKind.threshold, NeuronFaultKind.leak)
-        return sum(count for part, count in self.neurons.items() if not (left and part == "input"))
+        return sum(n for part, n in self.neurons.items() if kind.of_inputs or part != "input")
 
     def enumerate(
         self, kind: NeuronFaultKind, *, value: float | None = None, first: int = 0, last: int = ALWAYS
@@ -380,7 +429,7 @@ class FaultUniverse:
         check_int("last step", last, first + 1, ALWAYS)
         table = np.zeros(len(places), COLUMNS)
         table["kind"], table["first"], table["last"] = kind, first, last
-        table["value"] = check_value(kind, DEFAULT_VALUES[kind] if value is None else value)
+        table["value"] = check_value(kind, NEURON_KINDS[kind].value if value is None else value)
         sizes = self.geometry.sizes
         if kind.of_synapses:
             ends = np.cumsum([k * m for k, m in pairwise(sizes)])
@@ -400,5 +449,4 @@ class FaultUniverse:
     def _layers(self, kind: NeuronFaultKind) -> list[int]:
         last = len(self.geometry.sizes) - 1
         names = ["input", *["hidden"] * (last - 1), "output"]
-        left = kind in (NeuronFaultKind.threshold, NeuronFaultKind.leak)
-        return [i for i, name in enumerate(names) if name in self.scope and not (left and i == 0)]
+        return [i for i, name in enumerate(names) if name in self.scope and (kind.of_inputs or i > 0)]

@@ -18,20 +18,18 @@ Source: FAT (Zahid et al.), section II: faulty PEs as stuck channels, faulty FIF
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from pathlib import Path
+from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.errors import InputError, check_int
-from xbarsim.files import write_atomically
-
-IntArray = NDArray[np.int64]
+from xbarsim.faults.csv_files import read_csv, shown, write_csv
+from xbarsim.faults.table import FaultTable, IntArray, check_columns, integers, kind_codes, spread
 
 
 class PeFaultKind(IntEnum):
@@ -77,6 +75,9 @@ class PeFault:
 
     def _says(self, name: str) -> bool:
         return name in ("unit", "value") or getattr(self, name) != NONE
+
+
+NAMES = tuple(f.name for f in fields(PeFault))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +130,51 @@ class UnitGeometry:
         }[kind]
 
 
+@dataclass(frozen=True)
+class FinnGeometry:
+    """What a FINN accelerator offers to faults.
+
+    Parameters
+    ----------
+    layers : of every layer
+    shared : of the array that all layers share, for faults that hit them all; None where a PE serves one
+        layer
+    """
+
+    layers: tuple[UnitGeometry, ...]
+    shared: UnitGeometry | None = None
+
+    def fault_list(self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None) -> PeFaults:
+        """List every single permanent fault of some kinds, in some layers or in all.
+
+        In a loopback accelerator the faults of PEs, lanes and accumulators are those of the shared array.
+        """
+        return join([enumerate_faults(*place) for place in self.offers(kinds, layers)])
+
+    def count_faults(self, kind: PeFaultKind) -> int:
+        """Return how many single faults of a kind there are, without listing them."""
+        return sum(count_faults(unit, kind) for _, unit, kind in self.offers([kind]))
+
+    def offers(
+        self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, UnitGeometry, PeFaultKind]]:
+        """Yield (layer, what it offers, kind) in the order of `fault_list`."""
+        chosen = range(len(self.layers)) if layers is None else list(layers)
+        for kind in kinds:
+            if self.shared is not None and kind in SHARED:
+                yield SHARED_LAYER, self.shared, kind
+                continue
+            for layer in chosen:
+                check_int("layer", layer, 0, len(self.layers) - 1)
+                yield layer, self.layers[layer], kind
+
+    def __str__(self) -> str:
+        return f"{len(self.layers)}-layer FINN design"
+
+
+@final
 @dataclass(frozen=True, eq=False)
-class PeFaultList:
+class PeFaults(FaultTable[PeFault]):
     """Many single faults, as columns; each is injected alone.
 
     Parameters
@@ -138,50 +182,51 @@ class PeFaultList:
     table : (faults, 7) int64, the fields of `PeFault` in order
     """
 
+    KINDS: ClassVar[type[PeFaultKind]] = PeFaultKind
+
     table: IntArray
 
     def __post_init__(self) -> None:
-        width = len(fields(PeFault))
+        width = len(NAMES)
         if self.table.ndim != 2 or self.table.shape[1] != width or self.table.dtype != np.int64:
-            raise InputError("PeFaultList.table", f"(faults, {width}) int64", str(self.table.shape))
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, place: int) -> PeFault:
-        kind, *rest = (int(v) for v in self.table[place])
-        names = [f.name for f in fields(PeFault)][1:]
-        return PeFault(kind=PeFaultKind(kind), **dict(zip(names, rest, strict=True)))
-
-    def __iter__(self) -> Iterator[PeFault]:
-        return (self[place] for place in range(len(self)))
-
-    def column(self, name: str) -> IntArray:
-        """(faults,): one field of every fault."""
-        return self.table[:, [f.name for f in fields(PeFault)].index(name)]
+            raise InputError("PeFaults.table", f"(faults, {width}) int64", str(self.table.shape))
 
     @classmethod
-    def of(cls, faults: Sequence[PeFault]) -> PeFaultList:
-        """A list of given faults."""
-        return cls(np.array([astuple(f) for f in faults], np.int64).reshape(-1, len(fields(PeFault))))
+    def of(cls, faults: Iterable[PeFault] = (), **columns: ArrayLike) -> PeFaults:
+        """Build a list from faults, or from columns that are named like the fields of `PeFault`.
 
-    def take(self, chosen: NDArray) -> PeFaultList:
-        """The faults at these places, or where a mask holds."""
-        return PeFaultList(self.table[chosen])
+        Single numbers spread over the other columns; `kind` takes names or codes.
 
-    def where(self, **wanted: int | Sequence[int]) -> PeFaultList:
+        >>> len(PeFaults.of(kind="pe", layer=0, unit=[0, 1, 2], value=1))
+        3
+        """
+        rows = [astuple(fault) for fault in faults]
+        if rows or not columns:
+            check_columns("PeFaults", columns, (), ())
+            return cls(np.array(rows, np.int64).reshape(-1, len(NAMES)))
+        check_columns("PeFaults", columns, ("kind", "layer", "unit", "value"), NAMES)
+        kind = kind_codes("PeFaults.kind", PeFaultKind, columns["kind"])
+        rest = {n: integers(f"PeFaults.{n}", columns.get(n, NONE)) for n in NAMES[1:]}
+        spread_out = spread("PeFaults", {"kind": kind, **rest})
+        return cls(np.stack([spread_out[name] for name in NAMES], axis=1))
+
+    def columns(self) -> dict[str, NDArray]:
+        """Return the fields of `PeFault`, (faults,) each."""
+        return {name: self.table[:, i] for i, name in enumerate(NAMES)}
+
+    def where(self, **wanted: int | Sequence[int]) -> PeFaults:
         """The faults whose fields have these values, say `kind=PeFaultKind.pe, layer=[0, 1]`."""
         mask = np.ones(len(self), bool)
         for name, values in wanted.items():
             mask &= np.isin(self.column(name), values)
         return self.take(mask)
 
-    def sample(self, count: int, rng: np.random.Generator) -> PeFaultList:
+    def sample(self, count: int, rng: np.random.Generator) -> PeFaults:
         """So many different faults, every one as likely, in the order of the list."""
         check_int("sample of faults", count, 1, len(self))
         return self.take(np.sort(rng.choice(len(self), count, replace=False)))
 
-    def struck(self, images: IntArray, layers: IntArray | None = None) -> PeFaultList:
+    def struck(self, images: IntArray, layers: IntArray | None = None) -> PeFaults:
         """The same places, each struck during one image only, in one call of one layer.
 
         Parameters
@@ -193,55 +238,58 @@ class PeFaultList:
         if layers is not None:
             table[:, 1] = np.where(table[:, 1] == SHARED_LAYER, layers, table[:, 1])
         table[:, -1] = images
-        return PeFaultList(table)
+        return PeFaults(table)
 
-    def counts(self) -> dict[str, int]:
-        """Faults of each kind."""
-        found = np.bincount(self.column("kind"), minlength=len(PeFaultKind))
-        return {kind.name: int(found[kind]) for kind in PeFaultKind if found[kind]}
+    def check(self, geometry: FinnGeometry) -> None:
+        """Refuse a fault outside a design; see `check_faults`."""
+        check_faults(self, geometry)
 
     def save(self, path: str | Path) -> Path:
         """Write a CSV file, a fault a line; an earlier file survives a failure."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([f.name for f in fields(PeFault)])
-        for kind, *rest in self.table.tolist():
-            writer.writerow([PeFaultKind(kind).name, *rest])
-        return write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))
+        return write_csv(path, self.named_columns())
 
     @classmethod
-    def load(cls, path: str | Path) -> PeFaultList:
+    def load(cls, path: str | Path) -> PeFaults:
         """Read a CSV file that `save` wrote; refuses what is not one, by its line."""
-        try:
-            lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8-sig"))))
-        except (OSError, ValueError, csv.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"fault list {path}", "a CSV file that can be read", reason) from error
-        names = [f.name for f in fields(PeFault)]
-        if not lines or lines[0] != names:
-            got = "nothing" if not lines else _shown(lines[0])
-            raise InputError(f"fault list {path}", "the columns " + ",".join(names), got)
-        rows = [_parse(path, number, line) for number, line in enumerate(lines[1:], 2) if line]
-        return cls(np.array(rows, np.int64).reshape(-1, len(names)))
+        return cls(np.array(read_csv(path, NAMES, _parse), np.int64).reshape(-1, len(NAMES)))
+
+    @property
+    def _parts(self) -> tuple[NDArray, ...]:
+        return (self.table,)
+
+    @property
+    def _codes(self) -> NDArray:
+        return self.table[:, 0]
+
+    def _with(self, *parts: NDArray) -> PeFaults:
+        return PeFaults(*parts)
+
+    def _fault(self, *fields: int) -> PeFault:
+        kind, *rest = fields
+        return PeFault(kind=PeFaultKind(kind), **dict(zip(NAMES[1:], rest, strict=True)))
+
+    def _places(self, chosen: Any) -> Any:
+        return chosen
+
+    def _remaining(self, parts: Sequence[NDArray], older: int) -> slice:
+        return slice(None)
+
+    def _check_alike(self, other: PeFaults) -> None:
+        """Faults name their places by numbers alone: any two lists fit."""
 
 
-def _parse(path: str | Path, number: int, line: list[str]) -> list[int]:
+def _parse(where: str, line: list[str]) -> list[int]:
     try:
         found = [int(PeFaultKind[line[0]]), *map(int, line[1:])]
     except (KeyError, ValueError):
         found = []
-    if len(found) != len(fields(PeFault)) or any(abs(v) >= 2**31 for v in found):
+    if len(found) != len(NAMES) or any(abs(v) >= 2**31 for v in found):
         expected = "a kind of " + ", ".join(k.name for k in PeFaultKind) + ", then six integers"
-        raise InputError(f"fault list {path}, line {number}", expected, _shown(line))
+        raise InputError(where, expected, shown(line))
     return found
 
 
-def _shown(line: list[str]) -> str:
-    """A line for a message: short, and without characters that steer a terminal."""
-    return repr(",".join(line))[1:-1][:80]
-
-
-def enumerate_faults(layer: int, geometry: UnitGeometry, kind: PeFaultKind) -> PeFaultList:
+def enumerate_faults(layer: int, geometry: UnitGeometry, kind: PeFaultKind) -> PeFaults:
     """Every permanent fault of one kind in one layer, in the order unit, word, bit, value."""
     count = count_faults(geometry, kind)
     if count > MOST_LISTED:
@@ -249,16 +297,21 @@ def enumerate_faults(layer: int, geometry: UnitGeometry, kind: PeFaultKind) -> P
         raise InputError(
             where, f"at most {MOST_LISTED:,}", f"{count:,}", "choose a smaller array or other kinds"
         )
+    return faults_at(layer, geometry, kind, np.arange(count))
+
+
+def faults_at(layer: int, geometry: UnitGeometry, kind: PeFaultKind, numbers: IntArray) -> PeFaults:
+    """Permanent faults of one kind in one layer by their numbers (n,) in the order unit, word, bit, value."""
     units, words, bits, values = geometry.places(kind)
-    grid = np.indices((units, max(words, 1), max(bits, 1), len(values))).reshape(4, -1)
-    table = np.full((grid.shape[1], len(fields(PeFault))), NONE, np.int64)
-    table[:, 0], table[:, 1], table[:, 2] = kind, layer, grid[0]
+    unit, word, bit, value = np.unravel_index(numbers, (units, max(words, 1), max(bits, 1), len(values)))
+    table = np.full((len(numbers), len(NAMES)), NONE, np.int64)
+    table[:, 0], table[:, 1], table[:, 2] = kind, layer, unit
     if words:
-        table[:, 3] = grid[1]
+        table[:, 3] = word
     if bits:
-        table[:, 4] = grid[2]
-    table[:, 5] = np.array(values, np.int64)[grid[3]] if values else 0
-    return PeFaultList(table)
+        table[:, 4] = bit
+    table[:, 5] = np.array(values, np.int64)[value]
+    return PeFaults(table)
 
 
 def count_faults(geometry: UnitGeometry, kind: PeFaultKind) -> int:
@@ -267,27 +320,21 @@ def count_faults(geometry: UnitGeometry, kind: PeFaultKind) -> int:
     return units * max(words, 1) * max(bits, 1) * len(values)
 
 
-def join(lists: Sequence[PeFaultList]) -> PeFaultList:
+def join(lists: Sequence[PeFaults]) -> PeFaults:
     """One list after the other."""
-    empty = np.empty((0, len(fields(PeFault))), np.int64)
-    return PeFaultList(np.concatenate([empty, *(faults.table for faults in lists)]))
+    return PeFaults(np.concatenate([PeFaults.of().table, *(faults.table for faults in lists)]))
 
 
-def check_faults(
-    faults: PeFaultList, geometries: Sequence[UnitGeometry], shared: UnitGeometry | None
-) -> None:
-    """Refuse a fault outside a design: the first one, by its words.
-
-    Parameters
-    ----------
-    geometries : of the layers
-    shared : of the array that all layers share, or None where a PE serves one layer
-    """
+def check_faults(faults: PeFaults, geometry: FinnGeometry) -> None:
+    """Refuse a fault outside a design: the first one, by its words."""
+    faults._check_kinds()
     layers = faults.column("layer")
     for layer in np.unique(layers):
-        known = shared if layer == SHARED_LAYER else _layer(geometries, int(layer))
+        known = geometry.shared if layer == SHARED_LAYER else _layer(geometry.layers, int(layer))
         if known is None:
-            raise InputError("fault", f"a layer in 0..{len(geometries) - 1}", int(layer), "see the design")
+            raise InputError(
+                "fault", f"a layer in 0..{len(geometry.layers) - 1}", int(layer), "see the design"
+            )
         for kind in PeFaultKind:
             here = faults.take((layers == layer) & (faults.column("kind") == kind))
             if len(here):
@@ -303,7 +350,7 @@ def _layer(geometries: Sequence[UnitGeometry], layer: int) -> UnitGeometry | Non
 
 
 def _check_places(
-    faults: PeFaultList, places: tuple[int, int, int, tuple[int, ...]], kind: PeFaultKind, shared: bool
+    faults: PeFaults, places: tuple[int, int, int, tuple[int, ...]], kind: PeFaultKind, shared: bool
 ) -> None:
     units, words, bits, values = places
     if shared and kind not in SHARED:

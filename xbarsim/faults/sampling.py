@@ -6,12 +6,13 @@ same map on any machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.errors import InputError, check_int, check_rate
+from xbarsim.errors import InputError, check_choice, check_int, check_rate, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.rng import stream
@@ -43,6 +44,18 @@ class FaultMix:
         return shares / shares.sum()
 
     @property
+    def kinds(self) -> tuple[FaultKind, ...]:
+        """The kinds that occur."""
+        return tuple(kind for kind, share in zip(FaultKind, self._shares, strict=True) if share)
+
+    def check_only(self, where: str, allowed: Sequence[FaultKind], remedy: str) -> None:
+        """Refuse a mix with other kinds than these."""
+        if not set(self.kinds) <= set(allowed):
+            names = [kind.name for kind in allowed]
+            expected = f"{', '.join(names[:-1])} and {names[-1]} alone"
+            raise InputError(where, expected, ", ".join(kind.name for kind in self.kinds), remedy)
+
+    @property
     def _shares(self) -> list[float]:
         return [getattr(self, kind.name) for kind in FaultKind]
 
@@ -63,6 +76,31 @@ def mix_presets() -> dict[str, FaultMix]:
         "flip": FaultMix(flip=1),
         "step": FaultMix(step=1),
     }
+
+
+def mix_of(where: str, mix: str | FaultMix) -> FaultMix:
+    """Return a mix, or the preset of a name.
+
+    Raises
+    ------
+    InputError : an unknown name, what is neither.
+    """
+    if isinstance(mix, FaultMix):
+        return mix
+    check_type(where, mix, str, "or a FaultMix")
+    presets = mix_presets()
+    return presets[check_choice(where, mix, presets)]
+
+
+def words_of_mix(mix: str | FaultMix) -> str:
+    """Return a mix as people read it: its name, or its shares.
+
+    >>> words_of_mix(FaultMix(stuck_hrs=1, flip=0.5))
+    'stuck_hrs 1, flip 0.5'
+    """
+    if isinstance(mix, str):
+        return mix
+    return ", ".join(f"{kind.name} {getattr(mix, kind.name):g}" for kind in mix.kinds)
 
 
 def sample_by_rate(

@@ -6,16 +6,17 @@ Each cell is stuck with probability `rate`, independently, and how, `mix` says. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from xbarsim.cells.encoding import WeightFormat
-from xbarsim.errors import InputError, check_rate
+from xbarsim.errors import check_rate
 from xbarsim.faults.cell_map import FaultMap
-from xbarsim.faults.kinds import CellGeometry, FaultKind
+from xbarsim.faults.kinds import CellGeometry, FaultKind, with_fixed_levels
 from xbarsim.faults.masks import CellMasks, masks_of_cells
-from xbarsim.faults.sampling import FaultMix, draw_kinds, sample_by_rate
+from xbarsim.faults.places import check_places
+from xbarsim.faults.sampling import FaultMix, draw_kinds, mix_of, sample_by_rate, words_of_mix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,34 +26,45 @@ class StuckCells:
     Parameters
     ----------
     rate : 0..1
-    mix : in which proportion cells are stuck_hrs, stuck_lrs, or stuck_at an even level; 1.75 : 9.04 by
-        default
+    mix : name of a preset, or in which proportion cells are stuck_hrs, stuck_lrs, or stuck_at an even level;
+        'measured' is 1.75 : 9.04
 
     Raises
     ------
-    InputError : a rate outside 0..1, a mix with soft faults, which no training can hold against.
+    InputError : a rate outside 0..1, an unknown mix, one with soft faults, which no training can hold
+        against.
     """
 
     rate: float
-    mix: FaultMix = field(default_factory=lambda: FaultMix(stuck_hrs=1.75, stuck_lrs=9.04))
+    mix: str | FaultMix = "measured"
 
     def __post_init__(self) -> None:
         check_rate("StuckCells.rate", self.rate)
-        if self.mix.flip or self.mix.step:
-            expected = "stuck_hrs, stuck_lrs and stuck_at alone"
-            raise InputError("StuckCells.mix", expected, str(self.mix), "soft faults are cured by a refresh")
+        permanent = [kind for kind in FaultKind if kind.permanent]
+        remedy = "use SoftCells: soft faults are cured by a refresh"
+        self.fault_mix.check_only("StuckCells.mix", permanent, remedy)
 
-    def sample(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
-        """The stuck cells of a chip, for `chip.inject`."""
-        return sample_by_rate(geometry, self.rate, mix=self.mix, rng=rng)
+    @property
+    def fault_mix(self) -> FaultMix:
+        """The mix that a name means."""
+        return mix_of("StuckCells.mix", self.mix)
+
+    @property
+    def words(self) -> str:
+        """What people read."""
+        return f"{100 * self.rate:g} % stuck cells, {words_of_mix(self.mix)}"
+
+    def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
+        """Draw the stuck cells of a chip."""
+        check_places(self, geometry, CellGeometry)
+        return sample_by_rate(geometry, self.rate, mix=self.fault_mix, rng=rng)
 
     def draw_masks(self, weights: int, form: WeightFormat, rng: np.random.Generator) -> CellMasks:
         """Masks (weights,) on the stored words of so many weights: the cells of all of them, drawn anew."""
         cells = weights * form.digits
         chosen = rng.choice(cells, int(rng.binomial(cells, self.rate)), replace=False, shuffle=False)
-        kind, value = draw_kinds(len(chosen), form.levels, self.mix, rng)
-        value = np.where(kind == FaultKind.stuck_hrs, 0, value)
-        value = np.where(kind == FaultKind.stuck_lrs, form.levels - 1, value)
+        kind, value = draw_kinds(len(chosen), form.levels, self.fault_mix, rng)
+        value = with_fixed_levels(kind, value, form.levels)
         weight, digit = np.divmod(chosen, form.digits)
         return masks_of_cells(
             np.zeros(weights, np.int64),

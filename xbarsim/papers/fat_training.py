@@ -27,7 +27,7 @@ from networks.datasets import load_dataset, pixels_of
 from xbarsim.data import Dataset
 from xbarsim.errors import check_choice, check_int
 from xbarsim.faults.activations import StuckActivations
-from xbarsim.faults.pe import PeFaultList
+from xbarsim.faults.pe import PeFaults
 from xbarsim.studies.boards import BoardBench, run_campaign
 from xbarsim.studies.trainings import ON_ACTIVATIONS, with_errors
 from xbarsim.torch_bridge.finn_export import finn_graph
@@ -156,7 +156,7 @@ def stick_units(
     return run_campaign(bench, _faults(bench.design, unit), on_step=on_step).results
 
 
-def _faults(design: FinnDesign, unit: Unit) -> PeFaultList:
+def _faults(design: FinnDesign, unit: Unit) -> PeFaults:
     kinds = StuckActivations(rate=1.0, unit=unit).kinds
     if unit == "channel":
         return design.fault_list(kinds)

@@ -280,7 +280,7 @@ class FastChip:
 
     def hits(self, model: StuckCells, seed: int, trial: int) -> int:
         """With the stuck cells of this seed and trial."""
-        faults = model.sample(self.chip.geometry, stream(seed, "faults", trial))
+        faults = model.draw(self.chip.geometry, stream(seed, "faults", trial))
         self.module.set_masks(self.chip.inject(faults).training_masks())
         return self._hits()
 

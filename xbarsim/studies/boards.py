@@ -26,7 +26,7 @@ from networks.catalogue import network as network_named
 from networks.checkpoints import load_checkpoint, read_metadata
 from networks.datasets import load_dataset, pixels_of
 from xbarsim.errors import InputError
-from xbarsim.faults.pe import NONE, PeFaultList, check_faults
+from xbarsim.faults.pe import NONE, PeFaults
 from xbarsim.torch_bridge.finn_export import finn_graph
 
 Pixels = NDArray[np.uint8]
@@ -187,7 +187,7 @@ class Campaign:
 
 def run_campaign(
     bench: BoardBench,
-    faults: PeFaultList,
+    faults: PeFaults,
     *,
     memory_MB: int = 1024,
     on_step: Callable[[int, int], None] | None = None,
@@ -195,7 +195,7 @@ def run_campaign(
     """Collapse the list, simulate a fault of each class, and give the results of all."""
     if len(faults) == 0:
         raise InputError("faults", "at least one", "none", "choose other kinds, layers or another list")
-    check_faults(faults, bench.design.geometries, bench.design.shared_geometry)
+    faults.check(bench.design.geometry)
     classes = collapse(bench.design, faults)
     one = classes.representatives.take(np.arange(min(1, len(classes.representatives))))
     one = one.struck(np.full(len(one), NONE))

@@ -12,7 +12,7 @@ from typing import Any
 from accel_models.finn.concurrent import simulate_faults
 from xbarsim.campaigns.task import Outcome, TrialFunction
 from xbarsim.errors import InputError
-from xbarsim.faults.pe import PeFaultKind, PeFaultList
+from xbarsim.faults.pe import PeFaultKind, PeFaults
 from xbarsim.rng import stream
 from xbarsim.studies.boards import BoardBench, board_bench
 from xbarsim.studies.workloads import REVISION, content_digest
@@ -104,7 +104,7 @@ def _board(path: Path, digest: str, images: int | None) -> BoardBench:
 
 
 @lru_cache(maxsize=2)
-def _fault_list(bench: BoardBench, kinds: tuple[str, ...]) -> PeFaultList:
+def _fault_list(bench: BoardBench, kinds: tuple[str, ...]) -> PeFaults:
     return bench.design.fault_list([PeFaultKind[kind] for kind in kinds])
 
 

@@ -159,7 +159,7 @@ class ErrorInjection(nn.Module):
         if not self.training or not self.enabled or self.fault_model.rate == 0 or whole:
             return x if self.activation is None else self.activation(x)
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
-        stuck = self.fault_model.draw(tuple(x.shape), len(self.values), rng)
+        stuck = self.fault_model.draw_units(tuple(x.shape), len(self.values), rng)
         levels = torch.tensor(self.values, dtype=x.dtype)[torch.from_numpy(stuck.value)].to(x.device)
         if self.activation is not None:
             return RoundAndStick.apply(x, self.activation.bits, self.activation.signed, stuck, levels)

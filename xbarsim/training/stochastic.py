@@ -86,7 +86,8 @@ class StuckCellTraining(TrainingMethod):
 
     def describe(self) -> str:
         """Stages, arrays, gradient and level."""
-        stages = ", ".join(f"{s.rate:g} {s.mix.probabilities[:3].round(6).tolist()}" for s in self.stages)
+        mixes = [stage.fault_mix.probabilities[:3].round(6).tolist() for stage in self.stages]
+        stages = ", ".join(f"{s.rate:g} {mix}" for s, mix in zip(self.stages, mixes, strict=True))
         form = self.array.format
         cells = (
             f"{form.weight_bits} bits in {form.cell_bits}-bit cells, {form.encoding}, {self.array.rows} rows"
@@ -139,7 +140,7 @@ class StuckCellTraining(TrainingMethod):
         for layer in self._layers:
             count = int(rng.binomial(layer.size, self.model.rate))
             at = rng.choice(layer.size, count, replace=False, shuffle=False)
-            kind, _ = draw_kinds(count, 2, self.model.mix, rng)
+            kind, _ = draw_kinds(count, 2, self.model.fault_mix, rng)
             sign = np.where(kind == FaultKind.stuck_hrs, 0, rng.choice([-1, 1], count))
             layer.stick_weights(torch.from_numpy(at), torch.from_numpy(sign))
 

@@ -8,7 +8,7 @@ from accel_models.finn.criticality import channel_criticality, layer_extremes, p
 from accel_models.finn.design import FinnDesign
 from tests.accel_models.finn.networks import small_network
 from xbarsim.errors import InputError
-from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList
+from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults
 
 
 def results_of(rows, *, kind=PeFaultKind.channel, baseline=90, shots=100):
@@ -16,7 +16,7 @@ def results_of(rows, *, kind=PeFaultKind.channel, baseline=90, shots=100):
     faults = [PeFault(kind=kind, layer=m, unit=u, value=v) for m, u, v, _, _ in rows]
     hits, flips = (np.array([row[i] for row in rows], np.int64) for i in (3, 4))
     return FaultResults(
-        faults=PeFaultList.of(faults),
+        faults=PeFaults.of(faults),
         hits=hits,
         flips=flips,
         masked=np.zeros(len(rows), np.int64),

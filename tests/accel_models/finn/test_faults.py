@@ -16,7 +16,7 @@ from accel_models.finn.network import FinnNetwork, Head, PixelInput
 from tests.accel_models.finn.networks import random_weights, small_network
 from tests.twins.finn import run_faulty, run_network
 from xbarsim.errors import InputError
-from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList, join
+from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults, join
 
 # a seed says nothing more when it is smaller
 FEW = settings(
@@ -372,7 +372,7 @@ def test_simulation_of_no_faults_gives_the_baseline():
     rng = np.random.default_rng(2)
     design = random_design(CASES["w1a1"], rng, False)
     images = random_images(design.network, 3, rng)
-    check_simulation(design, PeFaultList.of([]), images, np.zeros(3, np.int64))
+    check_simulation(design, PeFaults.of([]), images, np.zeros(3, np.int64))
 
 
 def test_shared_pe_that_no_layer_uses_changes_nothing():
@@ -383,7 +383,7 @@ def test_shared_pe_that_no_layer_uses_changes_nothing():
     idle = PeFault(kind=PeFaultKind.pe, layer=-1, unit=8, value=1)
     images = random_images(network, 3, rng)
     check_against_twin(design, [idle], images)
-    check_simulation(design, PeFaultList.of([idle]), images, np.zeros(3, np.int64))
+    check_simulation(design, PeFaults.of([idle]), images, np.zeros(3, np.int64))
 
 
 def test_fault_in_a_row_with_a_bias_keeps_the_bias():
@@ -454,7 +454,7 @@ def test_simulation_refuses_faults_outside_the_design(change, text):
     fault = PeFault(**{"kind": PeFaultKind.pe, "layer": 0, "unit": 0, "value": 1} | change)
     images = random_images(design.network, 3, rng)
     with pytest.raises(InputError) as caught:
-        simulate_faults(design, PeFaultList.of([fault]), images, np.zeros(3, np.int64))
+        simulate_faults(design, PeFaults.of([fault]), images, np.zeros(3, np.int64))
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
 

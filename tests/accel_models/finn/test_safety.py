@@ -11,9 +11,9 @@ from accel_models.finn.replication import ReplicationPlan
 from accel_models.finn.safety import EFFECTS, safety_table
 from tests.accel_models.finn.networks import small_network
 from xbarsim.errors import InputError
-from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList, join
+from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults, join
 
-FAULTS = PeFaultList.of(
+FAULTS = PeFaults.of(
     [
         PeFault(kind=PeFaultKind.channel, layer=0, unit=0, value=1),
         PeFault(kind=PeFaultKind.channel, layer=0, unit=1, value=1),

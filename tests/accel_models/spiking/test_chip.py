@@ -105,7 +105,7 @@ def test_faults_of_cells_become_faults_of_synapses(name):
     assert base.run(x).any()
     chips, universe = [], FaultUniverse(geometry=geometry)
     for trial in range(4):
-        faults = StuckCells(rate=0.02).sample(cells.geometry, stream(0, "faults", trial))
+        faults = StuckCells(rate=0.02).draw(cells.geometry, stream(0, "faults", trial))
         acting = acting_weights(cells.inject(faults))
         keys = [(layer.name, 0) for layer in cells.graph.layers]
         masks = cells.inject(faults).training_masks()

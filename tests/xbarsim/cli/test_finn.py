@@ -9,7 +9,7 @@ import pytest
 
 from tests.xbarsim.cli.test_cli import document, run
 from xbarsim import __version__
-from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaultList
+from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FEW = ["--images", "6"]
@@ -449,7 +449,7 @@ def test_folder_that_cannot_be_written_is_found_before_the_work(
 
 
 def test_file_that_cannot_be_written_gets_one_line(capsys, board, tmp_path):
-    faults = PeFaultList.of([PeFault(kind=PeFaultKind.pe, layer=1, unit=3, value=1)])
+    faults = PeFaults.of([PeFault(kind=PeFaultKind.pe, layer=1, unit=3, value=1)])
     path = faults.save(tmp_path / "one.csv")
     (tmp_path / "out" / "results.csv").mkdir(parents=True)
     options = ["--faults", path, "--out", tmp_path / "out"]
@@ -457,7 +457,7 @@ def test_file_that_cannot_be_written_gets_one_line(capsys, board, tmp_path):
     assert code == 2
     assert "results.csv: expected a place that can be written" in err
     assert err.count("\n") == 1
-    assert PeFaultList.load(tmp_path / "out" / "faults.csv").table.tolist() == faults.table.tolist()
+    assert PeFaults.load(tmp_path / "out" / "faults.csv").table.tolist() == faults.table.tolist()
 
 
 @pytest.mark.parametrize(

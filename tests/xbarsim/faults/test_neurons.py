@@ -12,7 +12,6 @@ from xbarsim.faults.neurons import (
     NeuronFaultKind,
     NeuronFaults,
     SpikingGeometry,
-    load_neuron_faults,
 )
 
 ALL = ("input", "hidden", "output", "synapses")
@@ -37,7 +36,7 @@ def test_a_list_of_all_faults_has_every_place_once(kind):
     wanted = 6 * 5 + 5 * 3 if kind.of_synapses else 5 + 3
     inputs = 0 if kind.of_synapses or kind in (NeuronFaultKind.threshold, NeuronFaultKind.leak) else 6
     assert len(faults) == len(places) == wanted + inputs
-    faults.check_places(SMALL)
+    faults.check(SMALL)
     assert faults.counts() == {kind.name: len(faults)}
 
 
@@ -60,7 +59,7 @@ def test_a_file_gives_the_faults_back(tmp_path):
     tables = [universe.sample(kind, 0.5, rng, first=1, last=5).table for kind in NeuronFaultKind]
     faults = NeuronFaults(np.concatenate(tables))
     path = faults.save(tmp_path / "a.csv")
-    assert (load_neuron_faults(path, SMALL).table == faults.table).all()
+    assert NeuronFaults.load(path) == faults
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_a_file_gives_the_faults_back(tmp_path):
         (lambda text: text.replace("1,2,-1", "1,,-1"), "line 2"),
         (lambda text: text.replace("1,2,-1", "1,1.7,-1"), "line 2"),
         (lambda text: text.replace("1,2,-1", "1,99999999999999999999,-1"), "line 2"),
-        (lambda text: "", "can be read"),
+        (lambda text: "", "the columns .*, got nothing"),
     ],
 )
 def test_a_damaged_file_gets_one_line(tmp_path, change, words):
@@ -81,9 +80,9 @@ def test_a_damaged_file_gets_one_line(tmp_path, change, words):
     path = faults.save(tmp_path / "a.csv")
     path.write_text(change(path.read_text()))
     with pytest.raises(InputError, match=words):
-        load_neuron_faults(path, SMALL)
+        NeuronFaults.load(path).check(SMALL)
     with pytest.raises(InputError, match="can be read"):
-        load_neuron_faults(tmp_path / "nothing.csv", SMALL)
+        NeuronFaults.load(tmp_path / "nothing.csv")
 
 
 def test_faults_of_a_neuron_add_up_and_two_of_a_synapse_are_refused():

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import (
     SHARED,
+    FinnGeometry,
     PeFault,
     PeFaultKind,
-    PeFaultList,
+    PeFaults,
     UnitGeometry,
     check_faults,
     count_faults,
@@ -73,7 +74,7 @@ def test_enumeration_lists_every_fault_in_order(kind):
     found = enumerate_faults(3, INNER, kind)
     assert list(found) == every_fault(kind, layer=3)
     assert len(found) == count_faults(INNER, kind)
-    check_faults(found, [INNER] * 4, None)
+    check_faults(found, FinnGeometry((INNER,) * 4))
 
 
 @kinds
@@ -99,7 +100,7 @@ def test_counts_are_those_of_the_enumeration(rows, columns, pe, simd, bits, valu
         found = enumerate_faults(0, own, kind)
         assert len(found) == count_faults(own, kind)
         assert len(np.unique(found.table, axis=0)) == len(found)
-        check_faults(found, [own], None)
+        check_faults(found, FinnGeometry((own,)))
 
 
 @kinds
@@ -113,7 +114,7 @@ def test_places_outside_the_unit_are_refused(kind, name, end):
     if name == "value":
         beyond = {"low": min(values) - 1, "high": max(values) + 1}[end]
     with pytest.raises(InputError) as caught:
-        check_faults(PeFaultList.of([fault, replace(fault, **{name: beyond})]), [INNER], None)
+        check_faults(PeFaults.of([fault, replace(fault, **{name: beyond})]), FinnGeometry((INNER,)))
     assert str(caught.value).startswith(f"fault: {kind.name} in layer 0, unit ")
     assert f"got {beyond}" in str(caught.value)
     assert one_line(caught)
@@ -121,7 +122,7 @@ def test_places_outside_the_unit_are_refused(kind, name, end):
 
 @kinds
 def test_last_places_of_the_unit_are_accepted(kind):
-    check_faults(PeFaultList.of([every_fault(kind)[-1]]), [INNER], None)
+    check_faults(PeFaults.of([every_fault(kind)[-1]]), FinnGeometry((INNER,)))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_last_places_of_the_unit_are_accepted(kind):
 )
 def test_faults_of_activations_are_refused_where_there_are_none(kind):
     with pytest.raises(InputError, match="for this kind and layer") as caught:
-        check_faults(PeFaultList.of([every_fault(kind)[0]]), [LAST], None)
+        check_faults(PeFaults.of([every_fault(kind)[0]]), FinnGeometry((LAST,)))
     assert one_line(caught)
 
 
@@ -137,39 +138,39 @@ def test_faults_of_activations_are_refused_where_there_are_none(kind):
 def test_layers_outside_the_design_are_refused(layer):
     fault = replace(every_fault(PeFaultKind.pe)[0], layer=layer)
     with pytest.raises(InputError) as caught:
-        check_faults(PeFaultList.of([fault]), [INNER, LAST], None)
+        check_faults(PeFaults.of([fault]), FinnGeometry((INNER, LAST)))
     assert str(caught.value).startswith(f"fault: expected a layer in 0..1, got {layer}")
 
 
 @kinds
 def test_only_pe_lane_and_accumulator_sit_in_the_shared_array(kind):
-    faults = PeFaultList.of([replace(every_fault(kind)[0], layer=-1)])
+    faults = PeFaults.of([replace(every_fault(kind)[0], layer=-1)])
     if kind in SHARED:
-        check_faults(faults, [LAST], INNER)
+        check_faults(faults, FinnGeometry((LAST,), INNER))
         return
     with pytest.raises(InputError, match="the number of a layer") as caught:
-        check_faults(faults, [INNER], INNER)
+        check_faults(faults, FinnGeometry((INNER,), INNER))
     assert f"{kind.name} in all layers" in str(caught.value)
     assert one_line(caught)
 
 
 def test_image_before_the_first_is_refused():
     fault = every_fault(PeFaultKind.pe)[0]
-    check_faults(PeFaultList.of([fault, replace(fault, image=0)]), [INNER], None)
+    check_faults(PeFaults.of([fault, replace(fault, image=0)]), FinnGeometry((INNER,)))
     with pytest.raises(InputError, match="image -1") as caught:
-        check_faults(PeFaultList.of([fault, replace(fault, image=-2)]), [INNER], None)
+        check_faults(PeFaults.of([fault, replace(fault, image=-2)]), FinnGeometry((INNER,)))
     assert one_line(caught)
 
 
 def test_no_faults_are_fine():
-    check_faults(PeFaultList.of([]), [INNER], None)
+    check_faults(PeFaults.of([]), FinnGeometry((INNER,)))
     assert len(join([])) == 0
-    assert PeFaultList.of([]).counts() == {}
+    assert PeFaults.of([]).counts() == {}
 
 
 def test_list_gives_back_its_faults():
     faults = [replace(f, image=i - 1) for i, f in enumerate(every_fault(PeFaultKind.weight))]
-    found = PeFaultList.of(faults)
+    found = PeFaults.of(faults)
     assert list(found) == faults
     assert found.table.tolist() == [list(astuple(f)) for f in faults]
     for field in fields(PeFault):
@@ -181,8 +182,8 @@ def test_list_gives_back_its_faults():
     "table", [np.zeros((3, 6), np.int64), np.zeros(7, np.int64), np.zeros((3, 7)), np.zeros((3, 7), np.int32)]
 )
 def test_tables_of_another_form_are_refused(table):
-    with pytest.raises(InputError, match=r"PeFaultList\.table") as caught:
-        PeFaultList(table)
+    with pytest.raises(InputError, match=r"PeFaults\.table") as caught:
+        PeFaults(table)
     assert one_line(caught)
 
 
@@ -254,13 +255,13 @@ def test_files_give_back_the_list(tmp_path):
     every = everything()
     found = join([every, every.struck(np.arange(len(every)))])
     path = found.save(tmp_path / "folder" / "faults.csv")
-    assert (PeFaultList.load(path).table == found.table).all()
+    assert (PeFaults.load(path).table == found.table).all()
     head = path.read_text().splitlines()[:2]
     assert head == ["kind,layer,unit,word,bit,value,image", "channel,0,0,-1,-1,-1,-1"]
 
 
 def test_file_of_no_faults_gives_none(tmp_path):
-    assert len(PeFaultList.load(PeFaultList.of([]).save(tmp_path / "none.csv"))) == 0
+    assert len(PeFaults.load(PeFaults.of([]).save(tmp_path / "none.csv"))) == 0
 
 
 HEAD = "kind,layer,unit,word,bit,value,image\n"
@@ -292,7 +293,7 @@ def test_damaged_files_are_refused_by_their_line(tmp_path, content, text):
     path = tmp_path / "faults.csv"
     path.write_text(content)
     with pytest.raises(InputError) as caught:
-        PeFaultList.load(path)
+        PeFaults.load(path)
     assert str(caught.value).startswith(f"fault list {path}")
     assert text in str(caught.value)
     assert one_line(caught)
@@ -304,7 +305,7 @@ def test_files_that_are_no_text_and_folders_are_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x00kind")
     for place in (path, tmp_path, tmp_path / "missing.csv"):
         with pytest.raises(InputError) as caught:
-            PeFaultList.load(place)
+            PeFaults.load(place)
         assert str(caught.value).startswith(f"fault list {place}: expected a CSV file that can be read, got ")
         assert one_line(caught)
 
@@ -312,7 +313,7 @@ def test_files_that_are_no_text_and_folders_are_refused(tmp_path):
 def test_lines_of_other_systems_are_read(tmp_path):
     path = tmp_path / "faults.csv"
     path.write_bytes((HEAD + "pe,0,1,-1,-1,1,-1\n").replace("\n", "\r\n").encode())
-    assert list(PeFaultList.load(path)) == [PeFault(kind=PeFaultKind.pe, layer=0, unit=1, value=1)]
+    assert list(PeFaults.load(path)) == [PeFault(kind=PeFaultKind.pe, layer=0, unit=1, value=1)]
 
 
 def test_places_that_cannot_be_written_are_refused(tmp_path):
@@ -327,6 +328,6 @@ def test_load_gives_a_list_or_one_line(tmp_path_factory, content):
     for start in (b"", HEAD.encode(), HEAD.encode() + b"pe,0,0,-1,-1,1,-1\n"):
         path.write_bytes(start + content)
         try:
-            PeFaultList.load(path)
+            PeFaults.load(path)
         except InputError as error:
             assert "\n" not in str(error)

@@ -42,7 +42,7 @@ def test_every_cell_is_equally_likely():
 
 
 def test_measured_ratio_is_175_to_904():
-    counts = sample_by_rate(CellGeometry(arrays=40), 0.1, mix=mix_presets()["measured"], rng=rng()).counts
+    counts = sample_by_rate(CellGeometry(arrays=40), 0.1, mix=mix_presets()["measured"], rng=rng()).counts()
     share = counts["stuck_lrs"] / (counts["stuck_lrs"] + counts["stuck_hrs"])
     assert share == pytest.approx(9.04 / (1.75 + 9.04), abs=0.006)
 

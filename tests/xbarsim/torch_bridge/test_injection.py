@@ -117,7 +117,7 @@ def test_the_layer_sticks_what_the_fault_model_draws(unit, axes, count, rate):
     out = ErrorInjection(model(rate, unit), values)(x)
     torch.manual_seed(5)
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
-    drawn = model(rate, unit).draw(shape, count, rng)
+    drawn = model(rate, unit).draw_units(shape, count, rng)
     numbers, value = drawn.at.tolist(), drawn.value
     assert numbers == numbers_of(drawn.where, shape, unit)
     assert len(set(numbers)) == len(numbers) == len(value)
@@ -154,7 +154,7 @@ def test_units_are_those_of_independent_trials_one_after_the_other(unit, axes, r
     shape = (30, 20) if axes == 2 else (10, 6, 5, 4)
     count = int(np.prod(model(rate, unit).unit_shape(shape)))
     for seed in range(3):
-        index = model(rate, unit).draw(shape, 2, np.random.default_rng(seed)).where
+        index = model(rate, unit).draw_units(shape, 2, np.random.default_rng(seed)).where
         expected = stuck_places(count, rate, np.random.default_rng(seed))
         assert numbers_of(index, shape, unit) == expected
 
@@ -164,7 +164,7 @@ def test_every_unit_from_the_first_to_the_last_is_as_likely(rate):
     """And every pair of them, in many small draws."""
     rng, stuck = np.random.default_rng(1), np.zeros((3000, 4), bool)
     for row in stuck:
-        row[model(rate, "element").draw((1, 4), 2, rng).at] = True
+        row[model(rate, "element").draw_units((1, 4), 2, rng).at] = True
     for first in range(4):
         assert within_4_sigma(int(stuck[:, first].sum()), 3000, rate)
         for second in range(first):
@@ -180,7 +180,7 @@ def test_axes_of_one_place_are_no_special_case(unit, shape):
     out = ErrorInjection(model(0.4, unit), VALUES[3])(x)
     torch.manual_seed(2)
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
-    units = model(0.4, unit).draw(shape, 3, rng)
+    units = model(0.4, unit).draw_units(shape, 3, rng)
     drawn, stuck = np.zeros(shape, bool), (out != x).numpy()
     drawn[units.where] = True
     assert (stuck == drawn).all()

@@ -129,7 +129,7 @@ def test_stuck_weights_are_those_of_the_whole_chip_with_a_fault_map(name):
     graph = quantize(module, data()[0], symmetric=name == "differential")
     chip = program(graph, config)
     model = StuckCells(rate=0.02)
-    faulty = chip.inject(model.sample(chip.geometry, np.random.default_rng(3)))
+    faulty = chip.inject(model.draw(chip.geometry, np.random.default_rng(3)))
     for layer, node in zip(layers_of(module), graph.layers, strict=True):
         layer.invert(config.array)
         matrix = faulty.matrices[node.name, 0]
@@ -340,7 +340,7 @@ def test_masks_hang_on_the_generator_alone():
 def test_the_same_model_makes_fault_maps_for_chips():
     geometry = CellGeometry(arrays=4)
     model = StuckCells(rate=0.05)
-    found = model.sample(geometry, np.random.default_rng(0))
+    found = model.draw(geometry, np.random.default_rng(0))
     assert within_4_sigma(len(found), geometry.cells, 0.05)
     assert set(np.unique(found.kind)) == {FaultKind.stuck_hrs, FaultKind.stuck_lrs}
 
