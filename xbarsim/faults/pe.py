@@ -129,6 +129,20 @@ class UnitGeometry:
         }[kind]
 
 
+@dataclass(frozen=True)
+class FinnGeometry:
+    """What a FINN accelerator offers to faults.
+
+    Parameters
+    ----------
+    layers : in order
+    shared : the array that all layers share; None where every layer has PEs of its own
+    """
+
+    layers: tuple[UnitGeometry, ...]
+    shared: UnitGeometry | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class PeFaultList:
     """Many single faults, as columns; each is injected alone.
@@ -194,6 +208,10 @@ class PeFaultList:
             table[:, 1] = np.where(table[:, 1] == SHARED_LAYER, layers, table[:, 1])
         table[:, -1] = images
         return PeFaultList(table)
+
+    def merge(self, other: PeFaultList) -> PeFaultList:
+        """Return both lists' faults, the other's last."""
+        return join([self, other])
 
     def counts(self) -> dict[str, int]:
         """Faults of each kind."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from accel_models.finn.board import read_board
-from accel_models.finn.design import FinnDesign
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.layer import Stream, unsigned
 from accel_models.finn.plan import pack, unpack
 from accel_models.finn.presets import presets
@@ -62,7 +62,7 @@ def test_every_accumulator_equals_plain_products_on_50_images(name):
     network = random_network(name, rng)
     images = images_for(network, 50, rng)
     for ours, slow in zip(
-        accumulators_of(FinnDesign(network=network), images)[0],
+        accumulators_of(FinnChip(network=network), images)[0],
         accumulators_by_products(network, images),
         strict=True,
     ):
@@ -72,7 +72,7 @@ def test_every_accumulator_equals_plain_products_on_50_images(name):
 @pytest.mark.parametrize("name", RIGHT)
 def test_shipped_boards_reach_their_published_counts(name, data_folder):
     preset = presets()[name]
-    design = FinnDesign(network=read_board(data_folder / "bnn-pynq" / preset.dataset / name))
+    design = FinnChip(network=read_board(data_folder / "bnn-pynq" / preset.dataset / name))
     data = load_dataset(preset.dataset, "test")
     images = pixels_of(data)
     assert (design.classify(images) == data.labels).sum() == RIGHT[name]
@@ -88,7 +88,7 @@ def test_small_networks_of_any_precision_equal_the_slow_twin(seed, weight_bits, 
     network = small_network(rng, weight_bits, activation_bits, inclusive=inclusive)
     images = images_for(network, 2, rng)
     slow, classes = run_network(network, images)
-    ours, found = accumulators_of(FinnDesign(network=network), images)
+    ours, found = accumulators_of(FinnChip(network=network), images)
     for a, b in zip(ours, slow, strict=True):
         np.testing.assert_array_equal(a, b)
     assert found.tolist() == classes
@@ -105,7 +105,7 @@ def test_packing_is_undone_by_unpacking(seed, channels, bits):
 def test_batches_change_nothing():
     rng = np.random.default_rng(3)
     network = small_network(rng, 2, 3)
-    design, images = FinnDesign(network=network), images_for(network, 23, rng)
+    design, images = FinnChip(network=network), images_for(network, 23, rng)
     steps = []
     whole = design.scores(images)
     np.testing.assert_array_equal(
@@ -123,7 +123,7 @@ def test_batches_change_nothing():
     ],
 )
 def test_images_that_do_not_fit_are_refused(images, words):
-    design = FinnDesign(network=small_network(np.random.default_rng(0)))
+    design = FinnChip(network=small_network(np.random.default_rng(0)))
     with pytest.raises(ValueError, match=words):
         design.classify(images)
 
