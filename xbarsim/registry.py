@@ -182,7 +182,9 @@ def _needed(field: Any) -> bool:
 def _typed(where: str, hint: Any, value: Any, strict: bool) -> Any:
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    listed = typing.get_origin(hint) in (tuple, list)
+    if not strict and value in ("none", "None") and type(None) in typing.get_args(hint):
+        return None
+    listed = any(typing.get_origin(h) in (tuple, list) for h in (hint, *typing.get_args(hint)))
     if isinstance(value, str) and not strict and listed:
         value = tuple(part for part in value.split("+") if part)
     if isinstance(value, list) and listed:
@@ -191,8 +193,6 @@ def _typed(where: str, hint: Any, value: Any, strict: bool) -> Any:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError:  # a dataclass of somebody's own, with a configuration of its own
         adapter = TypeAdapter(hint)
-    if not strict and value in ("none", "None") and type(None) in typing.get_args(hint):
-        return None
     try:
         return adapter.validate_python(value, strict=strict)
     except ValidationError as error:

@@ -9,7 +9,7 @@ Source: FINN (FPGA 2017); FINN-R and FAT, section II, for faults of both archite
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan
 
@@ -44,7 +44,6 @@ from xbarsim.kernels.mvtu import look_up
 
 BATCH_BYTES = 2**23  # of the widest stream: few launches, and it stays near the processor
 OnBatch = Callable[[int, int], None]
-NO_FAULTS = PeFaultList.of(())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,8 +57,8 @@ class FinnChip:
     """
 
     network: FinnNetwork
-    accelerator: FinnConfig = FinnConfig()
-    faults: PeFaultList = NO_FAULTS
+    accelerator: FinnConfig = field(default_factory=FinnConfig)
+    faults: PeFaultList = field(default_factory=lambda: PeFaultList.of(()))
 
     def __post_init__(self) -> None:
         check_faults(self.faults, self.geometry.layers, self.geometry.shared)
@@ -192,13 +191,12 @@ class FinnChip:
         return layer_effect(self.plans[layer], hits, *self.folding(layer)) if hits else None
 
     def first_changed(self, faults: Sequence[PeFault]) -> int:
-        """The first layer that faults reach; the number of layers if they reach none."""
+        """Return the first layer that faults reach, or the number of layers if they reach none."""
         layers = range(len(self.plans))
         return next((m for m in layers if any(self._hits(f, m) for f in faults)), len(layers))
 
     def _hits(self, fault: PeFault, layer: int) -> bool:
-        """True for a fault of the layer, or of the shared array where the layer uses the PE and has what it is
-        stuck at."""
+        """Tell if a fault is the layer's own, or the shared array's where the layer works on its PE."""
         if fault.layer != SHARED_LAYER:
             return fault.layer == layer
         own = self.geometry.layers[layer]

@@ -37,7 +37,7 @@ class FinnConfig:
     Parameters
     ----------
     clock_MHz : 100 on the shipped boards
-    weight_bits, activation_bits : 2..8, what float networks are quantized to; networks of integers keep theirs
+    weight_bits, activation_bits : 2..8, of quantized float networks; networks of integers keep theirs
     loopback : (PE, SIMD) of the array that all layers share; None for dataflow
 
     >>> FinnConfig(loopback=(16, 32)).shared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -106,7 +106,7 @@ class FinnNetwork:
     image: tuple[int, int, int]
     pixels: PixelInput = PixelInput()
     head: Head = Head()
-    floats: Floats = FloatPixels()
+    floats: Floats = field(default_factory=FloatPixels)
     flat: bool = False
     first_layer_interval: int = 1
     class_text: str = ""

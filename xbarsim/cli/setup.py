@@ -121,10 +121,8 @@ def chosen_faults(
     if sample is not None:
         found = found.sample(sample, stream(seed, "pe faults"))
     if images is not None:
-        rng, calls = (
-            stream(seed, "struck images"),
-            [i for i, g in enumerate(design.geometry.layers) if g.values],
-        )
+        rng = stream(seed, "struck images")
+        calls = [i for i, layer in enumerate(design.geometry.layers) if layer.values]
         found = found.struck(rng.integers(0, images, len(found)), rng.choice(calls, len(found)))
     return found
 
