@@ -206,7 +206,9 @@ def _needed(field: Any) -> bool:
 def _typed(where: str, hint: Any, value: Any, strict: bool) -> Any:
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    listed = any(typing.get_origin(part) in (tuple, list) for part in (hint, *typing.get_args(hint)))
+    if not strict and value in ("none", "None") and type(None) in typing.get_args(hint):
+        return None
+    listed = any(typing.get_origin(h) in (tuple, list) for h in (hint, *typing.get_args(hint)))
     if isinstance(value, str) and not strict and listed:
         value = tuple(part for part in value.split("+") if part)
     if isinstance(value, list) and listed:
@@ -215,8 +217,6 @@ def _typed(where: str, hint: Any, value: Any, strict: bool) -> Any:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError:  # a dataclass of somebody's own, with a configuration of its own
         adapter = TypeAdapter(hint)
-    if not strict and value in ("none", "None") and type(None) in typing.get_args(hint):
-        return None
     try:
         return adapter.validate_python(value, strict=strict)
     except ValidationError as error:

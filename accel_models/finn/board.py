@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_models.finn.floats import FloatPixels
 from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import BoardPreset, LayerShape, preset, presets
@@ -24,12 +25,15 @@ Words = NDArray[np.uint64]
 AGAIN = "get the file again, or name another network"
 
 
-def read_board(folder: str | Path, name: str | None = None) -> FinnNetwork:
+def read_board(
+    folder: str | Path, name: str | None = None, *, value_range: tuple[float, float] | None = None
+) -> FinnNetwork:
     """Read a board's parameter directory.
 
     Parameters
     ----------
     name : which of the shipped networks it is; by default the folder's own name
+    value_range : of the floats that its pixels stand for; by default that of the data it was trained on
 
     Raises
     ------
@@ -48,12 +52,15 @@ def read_board(folder: str | Path, name: str | None = None) -> FinnNetwork:
     board = preset(chosen)
     layers = tuple(_read_layer(path, place, shape) for place, shape in enumerate(board.layers))
     _check_nothing_else(path, board)
+    low, high = board.value_range if value_range is None else value_range
     return FinnNetwork(
         name=board.name,
         layers=layers,
         image=board.image,
         pixels=board.pixels,
         head=board.head,
+        floats=FloatPixels(low=low, high=high),
+        first_layer_interval=board.first_layer_interval,
         class_text=_read_classes(path, board),
     )
 

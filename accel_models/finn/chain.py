@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.design import FinnDesign
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.plan import LayerPlan, aligned, blocks_of
 from xbarsim.kernels.lanes import LANES
 from xbarsim.kernels.layout import FIELDS, Chain
@@ -14,23 +14,23 @@ BYTE_ROWS = 15  # rows of up to this magnitude add up in bytes
 WORTH_A_WORD = 24  # changed bits of a word from which on counting all its bits anew is less work
 
 
-def sums_type(design: FinnDesign) -> np.dtype:
+def sums_type(design: FinnChip) -> np.dtype:
     """The type that holds the raw sums of every layer behind the first, and the rows that add up to them."""
     return np.result_type(np.int16, _rows_type(design), *(plan.dtype for plan in design.plans[1:]))
 
 
-def _rows_type(design: FinnDesign) -> np.dtype:
+def _rows_type(design: FinnChip) -> np.dtype:
     worth = max((_row_worth(plan) for plan in design.plans[1:]), default=1)
     return np.dtype(np.int8 if worth <= BYTE_ROWS else np.int32)
 
 
-def build_chain(design: FinnDesign) -> Chain:
+def build_chain(design: FinnChip) -> Chain:
     """Lay the layers out."""
     return _Builder(design).chain()
 
 
 class _Builder:
-    def __init__(self, design: FinnDesign) -> None:
+    def __init__(self, design: FinnChip) -> None:
         self.design, self.dtype = design, sums_type(design)
         self.row_type = _rows_type(design)
         self.parts: dict[str, list[NDArray]] = {

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.chain import build_chain, sums_type
-from accel_models.finn.design import FinnDesign
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.healthy import Healthy, run_healthy
 from accel_models.finn.layer import IntArray
 from xbarsim.errors import InputError, check_int
@@ -59,7 +59,7 @@ class FaultResults:
 
 
 def simulate_faults(
-    design: FinnDesign,
+    design: FinnChip,
     faults: PeFaults,
     images: NDArray,
     labels: IntArray,
@@ -109,7 +109,7 @@ def simulate_faults(
     )
 
 
-def batch_size(design: FinnDesign, memory_MB: int) -> int:
+def batch_size(design: FinnChip, memory_MB: int) -> int:
     """Images at once, so that what is kept of them fits."""
     check_int("memory_MB", memory_MB, 16, 10**7)
     an_image = sum(8 * p.input_words for p in design.plans)
@@ -117,7 +117,7 @@ def batch_size(design: FinnDesign, memory_MB: int) -> int:
     return max(1, min(256, memory_MB * 2**20 // (4 * an_image)))
 
 
-def _check(design: FinnDesign, faults: PeFaults, images: NDArray, labels: IntArray) -> NDArray[np.uint8]:
+def _check(design: FinnChip, faults: PeFaults, images: NDArray, labels: IntArray) -> NDArray[np.uint8]:
     if design.faults:
         raise InputError("design", "no faults of its own", str(design.faults[0]), "list it with the others")
     pixels = design.network.check_pixels(images)
@@ -139,7 +139,7 @@ class _Batch:
     masks : of lists of faults that were run before, which all batches share
     """
 
-    design: FinnDesign
+    design: FinnChip
     healthy: Healthy
     chain: Chain
     memory_MB: int
@@ -150,8 +150,8 @@ class _Batch:
         last, layer, kind = len(self.design.plans) - 1, faults.column("layer"), faults.column("kind")
         behind = (layer < last) & (layer != SHARED_LAYER)
         masked = behind & np.isin(kind, MASKED_KINDS)
-        if self.design.geometries[-1].values == ():
-            most = max((g.rows for g in self.design.geometries if g.values), default=0)
+        if self.design.geometry.layers[-1].values == ():
+            most = max((g.rows for g in self.design.geometry.layers if g.values), default=0)
             masked |= (layer == SHARED_LAYER) & (kind == PeFaultKind.pe) & (faults.column("unit") < most)
         for places in _chunks(np.flatnonzero(masked), AT_ONCE):
             yield self._masked(faults, places)

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults
-from accel_models.finn.design import FinnDesign
 from accel_models.finn.layer import IntArray
 from accel_models.finn.plan import LayerPlan
 from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind, PeFaults
@@ -64,7 +64,7 @@ class FaultClasses:
         )
 
 
-def collapse(design: FinnDesign, faults: PeFaults) -> FaultClasses:
+def collapse(design: FinnChip, faults: PeFaults) -> FaultClasses:
     """Sort single faults into classes."""
     keys = faults.table.copy()
     for layer, plan in enumerate(design.plans):

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.assembly import LayerChain
+from accel_models.finn.floats import GraphPixels
 from accel_models.finn.layer import BIPOLAR, MOST_BITS, IntArray, Stream
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
+from xbarsim.arrays import check_inputs
 from xbarsim.errors import InputError
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize, integer_range
@@ -37,7 +39,7 @@ def from_graph(
     is that of the network's `PixelInput`, whatever the input's fraction. Unsigned, of b bits:
     v = pixel >> (8 - b). Signed, of b bits: v = clip(floor(2**(b-1) (2 pixel / 255 - 1) + 1/2)); no pixel
     gives 0 if b is 8. Unsigned, of 8 bits, and behind it a `Threshold` at 127 to -1 and +1: `bipolar`.
-    `image_pixels` turns float images of the graph into these pixels.
+    The network takes the graph's own floats, and `image_pixels` turns them into these pixels.
 
     Parameters
     ----------
@@ -61,7 +63,16 @@ def from_graph(
         flat |= isinstance(node, Flatten)
     layers = chain.finish(f"node {graph.nodes[-1].name!r}")
     head = Head(kind="first-maximum", classes=layers[-1].rows)
-    return FinnNetwork(name=name, layers=layers, image=shape, pixels=pixels, head=head, class_text=class_text)
+    return FinnNetwork(
+        name=name,
+        layers=layers,
+        image=shape,
+        pixels=pixels,
+        head=head,
+        floats=_floats(graph, pixels),
+        flat=len(channels) == 1,
+        class_text=class_text,
+    )
 
 
 def image_pixels(graph: IntegerGraph, images: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -79,21 +90,20 @@ def image_pixels(graph: IntegerGraph, images: NDArray[np.floating]) -> NDArray[n
     ------
     InputError : images that do not fit the graph; an integer that no pixel gives.
     """
-    values = graph.quantize_input(images)
-    if values.ndim == 2:
-        values = values[:, :, None, None]
-    values = values.transpose(0, 2, 3, 1)
     pixels, _ = _pixels(graph.nodes)
-    if pixels.kind == "bipolar":
-        return values.astype(np.uint8)
-    codes = values - pixels.stream.low
-    first = np.full(pixels.stream.top + 1, -1)
-    first[pixels.codes[::-1]] = np.arange(255, -1, -1)
-    missing = first[codes] < 0
-    if missing.any():
-        remedy = "quantize the input to 7 bits, or hand in images of 0..1 for an unsigned input"
-        raise InputError("images", "inputs that a pixel gives", int(values[missing][0]), remedy)
-    return first[codes].astype(np.uint8)
+    found = _floats(graph, pixels).pixels(check_inputs(images, graph.input_shape))
+    return found.reshape(*found.shape, *[1] * (4 - found.ndim)).transpose(0, 2, 3, 1)
+
+
+def _floats(graph: IntegerGraph, pixels: PixelInput) -> GraphPixels:
+    """What the graph's floats are: each of its integers has the lowest pixel that gives it."""
+    node = graph.nodes[0]
+    assert isinstance(node, Input)
+    table = np.arange(256)
+    if pixels.kind != "bipolar":
+        table = np.full(pixels.stream.top + 1, -1)
+        table[pixels.codes[::-1]] = np.arange(255, -1, -1)
+    return GraphPixels(node=node, table=table)
 
 
 def _check_line(graph: IntegerGraph) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.chain import sums_type
-from accel_models.finn.design import FinnDesign
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.layer import IntArray
 
 
@@ -33,7 +33,7 @@ class Healthy:
     scores: IntArray
     classes: IntArray
 
-    def raw(self, design: FinnDesign, layer: int) -> NDArray:
+    def raw(self, design: FinnChip, layer: int) -> NDArray:
         """(n, P, lanes): a layer's raw sums."""
         if layer == 0:
             return self.first_sums
@@ -43,7 +43,7 @@ class Healthy:
         return self.sums[:, start : start + sizes[layer - 1]].reshape(len(self.sums), -1, plan.lanes)
 
 
-def run_healthy(design: FinnDesign, images: NDArray[np.uint8]) -> Healthy:
+def run_healthy(design: FinnChip, images: NDArray[np.uint8]) -> Healthy:
     """Run a batch and keep everything."""
     x, dtype = design.encode(images), sums_type(design)
     inputs, sums = [], []

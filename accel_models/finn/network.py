@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_models.finn.floats import FloatPixels, Floats
 from accel_models.finn.layer import BIPOLAR, IntArray, Mvtu, Stream, signed, unsigned
+from accel_models.finn.plan import LayerPlan
+from xbarsim.arrays import check_inputs
 from xbarsim.errors import InputError, check_choice, check_int
 
 
@@ -91,6 +95,9 @@ class FinnNetwork:
     Parameters
     ----------
     image : (height, width, channels) of the images, before padding
+    floats : what the floats are that the network was trained on, and that pixels stand for
+    flat : its inputs are (N, features) floats, not (N, channels, height, width)
+    first_layer_interval : cycles that a fold of the first layer takes; see `BoardPreset`
     class_text : the names of the classes, a line each, as a board's classes.txt holds them
     """
 
@@ -99,11 +106,16 @@ class FinnNetwork:
     image: tuple[int, int, int]
     pixels: PixelInput = PixelInput()
     head: Head = Head()
+    floats: Floats = field(default_factory=FloatPixels)
+    flat: bool = False
+    first_layer_interval: int = 1
     class_text: str = ""
 
     def __post_init__(self) -> None:
         if not self.layers:
             raise InputError(f"network {self.name}", "at least one layer", "none")
+        if self.flat and self.image[:2] != (1, 1):
+            raise InputError(f"network {self.name}", "flat inputs of shape (1, 1, features)", str(self.image))
         self._check_chain()
         last = self.layers[-1]
         if self.head.classes > last.rows or last.positions != (1, 1):
@@ -134,6 +146,18 @@ class FinnNetwork:
         """The names of the classes; none if they are not known."""
         return tuple(self.class_text.splitlines())
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input of floats: (channels, height, width), or (features,)."""
+        height, width, channels = self.image
+        return (channels,) if self.flat else (channels, height, width)
+
+    @cached_property
+    def plans(self) -> tuple[LayerPlan, ...]:
+        """The layers, ready for the kernels; every chip with the network shares them."""
+        first = LayerPlan(self.layers[0], integers=self.layers[0].input.bits > 1)
+        return (first, *map(LayerPlan, self.layers[1:]))
+
     def folded(self, folding: Iterable[tuple[int, int]]) -> FinnNetwork:
         """The same network with another (PE, SIMD) for each layer."""
         pairs = list(folding)
@@ -141,6 +165,17 @@ class FinnNetwork:
             raise InputError("folding", f"{len(self.layers)} layers", len(pairs))
         layers = [replace(m, pe=pe, simd=simd) for m, (pe, simd) in zip(self.layers, pairs, strict=True)]
         return replace(self, layers=tuple(layers))
+
+    def to_pixels(self, inputs: NDArray) -> NDArray[np.uint8]:
+        """Return the (N, height, width, channels) bytes that (N, *input_shape) floats stand for.
+
+        Raises
+        ------
+        InputError : floats of another shape, none, not finite real numbers, out of range; see `floats`.
+        """
+        height, width, channels = self.image
+        found = self.floats.pixels(check_inputs(inputs, self.input_shape))
+        return found.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
 
     def check_pixels(self, images: NDArray) -> NDArray[np.uint8]:
         """(N, height, width, channels) bytes as the boards read them; anything else is refused."""

@@ -64,6 +64,7 @@ class BoardPreset:
 
     Attributes
     ----------
+    value_range : of its data set's floats, as this project loads them
     first_layer_interval : cycles that a fold of the first layer takes; 2 for LFC, whose boards measured 841
         cycles an image where the model says 512 (the first layer's 416 folds twice: 832)
     """
@@ -74,6 +75,7 @@ class BoardPreset:
     head: Head
     layers: tuple[LayerShape, ...]
     dataset: str
+    value_range: tuple[float, float]
     first_layer_interval: int = 1
 
 
@@ -119,6 +121,7 @@ def _cnv(name: str, weight_bits: int, stream: Stream) -> BoardPreset:
             for place, ((rows, shape, kernel, pool), (pe, simd)) in _paired(_CNV_LAYERS, folding)
         ),
         dataset="cifar10",
+        value_range=(-0.5, 0.5),
     )
 
 
@@ -145,6 +148,7 @@ def _lfc(name: str, stream: Stream) -> BoardPreset:
             for place, ((rows, shape, kernel, pool), (pe, simd)) in _paired(_LFC_LAYERS, _LFC_PE_SIMD)
         ),
         dataset="mnist",
+        value_range=(0.0, 1.0),
         first_layer_interval=2,
     )
 

@@ -17,9 +17,9 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults
 from accel_models.finn.criticality import Criticality, channel_criticality
-from accel_models.finn.design import FinnDesign
 from accel_models.finn.layer import IntArray
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.protection import ProtectionCurve, check_places, replicated_luts
@@ -70,7 +70,7 @@ class ReplicationPlan:
         """The triplicated channels of a layer, rising."""
         return np.array(sorted(channel for place, channel in self.channels if place == layer), np.int64)
 
-    def covers(self, design: FinnDesign, fault: PeFault) -> bool:
+    def covers(self, design: FinnChip, fault: PeFault) -> bool:
         """True if every channel that the fault changes is triplicated, so that the voters undo it.
 
         Faults of stream pixels and of a shared array are not covered.
@@ -107,7 +107,7 @@ def disagreement(first: NDArray, second: NDArray, third: NDArray) -> NDArray[np.
 
 
 def replication_front(
-    design: FinnDesign,
+    design: FinnChip,
     results: FaultResults,
     *,
     cost: str = "unrolled",

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.criticality import Criticality, channel_criticality, pe_criticality
-from accel_models.finn.design import FinnDesign
 from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.protection import ProtectionCurve, check_places, replicated_luts
@@ -128,7 +128,7 @@ def row_scores(network: FinnNetwork, table: Criticality) -> list[NDArray[np.floa
 
 
 def protect_pes(
-    design: FinnDesign, results: FaultResults, *, weights_in: WeightMemory = "BRAM"
+    design: FinnChip, results: FaultResults, *, weights_in: WeightMemory = "BRAM"
 ) -> ProtectionCurve:
     """Cost and worst case of triplicating the k most critical PEs, for every k.
 
@@ -151,7 +151,7 @@ def protect_pes(
 
 
 def compare_schedules(
-    design: FinnDesign,
+    design: FinnChip,
     channel_results: FaultResults,
     images: NDArray,
     labels: IntArray,
@@ -179,7 +179,7 @@ def compare_schedules(
     scores = row_scores(design.network, channel_criticality(channel_results))
     curves = {}
     for policy in policies:
-        moved = FinnDesign(network=schedule_network(design.network, scores, policy))
+        moved = replace(design, network=schedule_network(design.network, scores, policy))
         faults = moved.fault_list([PeFaultKind.pe])
         results = simulate_faults(moved, faults, images, labels, memory_MB=memory_MB)
         curves[policy] = protect_pes(moved, results, weights_in=weights_in)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.design import FinnDesign
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.layer import IntArray
 from accel_models.finn.plan import pack, unpack
 from accel_models.finn.replication import COPIES, ReplicationPlan, vote
@@ -28,7 +28,7 @@ CopyFault = tuple[PeFault, int]
 
 
 def voted_scores(
-    design: FinnDesign, plan: ReplicationPlan, faults: Sequence[CopyFault], images: NDArray
+    design: FinnChip, plan: ReplicationPlan, faults: Sequence[CopyFault], images: NDArray
 ) -> IntArray:
     """(N, rows) scores of the last layer, with the plan's channels triplicated and voted.
 
@@ -52,14 +52,14 @@ def voted_scores(
 
 
 def voted_classes(
-    design: FinnDesign, plan: ReplicationPlan, faults: Sequence[CopyFault], images: NDArray
+    design: FinnChip, plan: ReplicationPlan, faults: Sequence[CopyFault], images: NDArray
 ) -> IntArray:
     """(N,) classes; see `voted_scores`."""
     return design.network.head.classify(voted_scores(design, plan, faults, images))
 
 
 def _scores(
-    design: FinnDesign, plan: ReplicationPlan, faults: Sequence[CopyFault], pixels: NDArray
+    design: FinnChip, plan: ReplicationPlan, faults: Sequence[CopyFault], pixels: NDArray
 ) -> IntArray:
     x = design.encode(pixels)
     for place, layer in enumerate(design.network.layers):
@@ -70,7 +70,7 @@ def _scores(
 
 
 def _voted_layer(
-    design: FinnDesign, plan: ReplicationPlan, place: int, faults: Sequence[CopyFault], x: NDArray
+    design: FinnChip, plan: ReplicationPlan, place: int, faults: Sequence[CopyFault], x: NDArray
 ) -> IntArray:
     """Packed outputs of a layer: three copies of its codes, voted where channels are triplicated."""
     layer, copies = design.plans[place], []
@@ -84,7 +84,7 @@ def _voted_layer(
     return pack(codes, layer.planes)
 
 
-def _check_faults(design: FinnDesign, plan: ReplicationPlan, faults: Sequence[CopyFault]) -> None:
+def _check_faults(design: FinnChip, plan: ReplicationPlan, faults: Sequence[CopyFault]) -> None:
     if design.faults:
         raise InputError("design", "no faults of its own", str(design.faults[0]), "give it with its copy")
     PeFaults.of([f for f, _ in faults]).check(design.geometry)

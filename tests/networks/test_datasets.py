@@ -6,8 +6,8 @@ import pooch
 import pytest
 
 from networks import datasets
-from xbarsim.data_files import CIFAR_RECORD, read_cifar
 from networks.datasets import load_dataset
+from xbarsim.data_files import CIFAR_RECORD, read_cifar
 from xbarsim.errors import InputError
 
 

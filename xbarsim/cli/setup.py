@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from accel_models.finn.design import FinnDesign, SharedArray
+from accel_models.finn.chip import FinnChip
+from accel_models.finn.config import SharedArray
 from accel_models.reram.config import accelerator as accelerator_named
 from networks.catalogue import NetworkEntry
 from xbarsim.cells.device import device as device_named
@@ -93,7 +94,7 @@ def shared_array(words: str | None) -> SharedArray | None:
 
 
 def chosen_faults(
-    design: FinnDesign,
+    design: FinnChip,
     *,
     file: Path | None,
     kinds: str,
@@ -120,7 +121,8 @@ def chosen_faults(
     if sample is not None:
         found = found.sample(sample, stream(seed, "pe faults"))
     if images is not None:
-        rng, calls = stream(seed, "struck images"), [i for i, g in enumerate(design.geometries) if g.values]
+        rng = stream(seed, "struck images")
+        calls = [i for i, layer in enumerate(design.geometry.layers) if layer.values]
         found = found.struck(rng.integers(0, images, len(found)), rng.choice(calls, len(found)))
     return found
 

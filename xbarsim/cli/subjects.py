@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accel_models.reram.analog_config import AnalogConfig
+
 from accel_models.reram.config import ReramConfig, cell_presets
 from xbarsim.campaigns.task import Task
 from xbarsim.chip import Accelerator, FaultModel

@@ -107,7 +107,7 @@ class FaultsChoice(BaseModel):
         if not isinstance(value, (list, tuple)):
             return False
         kinds = {f.name: str(f.type) for f in fields(fault_models.entry(self.name))}  # type: ignore[arg-type]
-        return not kinds.get(name, "").startswith("tuple") or bool(value) and isinstance(value[0], (list, tuple))
+        return not kinds.get(name, "").startswith("tuple") or (bool(value) and isinstance(value[0], (list, tuple)))
 
 
 class CampaignFile(_Strict):

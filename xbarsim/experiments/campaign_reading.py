@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from xbarsim.errors import InputError, check_choice
 from xbarsim.code import is_code
+from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.campaign_file import CampaignFile, FaultsChoice, NetworkChoice
 
 

@@ -47,7 +47,7 @@ class StuckActivations:
 
     @property
     def kinds(self) -> tuple[PeFaultKind, ...]:
-        """The faults of a FINN design that it stands for, as `FinnDesign.fault_list` takes them.
+        """The faults of a FINN design that it stands for, as `FinnChip.fault_list` takes them.
 
         Raises
         ------

@@ -22,8 +22,8 @@ from torch import nn
 
 from networks.adversarial_features import FeatureNetwork, feature_network
 from networks.datasets import load_dataset
-from xbarsim.data import Dataset
 from xbarsim.campaigns.worker import threads_each
+from xbarsim.data import Dataset
 from xbarsim.errors import check_choice
 from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.metrics.generalisation import generalisation_error

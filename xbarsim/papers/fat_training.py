@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults
-from accel_models.finn.design import FinnDesign
 from accel_models.finn.from_graph import from_graph
 from networks.catalogue import FAT_RECIPE, QUICK_QUANTIZED
 from networks.cnv import Cnv
@@ -147,7 +147,7 @@ def stick_units(
     """Every channel, or every pixel of the larger feature maps, stuck at every value, on all test images."""
     graph = finn_graph(module, test.images.shape[1:])
     bench = BoardBench(
-        design=FinnDesign(network=from_graph(graph, name=name)),
+        design=FinnChip(network=from_graph(graph, name=name)),
         dataset=test.name,
         images=pixels_of(test),
         labels=test.labels,
@@ -156,7 +156,7 @@ def stick_units(
     return run_campaign(bench, _faults(bench.design, unit), on_step=on_step).results
 
 
-def _faults(design: FinnDesign, unit: Unit) -> PeFaults:
+def _faults(design: FinnChip, unit: Unit) -> PeFaults:
     kinds = StuckActivations(rate=1.0, unit=unit).kinds
     if unit == "channel":
         return design.fault_list(kinds)

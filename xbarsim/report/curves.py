@@ -10,7 +10,7 @@ import numpy as np
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.errors import InputError, check_choice
 from xbarsim.report import plots
-from xbarsim.report.columns import check_columns, entries, told_apart, value_of, varying
+from xbarsim.report.columns import check_columns, entries, value_of, varying
 from xbarsim.report.results import Results
 
 if TYPE_CHECKING:

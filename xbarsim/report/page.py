@@ -14,10 +14,10 @@ from xbarsim import __version__
 from xbarsim.campaigns.exchange import check_output
 from xbarsim.errors import InputError, check_choice
 from xbarsim.files import write_atomically
-from xbarsim.report.result_figures import Shown, figures
-from xbarsim.report.results import Results, read_results
-from xbarsim.report.result_tables import failure_table, pair_table, run_table, task_table
 from xbarsim.report.plots import save_figure, with_plain_words
+from xbarsim.report.result_figures import Shown, figures
+from xbarsim.report.result_tables import failure_table, pair_table, run_table, task_table
+from xbarsim.report.results import Results, read_results
 from xbarsim.report.tables import Table, duration, is_number
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults
-from accel_models.finn.design import FinnDesign
 from accel_models.finn.equivalence import saved_by_kind
 from accel_models.finn.resources import PYNQ_Z1
 from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind
@@ -165,7 +165,7 @@ def result_columns(results: FaultResults) -> dict[str, list[int]]:
     return found | {n: getattr(results, n).tolist() for n in ("hits", "flips", "masked")}
 
 
-def design_words(design: FinnDesign) -> str:
+def design_words(design: FinnChip) -> str:
     """The kind of accelerator, for a title."""
     if design.shared is None:
         return f"{design.network.name}, dataflow"
@@ -181,12 +181,12 @@ def save_results(results: FaultResults, path: Path) -> Path:
     return write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))
 
 
-def fault_counts(design: FinnDesign) -> dict[str, int]:
+def fault_counts(design: FinnChip) -> dict[str, int]:
     """Single faults of each kind that a design can have."""
     return {kind.name: design.count_faults(kind) for kind in PeFaultKind}
 
 
-def counts_table(design: FinnDesign, counts: dict[str, int]) -> Table:
+def counts_table(design: FinnChip, counts: dict[str, int]) -> Table:
     """Those counts for people."""
     return Table(
         title=f"Single faults of {design_words(design)}",

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.board import read_board
+from accel_models.finn.chip import FinnChip, OnBatch
 from accel_models.finn.concurrent import FaultResults, simulate_faults
+from accel_models.finn.config import FinnConfig, SharedArray
 from accel_models.finn.cycles import DesignCycles, design_cycles
-from accel_models.finn.design import FinnDesign, OnBatch, SharedArray
 from accel_models.finn.equivalence import FaultClasses, collapse
 from accel_models.finn.from_graph import from_graph
 from accel_models.finn.network import FinnNetwork
@@ -36,7 +37,7 @@ Pixels = NDArray[np.uint8]
 class BoardBench:
     """A design with the test images that it is measured on."""
 
-    design: FinnDesign
+    design: FinnChip
     dataset: str
     images: Pixels
     labels: NDArray[np.int64]
@@ -45,8 +46,7 @@ class BoardBench:
     @property
     def first_layer_interval(self) -> int:
         """The boards' known quirk, where the network is one of theirs."""
-        known = presets().get(self.design.network.name)
-        return 1 if known is None else known.first_layer_interval
+        return self.design.network.first_layer_interval
 
 
 def read_network(path: Path, name: str | None = None) -> FinnNetwork:
@@ -117,7 +117,7 @@ def board_bench(
     data = load_dataset(chosen, "test", limit=images)
     pixels = network.check_pixels(pixels_of(data))
     return BoardBench(
-        design=FinnDesign(network=network, shared=shared),
+        design=FinnChip(network=network, accelerator=FinnConfig(loopback=shared)),
         dataset=chosen,
         images=pixels,
         labels=data.labels,
@@ -219,4 +219,4 @@ def run_campaign(
 
 def with_network(bench: BoardBench, network: FinnNetwork) -> BoardBench:
     """The same images on another folding of the network."""
-    return replace(bench, design=FinnDesign(network=network, shared=bench.design.shared))
+    return replace(bench, design=FinnChip(network=network, accelerator=bench.design.accelerator))

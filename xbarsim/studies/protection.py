@@ -49,7 +49,7 @@ def study_protection(
 ) -> Protection:
     """Simulate channel and PE faults, and cost what protects against them."""
     design = bench.design
-    check_int("--protected", protected, 0, sum(len(g.values) > 0 and g.rows for g in design.geometries))
+    check_int("--protected", protected, 0, sum(len(g.values) > 0 and g.rows for g in design.geometry.layers))
     faults = design.fault_list([PeFaultKind.channel])
     results = simulate_faults(design, faults, bench.images, bench.labels, on_step=on_step)
     schedules = compare_schedules(design, results, bench.images, bench.labels)

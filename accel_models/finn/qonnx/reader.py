@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from accel_models.finn.floats import FloatPixels
 from accel_models.finn.network import FinnNetwork, Head
 from accel_models.finn.qonnx.file import read_line
 from accel_models.finn.qonnx.walk import Walk
@@ -18,7 +19,12 @@ from xbarsim.errors import check_int
 
 
 def read_qonnx(
-    path: str | Path, *, name: str | None = None, white: int = 1, class_text: str = ""
+    path: str | Path,
+    *,
+    name: str | None = None,
+    white: int = 1,
+    value_range: tuple[float, float] | None = None,
+    class_text: str = "",
 ) -> FinnNetwork:
     """Read a QONNX file: a line of products, batch norms, quantizers and 2 x 2 max-pools.
 
@@ -31,6 +37,7 @@ def read_qonnx(
     name : of the network; by default the file's
     white : what the file's input holds for pixel 255, and 0 for pixel 0: 1 after torchvision's ToTensor, 255
         for the pixels themselves
+    value_range : of the floats that pixels stand for in `FinnChip.run`; by default 0..white, as the file's
     class_text : the names of the classes, a line each
 
     Returns
@@ -49,11 +56,14 @@ def read_qonnx(
     for operator in line:
         walk.take(operator)
     layers = walk.finish()
+    low, high = (0, white) if value_range is None else value_range
     return FinnNetwork(
         name=Path(path).stem if name is None else name,
         layers=layers,
         image=walk.image,
         pixels=walk.pixels,
         head=Head(kind="first-maximum", classes=layers[-1].rows),
+        floats=FloatPixels(low=low, high=high),
+        flat=len(shape) == 2,
         class_text=class_text,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from accel_models.finn.floats import FloatPixels
 from accel_models.finn.layer import BIPOLAR, TERNARY, IntArray, Mvtu, Stream, unsigned, weight_range
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
 from accel_models.finn.presets import LayerShape, preset
@@ -18,6 +19,8 @@ def random_network(name: str, rng: np.random.Generator) -> FinnNetwork:
         image=board.image,
         pixels=board.pixels,
         head=board.head,
+        floats=FloatPixels(low=board.value_range[0], high=board.value_range[1]),
+        first_layer_interval=board.first_layer_interval,
         class_text="".join(f"class {i}\n" for i in range(board.head.classes)),
     )
 

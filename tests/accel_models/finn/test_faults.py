@@ -9,8 +9,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
-from accel_models.finn.design import FinnDesign, SharedArray
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.layer import BIPOLAR, TERNARY, Mvtu, Stream, signed, unsigned, weight_range
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
 from tests.accel_models.finn.networks import random_weights, small_network
@@ -171,8 +172,8 @@ def _divisor(rng, number):
 def random_design(case, rng, loopback):
     """A dataflow accelerator, or the shared array of a loopback one, of any size."""
     network = random_network_of(case, rng)
-    shared = SharedArray(pe=int(rng.integers(1, 10)), simd=int(rng.integers(1, 14))) if loopback else None
-    return FinnDesign(network=network, shared=shared)
+    shared = (int(rng.integers(1, 10)), int(rng.integers(1, 14))) if loopback else None
+    return FinnChip(network=network, accelerator=FinnConfig(loopback=shared))
 
 
 def random_images(network, count, rng):
@@ -185,7 +186,7 @@ def some_faults(design, kind, count, images, rng):
     if not len(every):
         return every
     found = every.sample(min(count, len(every)), rng)
-    usable = [i for i, own in enumerate(design.geometries) if own.values or kind != PeFaultKind.pe]
+    usable = [i for i, own in enumerate(design.geometry.layers) if own.values or kind != PeFaultKind.pe]
     layers = np.where(rng.random(len(found)) < 0.5, -1, rng.choice(usable, len(found)))
     images = np.where(rng.random(len(found)) < 0.5, -1, rng.integers(0, images, len(found)))
     return found.struck(images, layers)
@@ -353,7 +354,7 @@ def test_simulation_of_wide_layers_counts_what_plain_runs_count(bits):
 def test_simulation_of_small_networks_of_the_boards():
     rng = np.random.default_rng(8)
     for bits, activations in ((1, 1), (1, 2), (2, 2)):
-        design = FinnDesign(network=small_network(rng, bits, activations))
+        design = FinnChip(network=small_network(rng, bits, activations))
         images = random_images(design.network, 5, rng)
         check_simulation(design, faults_of_all_kinds(design, 15, 5, rng), images, np.arange(5))
 
@@ -379,7 +380,7 @@ def test_shared_pe_that_no_layer_uses_changes_nothing():
     """Row n is on PE n mod pe: PE 8 has no work in layers of up to 8 rows."""
     rng = np.random.default_rng(4)
     network = random_network_of(CASES["w1a1"], rng)
-    design = FinnDesign(network=network, shared=SharedArray(pe=9, simd=2))
+    design = FinnChip(network=network, accelerator=FinnConfig(loopback=(9, 2)))
     idle = PeFault(kind=PeFaultKind.pe, layer=-1, unit=8, value=1)
     images = random_images(network, 3, rng)
     check_against_twin(design, [idle], images)
@@ -400,7 +401,7 @@ def test_fault_in_a_row_with_a_bias_keeps_the_bias():
         bit=0,
         value=int(network.layers[-1].weights[0, 0] > 0),
     )
-    check_against_twin(FinnDesign(network=network), [held], images)
+    check_against_twin(FinnChip(network=network), [held], images)
 
 
 def test_accumulator_bit_beyond_the_width_of_the_sum_is_its_sign():
@@ -412,9 +413,9 @@ def test_accumulator_bit_beyond_the_width_of_the_sum_is_its_sign():
         for i in range(bits)
     ]
     images = random_images(network, 2, np.random.default_rng(7))
-    design = FinnDesign(network=network).inject(faults)
+    design = FinnChip(network=network).inject(faults)
     assert (design.scores(images)[:, 1::4] == -(1 << (bits - 1))).all()
-    check_against_twin(FinnDesign(network=network), faults, images)
+    check_against_twin(FinnChip(network=network), faults, images)
 
 
 def test_transient_faults_find_their_image_in_any_batch_and_come_one_after_the_other():

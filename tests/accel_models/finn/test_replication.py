@@ -5,9 +5,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.criticality import channel_criticality
-from accel_models.finn.design import FinnDesign, SharedArray
 from accel_models.finn.protection import worst_case_hits
 from accel_models.finn.replication import ReplicationPlan, disagreement, replication_front, vote
 from accel_models.finn.resources import design_resources, replication_cost
@@ -22,7 +23,7 @@ CHANNEL = PeFaultKind.channel
 
 @pytest.fixture(scope="module", params=[(1, 1), (2, 2)], ids=["W1A1", "W2A2"])
 def design(request):
-    return FinnDesign(network=small_network(np.random.default_rng(1), *request.param))
+    return FinnChip(network=small_network(np.random.default_rng(1), *request.param))
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_any_fault_of_covered_rows_is_outvoted(design, images, kind):
 
 def test_a_pe_with_one_row_outside_the_plan_spoils_that_row(design, images):
     """PE 1 of layer 0 serves rows 1 and 5; the voters save row 1 only."""
-    value = design.geometries[0].values[0]
+    value = design.geometry.layers[0].values[0]
     pe = PeFault(kind=PeFaultKind.pe, layer=0, unit=1, value=value)
     row = PeFault(kind=CHANNEL, layer=0, unit=5, value=value)
     plan = ReplicationPlan(frozenset({(0, 1)}))
@@ -161,7 +162,7 @@ def test_the_same_fault_in_two_copies_wins_the_vote(design, images):
 def test_a_last_layer_with_thresholds_is_voted_too():
     rng = np.random.default_rng(5)
     design, images = (
-        FinnDesign(network=random_network("lfcW1A1", rng)),
+        FinnChip(network=random_network("lfcW1A1", rng)),
         rng.integers(0, 256, (3, 28, 28, 1), np.uint8),
     )
     fault = PeFault(kind=CHANNEL, layer=3, unit=9, value=1)
@@ -198,7 +199,7 @@ def test_faults_that_no_copy_holds_are_refused(design, images):
         voted_scores(design, ReplicationPlan(frozenset({(3, 0)})), [], images)
     with pytest.raises(InputError, match="no faults of its own"):
         voted_scores(design.inject([channel]), plan, [], images)
-    loopback = FinnDesign(network=design.network, shared=SharedArray(pe=2, simd=2))
+    loopback = FinnChip(network=design.network, accelerator=FinnConfig(loopback=(2, 2)))
     shared = PeFault(kind=PeFaultKind.pe, layer=-1, unit=0, value=-1)
     assert not plan.covers(loopback, shared)
     with pytest.raises(InputError, match="a permanent fault of a layer's channels"):

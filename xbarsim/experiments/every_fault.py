@@ -1,0 +1,93 @@
+"""Every single fault of a model, each alone on a chip, on all test images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accel_models.finn.chip import FinnChip
+from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.equivalence import collapse
+from xbarsim.chip import Chip
+from xbarsim.data import as_dataset
+from xbarsim.errors import InputError
+from xbarsim.report.tables import Table
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SingleFaultResults:
+    """What each of many single faults does, in counts.
+
+    Attributes
+    ----------
+    faults : the table of faults
+    hits : (faults,) images that are still answered rightly
+    flips : (faults,) images whose class changed
+    healthy_hits, shots : without a fault; images
+    """
+
+    faults: Any
+    hits: NDArray[np.int64]
+    flips: NDArray[np.int64]
+    healthy_hits: int
+    shots: int
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """(faults,) places from the worst fault to the mildest: fewest hits, then most flips."""
+        return np.lexsort((-self.flips, self.hits))
+
+    def worst(self, count: int = 10) -> Table:
+        """Return the faults that cost most accuracy."""
+        rows = [
+            (str(self.faults[int(i)]), f"{self.hits[i] / self.shots:.2%}", f"{self.flips[i] / self.shots:.2%}")
+            for i in self.order[:count]
+        ]
+        return Table(
+            title=f"The worst of {len(self.faults):,} single faults on {self.shots:,} images; fault-free "
+            f"{self.healthy_hits / self.shots:.2%}",
+            columns=("fault", "accuracy", "flips"),
+            rows=tuple(rows),
+        )
+
+
+def every_fault(chip: Chip, model: Any, data: Any) -> SingleFaultResults:
+    """Run the test images under every fault that a model lists, each alone.
+
+    Parameters
+    ----------
+    chip : without faults of its own
+    model : a model with `all(geometry)`, as `SingleFaults`; or a table of faults
+    data : what `xbarsim.data.as_dataset` takes
+
+    Raises
+    ------
+    InputError : a model that lists nothing, faults of other places, a chip with faults.
+
+    On FINN chips alike faults are simulated once, and nothing that a fault cannot have changed is computed
+    again; on others it is `run_each`.
+    """
+    if len(chip.faults):
+        raise InputError("every_fault", "a chip without faults", f"{len(chip.faults)} faults")
+    faults = model.all(chip.geometry) if hasattr(model, "all") else model
+    if not hasattr(faults, "each") or not len(faults):
+        raise InputError("every_fault", "a model that lists its faults, at least one", repr(model)[:60])
+    test = as_dataset(data)
+    if isinstance(chip, FinnChip):
+        classes = collapse(chip, faults)
+        pixels = chip.pixels(test.images)
+        found = classes.expand(simulate_faults(chip, classes.representatives, pixels, test.labels))
+        counts = (found.hits, found.flips, found.baseline_hits)
+    else:
+        healthy = chip.run(test.images)
+        runs = chip.run_each(faults.each(), test.images)
+        pairs = [(run.hits(test.labels), int((run.classes != healthy.classes).sum())) for run in runs]
+        hits, flips = np.array(pairs, np.int64).T
+        counts = (hits, flips, healthy.hits(test.labels))
+    return SingleFaultResults(
+        faults=faults, hits=counts[0], flips=counts[1], healthy_hits=counts[2], shots=len(test)
+    )
