@@ -54,7 +54,7 @@ def run(
             "physics": made_of,
             "arrays": placement.arrays,
             "occupancy": placement.occupancy,
-            "cost_per_image": chip.run_cost(1),
+            "cost_per_image": chip.cost(1),
             "program_cost": chip.write_cost,
             "collapse": chip.collapse_shares(),
         },

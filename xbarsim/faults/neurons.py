@@ -205,6 +205,10 @@ class NeuronFaults:
         """Every fault on a chip of its own."""
         return [self.take(np.array([i])) for i in range(len(self))]
 
+    def merge(self, other: NeuronFaults) -> NeuronFaults:
+        """Both tables' faults."""
+        return NeuronFaults(np.concatenate([self.table, other.table]))
+
     def during(self, first: int, last: int) -> NeuronFaults:
         """The same faults for steps first <= t < last only."""
         check_int("first step", first, 0, ALWAYS)

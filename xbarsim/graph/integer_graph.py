@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.arrays import check_inputs
 from xbarsim.errors import InputError, check_int
 from xbarsim.graph.nodes import FloatArray, Input, MatMul, Node
 
@@ -93,17 +94,9 @@ class IntegerGraph:
 
         Raises
         ------
-        InputError : images of the wrong shape, none at all, or with NaN or infinite values.
+        InputError : images of the wrong shape, none at all, or that are not finite real numbers.
         """
-        x = np.asarray(images)
-        if x.shape[1:] != self.input_shape or x.ndim == 0:
-            raise InputError("images", f"shape (N, {', '.join(map(str, self.input_shape))})", f"{x.shape}")
-        if len(x) == 0:
-            raise InputError("images", "at least one image", "an empty set")
-        if x.dtype.kind not in "fiub":
-            raise InputError("images", "real numbers", str(x.dtype))
-        if not np.isfinite(x).all():
-            raise InputError("images", "finite values", "NaN or infinity")
+        x = check_inputs(images, self.input_shape)
         source = self.nodes[0]
         assert isinstance(source, Input)
         return source.quantize(x)
