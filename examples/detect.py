@@ -16,11 +16,10 @@ chip = bench.chip.inject(faults)
 
 some = bench.test.images[:PATTERNS], bench.test.labels[:PATTERNS]
 for patterns in pattern_sets(bench.module, *some, epsilon=bench.entry.epsilon, value_range=(0.0, 1.0)):
-    logits, cost = chip.run(patterns.images)
-    fired = {criterion: int(which.sum()) for criterion, which in fires(patterns, logits).items()}
-    print(
-        f"{patterns.name}: {fired} of {PATTERNS} patterns fire, {cost.latency_ns / 1000:.0f} us on the chip"
-    )
+    run = chip.run(patterns.images)
+    fired = {criterion: int(which.sum()) for criterion, which in fires(patterns, run.scores).items()}
+    latency_us = run.cost.latency_ns / 1000
+    print(f"{patterns.name}: {fired} of {PATTERNS} patterns fire, {latency_us:.0f} us on the chip")
 
 diagnosis = march_chip(faults, march_test("March C-"), rng=stream(1, "march"))
 print(f"March C-: {len(diagnosis.fault_map)} stuck cells found, {diagnosis.operations} operations")

@@ -5,14 +5,15 @@ import numpy as np
 from accel_models.reram.config import accelerator
 from accel_models.spiking.cells import program_on_cells, with_faulty_cells
 from accel_models.spiking.chip import classes_of, run_many
+from accel_models.spiking.config import SpikingConfig
 from accel_models.spiking.recorder import Recorder
 from networks.datasets import load_dataset
 from networks.snn import Snn
 from xbarsim.detection.spiking import generate_test
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
 from xbarsim.faults.stuck_cells import StuckCells
-from xbarsim.papers.spiking import chip_of
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.spiking import spiking_network
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.spiking import NeuronFaultTraining
@@ -28,11 +29,11 @@ for name in ("plain", "fault-tolerant"):
     fit(module, train.images, train.labels, recipe, seed=0, methods=methods)
 
     # ten chips with the same faults for both networks, and the same spikes of every image
-    chip = chip_of(module)
+    chip = SpikingConfig().program(spiking_network(module))
     lists = [universe.sample(kind, 0.1, stream(1, "faults", trial)) for trial in range(10)]
     counts = run_many(chip, [chip.inject(faults) for faults in lists], test.images)
     right = (classes_of(counts) == test.labels).mean(axis=1)
-    healthy = (classes_of(chip.run(test.images)) == test.labels).mean()
+    healthy = chip.run(test.images).accuracy(test.labels)
     print(f"{name}: {healthy:.1%} right without faults, {right.mean():.1%} with faults of {universe}")
 
 # the same weights in ReRAM cells: stuck cells become faults of synapses

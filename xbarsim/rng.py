@@ -27,6 +27,19 @@ def stream(seed: int, scenario: str, trial: int = 0) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
+def generator_of(seed: int | np.random.Generator) -> np.random.Generator:
+    """Return a generator as it is, and of a number a new one: numpy's `default_rng`.
+
+    Raises
+    ------
+    InputError : neither of them, or a negative number.
+    """
+    if isinstance(seed, np.random.Generator):
+        return seed
+    remedy = "or hand in a numpy.random.Generator"
+    return np.random.default_rng(check_int("seed", seed, 0, 2**63 - 1, remedy))
+
+
 @dataclass(frozen=True)
 class Trial:
     """One chip of many: whatever is drawn for it comes from streams that a seed and its number name.

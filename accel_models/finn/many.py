@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from accel_models.finn.chip import FinnChip, as_table
 from accel_models.finn.layer import IntArray
 from xbarsim.chip import Run
-from xbarsim.faults.pe import PeFault, PeFaults, check_faults, join
+from xbarsim.faults.pe import PeFault, PeFaults
 
 KEPT_BYTES = 2**29
 
@@ -48,8 +48,8 @@ def _runs(
     chip: FinnChip, faults: Iterable[PeFaults | Iterable[PeFault]], batches: list[_Batch]
 ) -> Iterator[Run]:
     for table in map(as_table, faults):
-        check_faults(table, chip.geometry.layers, chip.geometry.shared)
-        own, new = tuple(join([chip.faults, table])), tuple(table)
+        table.check(chip.geometry)
+        own, new = tuple(chip.faults.merge(table)), tuple(table)
         yield chip.run_of(np.concatenate([batch.scores(chip, own, new) for batch in batches]))
 
 

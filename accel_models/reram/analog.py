@@ -8,19 +8,19 @@ whose errors all columns share and whose read noise every conversion draws anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.reram.chip import ReramChip
+from accel_models.reram.chip import ReramChip, run_of
 from accel_models.reram.conductances import Conductances, Draws
 from accel_models.reram.timing import write_cost
 from xbarsim.cells.device import Device
 from xbarsim.cells.effects import Floats
-from xbarsim.chip import Cost
+from xbarsim.chip import Accelerator, Cost, Run, Seed
 from xbarsim.crossbar.analog import AnalogMatrix
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.crossbar.solved import solve_arrays
@@ -30,6 +30,7 @@ from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+from xbarsim.rng import generator_of
 
 Key = tuple[str, int]
 REFERENCES = ("ideal", "column")
@@ -55,12 +56,25 @@ class WriteVerify:
     worst_uS: float
 
 
+class _Prepared:
+    """Matrices that are made when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._matrices: dict[Key, AnalogMatrix] | None = None
+
+    def get(self, make: Callable[[], dict[Key, AnalogMatrix]]) -> dict[Key, AnalogMatrix]:
+        if self._matrices is None:
+            self._matrices = make()
+        return self._matrices
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AnalogChip:
-    """A chip with analog fidelity. Immutable, like `ReramChip`. Make it with `write_analog`.
+    """A chip with analog fidelity. Immutable, like `ReramChip`. Made by `write_analog` and `AnalogConfig`.
 
     Attributes
     ----------
+    accelerator : what it was programmed with
     chip : its levels, faults and placement
     device : its cells
     reference : 'ideal' or 'column'
@@ -70,13 +84,15 @@ class AnalogChip:
     write_cost : what the last write cost
     """
 
+    accelerator: Accelerator
     chip: ReramChip
     device: Device
     reference: str
     wires: Wires
-    draws: dict[Key, Draws]
+    draws: Mapping[Key, Draws]
     seconds: float
     write_cost: Cost
+    _prepared: _Prepared = field(default_factory=_Prepared, init=False, repr=False)
 
     @property
     def graph(self) -> IntegerGraph:
@@ -89,17 +105,31 @@ class AnalogChip:
         return self.chip.geometry
 
     @property
-    def fault_map(self) -> FaultMap:
+    def faults(self) -> FaultMap:
         """Its faults."""
-        return self.chip.fault_map
+        return self.chip.faults
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch."""
+        return self.chip.input_shape
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """As `ReramChip.resources`."""
+        return self.chip.resources
+
+    def cost(self, inputs: int) -> Cost:
+        """As `ReramChip.cost`."""
+        return self.chip.cost(inputs)
 
     def training_masks(self) -> dict[Key, CellMasks]:
         """As `ReramChip.training_masks`."""
         return self.chip.training_masks()
 
-    def inject(self, fault_map: FaultMap) -> AnalogChip:
+    def inject(self, faults: FaultMap) -> AnalogChip:
         """The chip with these faults on top of its own; healthy cells keep their conductances."""
-        return replace(self, chip=self.chip.inject(fault_map))
+        return replace(self, chip=self.chip.inject(faults))
 
     def age(self, seconds: float) -> AnalogChip:
         """The chip so many seconds later, nothing rewritten.
@@ -112,12 +142,41 @@ class AnalogChip:
         remedy = f"device {self.device.name!r} is known until {self.device.longest_seconds:g} s after a write"
         return replace(self, seconds=self.seconds + check_number("seconds", seconds, 0, left, remedy))
 
-    def refresh(self, rng: np.random.Generator) -> AnalogChip:
-        """Write every used cell again: new draws, soft faults gone, time at 0."""
-        return write_analog(self.chip.refresh(), self.device, rng, reference=self.reference, wires=self.wires)
+    def refresh(self, seed: Seed = 0) -> AnalogChip:
+        """Write every used cell again: new draws, soft faults gone, time at 0.
+
+        A number draws what it drew for `write_analog`: take another one for another write.
+        """
+        return self._written(self.chip.refresh(), seed)
+
+    def another(self, seed: Seed = 0) -> AnalogChip:
+        """Another specimen: the same levels and faults, soft ones too, as old as this one, draws of its own.
+
+        A number draws what it drew for `write_analog`: take another one for another specimen.
+        """
+        return self._written(self.chip, seed).age(self.seconds)
+
+    def update(self, graph: IntegerGraph, seed: Seed = 0) -> AnalogChip:
+        """Write the changed cells of a retrained network of the same shape; columns keep their inversion.
+
+        The cells that get another level are drawn anew, and count as old as the others, which keep their
+        conductances. A number as `seed` is combined with all draws so far: no two specimens, and no two
+        updates of one, draw the same. Soft faults in cells that are not rewritten stay.
+
+        Raises
+        ------
+        InputError : a network of other layers or shapes.
+        """
+        chip = self.chip.update(graph)
+        rng = seed if isinstance(seed, np.random.Generator) else self._stream(seed)
+        draws = {
+            key: own.redrawn(self._cells(key).levels_differ(chip.matrices[key]), rng)
+            for key, own in self.draws.items()
+        }
+        return replace(self, chip=chip, draws=draws, write_cost=chip.write_cost)
 
     def write_verify(
-        self, tolerance_uS: float, rng: np.random.Generator, *, max_iterations: int = 10
+        self, tolerance_uS: float, seed: Seed = 0, *, max_iterations: int = 10
     ) -> tuple[AnalogChip, WriteVerify]:
         """Write every used cell, then again those that are further than `tolerance_uS` from their target.
 
@@ -125,17 +184,18 @@ class AnalogChip:
         """
         check_positive("tolerance_uS", tolerance_uS)
         check_int("max_iterations", max_iterations, 1, 10**4)
+        rng = generator_of(seed)
         fresh = self.refresh(rng)
+        cells = {key: fresh._cells(key) for key in fresh.draws}
         writes, iteration = fresh.write_cost.cell_writes, 1
-        wrong = {key: fresh._cells(key).errors_uS() > tolerance_uS for key in fresh.draws}
+        wrong = {key: found.errors_uS() > tolerance_uS for key, found in cells.items()}
         while iteration < max_iterations and any(w.any() for w in wrong.values()):
-            for key, draws in fresh.draws.items():
-                again = wrong[key]
+            for key, again in wrong.items():
                 writes += int(again.sum())
-                draws.cells[:, again] = rng.standard_normal((len(draws.cells), again.sum()), np.float32)
-                wrong[key] = fresh._cells(key).errors_uS() > tolerance_uS
+                cells[key] = replace(cells[key], draws=cells[key].draws.redrawn(again, rng))
+                wrong[key] = cells[key].errors_uS() > tolerance_uS
             iteration += 1
-        errors = np.concatenate([fresh._cells(key).errors_uS().ravel() for key in fresh.draws])
+        errors = np.concatenate([found.errors_uS().ravel() for found in cells.values()])
         cost = write_cost(self.chip.config, writes, rounds=iteration)
         report = WriteVerify(
             iterations=iteration,
@@ -144,43 +204,47 @@ class AnalogChip:
             rms_uS=float(np.sqrt(np.mean(np.square(errors, dtype=np.float64)))),
             worst_uS=float(errors.max()),
         )
-        return replace(fresh, write_cost=cost), report
+        draws = {key: found.draws for key, found in cells.items()}
+        return replace(fresh, draws=draws, write_cost=cost), report
 
     def run(
         self,
-        images: NDArray[np.floating],
-        rng: np.random.Generator,
+        inputs: NDArray,
         *,
+        seed: Seed = 0,
         batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
-    ) -> tuple[NDArray[np.float64], Cost]:
-        """Logits (N, classes) of (N, ...) images, and the cost of the run.
+    ) -> Run:
+        """Run (N, *input_shape) floats. Read noise depends on `seed` and an input's place, not on batches.
 
-        Read noise depends on `rng` and the image's number, not on batches or threads.
+        Raises
+        ------
+        InputError : inputs of another shape, none at all, or that are not finite real numbers; no seed.
         """
-        check_type("rng", rng, np.random.Generator, "use numpy.random.default_rng(seed)")
-        seed, done = int(rng.integers(2**63)), dict.fromkeys(self.draws, 0)
+        noise, done = int(generator_of(seed).integers(2**63)), dict.fromkeys(self.draws, 0)
 
         def multiply(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
             key = layer.name, group
             first, done[key] = done[key], done[key] + len(rows)
-            own = np.random.SeedSequence(seed, spawn_key=(list(self.draws).index(key),))
+            own = np.random.SeedSequence(noise, spawn_key=(list(self.draws).index(key),))
             noise_seed = int(own.generate_state(1, np.uint64)[0])
             return self.matrices[key].multiply(rows, layer.input_signed, seed=noise_seed, first=first)
 
-        logits = self.graph.run(images, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
-        return logits, self.chip.run_cost(len(images))
+        scores = self.graph.run(inputs, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
+        return run_of(scores, self.cost(len(scores)))
 
-    @cached_property
+    def run_each(self, faults: Iterable[FaultMap], inputs: NDArray, *, seed: Seed = 0) -> Iterator[Run]:
+        """Run the same inputs on a copy with each of these fault maps on top of its own."""
+        return (self.inject(found).run(inputs, seed=seed) for found in faults)
+
+    @property
     def matrices(self) -> dict[Key, AnalogMatrix]:
         """The cells as the columns see them now."""
-        return self._prepare(None)
+        return self.prepare()
 
     def prepare(self, on_array: Callable[[int, int], None] | None = None) -> dict[Key, AnalogMatrix]:
         """`matrices`, with progress: solves the wire networks of all arrays that are not cached."""
-        if "matrices" not in self.__dict__:
-            self.__dict__["matrices"] = self._prepare(on_array)
-        return self.matrices
+        return self._prepared.get(lambda: self._matrices(on_array))
 
     def conductances_uS(self, layer: str, group: int = 0) -> Floats:
         """(digits, K, M): the conductance of every used cell of a matrix now."""
@@ -195,7 +259,16 @@ class AnalogChip:
             column=self.reference == "column",
         )
 
-    def _prepare(self, on_array: Callable[[int, int], None] | None) -> dict[Key, AnalogMatrix]:
+    def _written(self, chip: ReramChip, seed: Seed) -> AnalogChip:
+        return write_analog(
+            chip, self.device, seed, reference=self.reference, wires=self.wires, accelerator=self.accelerator
+        )
+
+    def _stream(self, seed: int) -> np.random.Generator:
+        digests = [crc32(np.ascontiguousarray(own.cells).data) for own in self.draws.values()]
+        return np.random.default_rng([check_int("seed", seed, 0, 2**63 - 1), *digests])
+
+    def _matrices(self, on_array: Callable[[int, int], None] | None) -> dict[Key, AnalogMatrix]:
         cells = {key: self._cells(key) for key in self.draws}
         if self.wires.ideal:
             return {key: found.matrix(found.bare()) for key, found in cells.items()}
@@ -216,36 +289,40 @@ class AnalogChip:
 
     def _idle_levels(self, key: Key) -> Callable[[int], IntArray]:
         first = self.chip.placement.place_of(*key).first
-        return lambda number: self.fault_map.levels_of_idle_array(first + number)
+        return lambda number: self.faults.levels_of_idle_array(first + number)
 
 
 def write_analog(
     chip: ReramChip,
     device: Device,
-    rng: np.random.Generator,
+    seed: Seed = 0,
     *,
     reference: str = "ideal",
     wires: Wires = NO_WIRES,
+    accelerator: Accelerator | None = None,
 ) -> AnalogChip:
-    """Write a chip's levels into conductances, every cell with draws of its own from `rng`.
+    """Write a chip's levels into conductances, every cell with draws of its own.
 
     Parameters
     ----------
     chip : levels, faults and converters; its ADC rounds or clips as configured
     device : see `xbarsim.cells.device.device`
     reference : 'ideal' or 'column', see the module
+    seed : of the draws; a generator is drawn from
     wires : their resistances; only with the ideal reference
+    accelerator : what the chip is of; the digital chip's if not given
 
     Raises
     ------
     InputError : an unknown reference, or a reference column behind resistive wires.
     """
     check_type("device", device, Device, "look it up with xbarsim.cells.device.device")
-    check_type("rng", rng, np.random.Generator, "use numpy.random.default_rng(seed)")
     check_choice("reference", reference, REFERENCES)
     if reference == "column" and not wires.ideal:
         raise InputError("reference", "'ideal' with resistive wires", "'column'", "no such model is built")
+    rng = generator_of(seed)
     return AnalogChip(
+        accelerator=chip.accelerator if accelerator is None else accelerator,
         chip=chip,
         device=device,
         reference=reference,

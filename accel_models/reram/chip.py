@@ -5,26 +5,29 @@ Digital fidelity: cells hold integer levels, the ADC clips or rounds, everything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.reram.config import ReramConfig, check_budget
-from accel_models.reram.power import product_energy_pJ
+from accel_models.reram.many import run_each
 from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads, write_cost
-from xbarsim.chip import Cost
+from xbarsim.chip import Cost, Run, Seed
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
 from xbarsim.crossbar.placement import Placement, place
 from xbarsim.crossbar.proof import CollapseShares, collapse_shares
-from xbarsim.errors import InputError, check_choice, check_type
+from xbarsim.errors import InputError, check_choice, check_int, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+
+if TYPE_CHECKING:
+    from accel_models.reram.config import ReramConfig
 
 Matrices = dict[tuple[str, int], ProgrammedMatrix]
 
@@ -37,7 +40,7 @@ class ReramChip:
     ----------
     config, graph, placement : what it is, what it runs, and where that lies
     matrices : the cells of every (layer, group)
-    fault_map : its faults
+    faults : of its cells
     write_cost : what the last program, refresh or update cost
     """
 
@@ -45,37 +48,53 @@ class ReramChip:
     graph: IntegerGraph
     placement: Placement
     matrices: Matrices
-    fault_map: FaultMap
+    faults: FaultMap
     write_cost: Cost
+
+    @property
+    def accelerator(self) -> ReramConfig:
+        """Its config."""
+        return self.config
 
     @property
     def geometry(self) -> CellGeometry:
         """The cells that a fault map of this chip refers to."""
         return self.placement.geometry
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch."""
+        return self.graph.input_shape
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """Arrays, all cells of them, and the cells that hold a digit of a weight."""
+        place = self.placement
+        return {"arrays": place.arrays, "cells": place.geometry.cells, "used_cells": place.used_cells}
+
     @cached_property
     def loads(self) -> tuple[LayerLoad, ...]:
         """The layers as the cycle model sees them."""
         return layer_loads(self.graph, self.placement)
 
-    def inject(self, fault_map: FaultMap) -> ReramChip:
+    def inject(self, faults: FaultMap) -> ReramChip:
         """The chip with these faults on top of its own.
 
         Raises
         ------
         InputError : a map of another geometry.
         """
-        check_type("fault map", fault_map, FaultMap, "read it with FaultMap.load")
-        if fault_map.geometry != self.geometry:
+        check_type("fault map", faults, FaultMap, "read it with FaultMap.load")
+        if faults.geometry != self.geometry:
             raise InputError(
-                "fault map", str(self.geometry), str(fault_map.geometry), "sample it for this chip's geometry"
+                "fault map", str(self.geometry), str(faults.geometry), "sample it for this chip's geometry"
             )
-        return self._with_faults(self.fault_map.merge(fault_map))
+        return self._with_faults(self.faults.merge(faults))
 
-    def refresh(self) -> ReramChip:
-        """Write every used cell again: soft faults are gone, stuck cells stay."""
+    def refresh(self, seed: Seed = 0) -> ReramChip:
+        """Write every used cell again: soft faults are gone, stuck cells stay. Draws nothing from `seed`."""
         cells = self.placement.used_cells
-        return replace(self._with_faults(self.fault_map.permanent), write_cost=write_cost(self.config, cells))
+        return replace(self._with_faults(self.faults.permanent), write_cost=write_cost(self.config, cells))
 
     def update(self, graph: IntegerGraph) -> ReramChip:
         """Write the changed cells of a retrained network of the same shape; columns keep their inversion.
@@ -90,44 +109,55 @@ class ReramChip:
         written, rewritten = self._rewrite(graph)
         cost = write_cost(self.config, len(rewritten))
         chip = replace(self, graph=graph, matrices=written, write_cost=cost)
-        return chip._with_faults(self.fault_map.rewritten(rewritten))
+        return chip._with_faults(self.faults.rewritten(rewritten))
 
     def run(
         self,
-        images: NDArray[np.floating],
+        inputs: NDArray,
         *,
+        seed: int = 0,
         fidelity: str = "digital",
         batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
-    ) -> tuple[NDArray[np.float64], Cost]:
-        """Logits (N, classes) of (N, ...) images, exact, and the cost of the run on the chip.
+    ) -> Run:
+        """Run (N, *input_shape) floats; exact scores. Digital chips have no noise: `seed` changes nothing.
 
-        Fidelity 'bit-serial' simulates every conversion, collapsing nothing: the same numbers, slowly.
+        Parameters
+        ----------
+        fidelity : 'bit-serial' simulates every conversion, collapsing nothing: the same numbers, slowly
+        batch_size : inputs at once; bounds the memory, changes no result
+        on_batch : called with inputs done and in all
+
+        Raises
+        ------
+        InputError : inputs of another shape, none at all, or that are not finite real numbers.
         """
         check_choice("fidelity", fidelity, ("digital", "bit-serial"))
         multiply = self.multiply if fidelity == "digital" else self._multiply_bit_serially
-        logits = self.graph.run(images, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
-        return logits, self.run_cost(len(images))
+        scores = self.graph.run(inputs, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
+        return run_of(scores, self.cost(len(scores)))
 
-    def run_many(
-        self, fault_maps: Iterable[FaultMap], images: NDArray[np.floating], *, batch_size: int = 64
-    ) -> NDArray[np.float64]:
-        """(chips, N, classes) logits of this chip with each of these fault maps on top of its own.
+    def run_each(
+        self, faults: Iterable[FaultMap], inputs: NDArray, *, seed: int = 0, batch_size: int = 64
+    ) -> Iterator[Run]:
+        """Run the same inputs on a copy with each of these fault maps on top of its own, one by one.
 
-        The same numbers as `inject` and `run` one after the other, sooner: see `accel_models.reram.many`,
-        whose `run_each` gives them one by one.
+        What `inject` and `run` give one after the other, sooner: see `accel_models.reram.many`.
+
+        Raises
+        ------
+        InputError : no iterable of fault maps, a map of another geometry, bad inputs.
         """
-        from accel_models.reram.many import run_each
+        found = run_each(self, faults, inputs, batch_size=batch_size)
+        return (run_of(scores, self.cost(len(scores))) for scores in found)
 
-        found = list(run_each(self, fault_maps, images, batch_size=batch_size))
-        return np.stack(found) if found else np.zeros((0, len(images), *self.graph.output_shape))
-
-    def run_cost(self, images: int) -> Cost:
-        """Latency (pipelined model) and energy of so many inferences."""
-        products = images * sum(load.positions * load.arrays for load in self.loads)
+    def cost(self, inputs: int) -> Cost:
+        """Latency (pipelined model) and energy of so many inferences; energy is NaN without a power model."""
+        check_int("inputs", inputs, 1, 10**9)
+        products = inputs * sum(load.positions * load.arrays for load in self.loads)
         return Cost(
-            latency_ns=inference_latency_ns(self.loads, self.config, images),
-            energy_pJ=product_energy_pJ(products, self.config.t_mvm_ns),
+            latency_ns=inference_latency_ns(self.loads, self.config, inputs),
+            energy_pJ=self.config.power.energy_pJ(products, self.config.t_mvm_ns, self.config.array),
         )
 
     def collapse_shares(self) -> dict[str, CollapseShares]:
@@ -140,7 +170,7 @@ class ReramChip:
 
     def training_masks(self) -> dict[tuple[str, int], CellMasks]:
         """Masks of the stuck cells on the words of the weights, inverted storage undone; faulty ones only."""
-        found = self.placement.masks(self.fault_map.permanent, self.matrices)
+        found = self.placement.masks(self.faults.permanent, self.matrices)
         return {key: masks.logical(self.matrices[key].row_inversion) for key, masks in found.items()}
 
     def array_levels(self) -> NDArray[np.uint8]:
@@ -158,11 +188,11 @@ class ReramChip:
     def _uncollapsed(self) -> Matrices:
         return {key: replace(m, collapse=False) for key, m in self.matrices.items()}
 
-    def _with_faults(self, fault_map: FaultMap) -> ReramChip:
+    def _with_faults(self, faults: FaultMap) -> ReramChip:
         bare = {key: m if m.masks is None else m.with_masks(None) for key, m in self.matrices.items()}
-        masks = self.placement.masks(fault_map, bare)
+        masks = self.placement.masks(faults, bare)
         faulty = {key: m.with_masks(masks[key]) if key in masks else m for key, m in bare.items()}
-        return replace(self, matrices=faulty, fault_map=fault_map)
+        return replace(self, matrices=faulty, faults=faults)
 
     def _rewrite(self, graph: IntegerGraph) -> tuple[Matrices, NDArray[np.int64]]:
         weights = {(layer.name, g): layer.weights[g] for layer in graph.layers for g in range(layer.groups)}
@@ -183,6 +213,7 @@ def program(graph: IntegerGraph, config: ReramConfig) -> ReramChip:
 
     Source: ISAAC (ISCA 2016), sections 5 and 6.
     """
+    check_type("network", graph, IntegerGraph, "make one with xbarsim.torch_bridge.quantize.quantize")
     for layer in graph.layers:
         if layer.input_bits > config.array.input_bits:
             raise InputError(
@@ -193,7 +224,7 @@ def program(graph: IntegerGraph, config: ReramConfig) -> ReramChip:
             )
         check_signed_inputs(config.array, layer.input_signed)
     placement = place(graph, config.array)
-    check_budget(config, placement.arrays)
+    _check_budget(config, placement.arrays)
     matrices = {
         (layer.name, g): program_matrix(layer.weights[g], config.array)
         for layer in graph.layers
@@ -204,9 +235,25 @@ def program(graph: IntegerGraph, config: ReramConfig) -> ReramChip:
         graph=graph,
         placement=placement,
         matrices=matrices,
-        fault_map=FaultMap.of(placement.geometry),
+        faults=FaultMap.of(placement.geometry),
         write_cost=write_cost(config, placement.used_cells),
     )
+
+
+def run_of(scores: NDArray, cost: Cost) -> Run:
+    """Return (N, ...) scores with their classes: the largest score, of equal ones the first."""
+    classes = scores.reshape(len(scores), -1).argmax(axis=1).astype(np.int64)
+    return Run(scores=scores, classes=classes, cost=cost)
+
+
+def _check_budget(config: ReramConfig, needed: int) -> None:
+    if needed > config.arrays:
+        raise InputError(
+            f"accelerator {config.name!r}",
+            f"a network of at most {config.arrays} arrays",
+            needed,
+            "raise arrays",
+        )
 
 
 def check_same_layers(old: IntegerGraph, new: IntegerGraph) -> None:

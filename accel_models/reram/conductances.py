@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,12 @@ class Draws:
             reference=rng.standard_normal((device.draws, k, column_blocks), np.float32),
         )
 
+    def redrawn(self, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Draws:
+        """These draws, with new ones for the chosen of the (digits, K, M) cells."""
+        cells = self.cells.copy()
+        cells[:, chosen] = rng.standard_normal((len(cells), int(chosen.sum())), np.float32)
+        return replace(self, cells=cells)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conductances:
@@ -61,6 +67,12 @@ class Conductances:
     def blocks(self) -> int:
         """Number of row blocks."""
         return len(self.digital.inversion)
+
+    def levels_differ(self, other: ProgrammedMatrix) -> NDArray[np.bool_]:
+        """(digits, K, M): which cells are written to another level than those of another matrix."""
+        form = self.digital.config.format
+        before, after = self.digital.stored, other.stored
+        return np.stack([form.level(before, d) != form.level(after, d) for d in range(form.digits)])
 
     def used_uS(self) -> Floats:
         """(digits, K, M): every cell."""

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from accel_models.reram.chip import ReramChip, program
+from accel_models.reram.power import PowerModel, isaac_power, isaac_power_charged_to
 from xbarsim.cells.encoding import WeightFormat
+from xbarsim.chip import Quantization
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
-from xbarsim.errors import InputError, check_choice, check_int, check_positive
+from xbarsim.errors import check_choice, check_int, check_positive, check_type
+from xbarsim.graph.integer_graph import IntegerGraph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,7 @@ class ReramConfig:
     cycle_ns : crossbar cycle T_x
     pipeline_cycles : depth D of the pipeline, for 16 streamed bits
     cell : time and energy of single-cell operations
+    power : what its arrays draw; one for other arrays than `array` leaves energies unknown (NaN)
     """
 
     name: str = "isaac"
@@ -69,8 +74,10 @@ class ReramConfig:
     cycle_ns: float = 100.0
     pipeline_cycles: int = 22
     cell: CellOperations = field(default_factory=lambda: cell_presets()["nvsim"])
+    power: PowerModel = field(default_factory=isaac_power)
 
     def __post_init__(self) -> None:
+        check_type("ReramConfig.power", self.power, PowerModel)
         check_int("ReramConfig.arrays", self.arrays, 1, 10**7)
         check_positive("ReramConfig.cycle_ns", self.cycle_ns)
         check_int("ReramConfig.pipeline_cycles", self.pipeline_cycles, 16, 10**4)
@@ -85,29 +92,50 @@ class ReramConfig:
         """What a layer adds to the latency beyond its products: (D - 16) T_x."""
         return (self.pipeline_cycles - 16) * self.cycle_ns
 
+    @property
+    def quantization(self) -> Quantization:
+        """Weights as its cells hold them, inputs as its arrays stream them."""
+        form = self.array.format
+        return Quantization(
+            weight_bits=form.weight_bits,
+            activation_bits=self.array.input_bits,
+            symmetric=form.encoding == "differential",
+        )
+
+    def program(self, network: IntegerGraph) -> ReramChip:
+        """Return a new, fault-free chip with a network in it; see `accel_models.reram.chip.program`."""
+        return program(network, self)
+
+
+def isaac() -> ReramConfig:
+    """Return ISAAC: 2-bit cells, offset encoding, inverted storage, 8-bit ADC."""
+    return ReramConfig()
+
+
+def isaac_slc() -> ReramConfig:
+    """Return ISAAC with cells of one bit, charged ISAAC's power."""
+    return _charged("isaac-slc", ArrayConfig(format=WeightFormat(cell_bits=1)))
+
+
+def twos_complement() -> ReramConfig:
+    """Return cells of one bit in two's complement, 8-bit ADC, no inverted storage; ISAAC's power."""
+    form = WeightFormat(cell_bits=1, encoding="twos_complement")
+    return _charged("twos-complement", ArrayConfig(format=form, inverted_storage=False))
+
+
+def differential() -> ReramConfig:
+    """Return pairs of 2-bit cells, 9-bit ADC, no inverted storage; ISAAC's power."""
+    form = WeightFormat(encoding="differential")
+    return _charged("differential", ArrayConfig(format=form, inverted_storage=False, adc=AdcConfig(bits=9)))
+
+
+def _charged(name: str, array: ArrayConfig) -> ReramConfig:
+    return ReramConfig(name=name, array=array, power=isaac_power_charged_to(array))
+
 
 def accelerator_presets() -> dict[str, ReramConfig]:
-    """The named accelerators.
-
-    `isaac`: 2-bit cells, offset encoding, inverted storage, 8-bit ADC. `isaac-slc`: the same with SLC.
-    `twos-complement`: SLC, 8-bit ADC, no inversion. `differential`: pairs of 2-bit cells, 9-bit ADC.
-    """
-    isaac = ReramConfig()
-    slc = WeightFormat(cell_bits=1)
-
-    def plain(form: WeightFormat, bits: int) -> ArrayConfig:
-        return ArrayConfig(format=form, inverted_storage=False, adc=AdcConfig(bits=bits))
-
-    return {
-        "isaac": isaac,
-        "isaac-slc": replace(isaac, name="isaac-slc", array=ArrayConfig(format=slc)),
-        "twos-complement": replace(
-            isaac, name="twos-complement", array=plain(replace(slc, encoding="twos_complement"), 8)
-        ),
-        "differential": replace(
-            isaac, name="differential", array=plain(WeightFormat(encoding="differential"), 9)
-        ),
-    }
+    """Return the named accelerators."""
+    return {made.name: made for made in (isaac(), isaac_slc(), twos_complement(), differential())}
 
 
 def accelerator(name: str, *, cells: str = "nvsim") -> ReramConfig:
@@ -124,14 +152,3 @@ def accelerator(name: str, *, cells: str = "nvsim") -> ReramConfig:
     check_choice("accelerator", name, presets)
     check_choice("cells", cells, timings)
     return replace(presets[name], cell=timings[cells])
-
-
-def check_budget(config: ReramConfig, needed: int) -> None:
-    """Refuse a network that needs more arrays than the chip has."""
-    if needed > config.arrays:
-        raise InputError(
-            f"accelerator {config.name!r}",
-            f"a network of at most {config.arrays} arrays",
-            needed,
-            "raise arrays",
-        )

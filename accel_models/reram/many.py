@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.reram.chip import ReramChip
 from xbarsim.crossbar.matrix import MatrixDifference
 from xbarsim.errors import InputError, check_int
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.graph.baseline import Baseline
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 from xbarsim.kernels.launch import worker_threads
+
+if TYPE_CHECKING:
+    from accel_models.reram.chip import ReramChip
 
 CHIPS_AT_ONCE = 8
 
@@ -49,25 +52,29 @@ class _Copy:
 
 
 def run_each(
-    chip: ReramChip, fault_maps: Iterable[FaultMap], images: NDArray[np.floating], *, batch_size: int = 64
+    chip: ReramChip, faults: Iterable[FaultMap], inputs: NDArray, *, batch_size: int = 64
 ) -> Iterator[NDArray[np.float64]]:
-    """Logits (N, classes) of `chip` with each of the fault maps on top of its own faults, one by one.
+    """Give the scores (N, classes) of `chip` with each of the fault maps on top of its own, one by one.
 
     Parameters
     ----------
-    fault_maps : may be a generator; so many at once are in memory as CHIPS_AT_ONCE says
-    images : (N, ...) floats
-    batch_size : images at once; bounds the memory, changes no result
+    faults : may be a generator; so many maps at once are in memory as CHIPS_AT_ONCE says
+    inputs : (N, ...) floats
+    batch_size : inputs at once; bounds the memory, changes no result
 
     Raises
     ------
-    InputError : a map of another geometry, bad images.
+    InputError : no iterable of fault maps, bad inputs; later a map of another geometry.
     """
     check_int("batch_size", batch_size, 1, 2**31)
-    if isinstance(fault_maps, FaultMap) or not isinstance(fault_maps, Iterable):
-        raise InputError("fault_maps", "several fault maps", type(fault_maps).__name__, "put it into a list")
-    x = chip.graph.quantize_input(images)
-    remaining = iter(fault_maps)
+    if isinstance(faults, FaultMap) or not isinstance(faults, Iterable):
+        raise InputError("faults", "several fault maps", type(faults).__name__, "put it into a list")
+    return _in_groups(chip, iter(faults), chip.graph.quantize_input(inputs), batch_size)
+
+
+def _in_groups(
+    chip: ReramChip, remaining: Iterator[FaultMap], x: IntArray, batch_size: int
+) -> Iterator[NDArray[np.float64]]:
     while maps := list(islice(remaining, CHIPS_AT_ONCE)):
         yield from _run_group(chip, maps, x, batch_size)
 

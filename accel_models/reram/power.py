@@ -1,13 +1,17 @@
 """ISAAC's component powers and areas, and the energy of a product.
 
 Source: ISAAC (ISCA 2016), Table I; the sums agree with its published totals (tested). Energy model, ours:
-an array draws its share of its tile's power while it multiplies and nothing while it idles; other array
-sizes and converters are charged ISAAC's figures.
+an array draws its share of its tile's power while it multiplies and nothing while it idles. What arrays of
+another size, or with other cells or converters, draw is unknown: a model says which arrays it holds for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
+
+from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.errors import check_int, check_positive
 
 ARRAYS_PER_IMA = 8
 IMAS_PER_TILE = 12
@@ -73,6 +77,64 @@ def chip_area_mm2() -> float:
     return TILES_PER_CHIP * tile_area_mm2() + HYPERTRANSPORT_MM2
 
 
-def product_energy_pJ(array_products: int, t_mvm_ns: float) -> float:
-    """Energy of so many products of one array each: 1 mW x 1 ns = 1 pJ."""
-    return array_products * t_mvm_ns * tile_power_mW() / (ARRAYS_PER_IMA * IMAS_PER_TILE)
+@dataclass(frozen=True, kw_only=True)
+class PowerModel:
+    """What arrays of one make draw while they multiply; unknown for others.
+
+    Parameters
+    ----------
+    source : of the figures
+    tile_mW : power of a tile: its arrays, their converters and what they share
+    arrays_per_tile : how many share it
+    rows, columns, cell_bits, dac_bits, adc_bits : of the arrays that the figures are for
+    """
+
+    source: str
+    tile_mW: float
+    arrays_per_tile: int
+    rows: int = 128
+    columns: int = 128
+    cell_bits: int = 2
+    dac_bits: int = 1
+    adc_bits: int = 8
+
+    def __post_init__(self) -> None:
+        check_positive("PowerModel.tile_mW", self.tile_mW)
+        check_int("PowerModel.arrays_per_tile", self.arrays_per_tile, 1, 10**6)
+
+    def holds_for(self, array: ArrayConfig) -> bool:
+        """Whether its figures are for such arrays; how weights are encoded changes no power."""
+        own = self.rows, self.columns, self.cell_bits, self.dac_bits, self.adc_bits
+        return own == (array.rows, array.columns, array.format.cell_bits, array.dac_bits, array.adc.bits)
+
+    def energy_pJ(self, array_products: int, t_mvm_ns: float, array: ArrayConfig) -> float:
+        """Return the energy of so many products of one array each, of `t_mvm_ns`: 1 mW x 1 ns = 1 pJ.
+
+        NaN, unknown, for other arrays than the model's.
+        """
+        if not self.holds_for(array):
+            return nan
+        return array_products * t_mvm_ns * self.tile_mW / self.arrays_per_tile
+
+
+def isaac_power() -> PowerModel:
+    """Return what ISAAC's own arrays draw."""
+    return PowerModel(
+        source="ISAAC (ISCA 2016), Table I",
+        tile_mW=tile_power_mW(),
+        arrays_per_tile=ARRAYS_PER_IMA * IMAS_PER_TILE,
+    )
+
+
+def isaac_power_charged_to(array: ArrayConfig) -> PowerModel:
+    """Return ISAAC's figures, charged to other arrays as they are: an assumption, named in the source."""
+    return PowerModel(
+        source="ISAAC (ISCA 2016), Table I, charged to other arrays",
+        tile_mW=tile_power_mW(),
+        arrays_per_tile=ARRAYS_PER_IMA * IMAS_PER_TILE,
+        rows=array.rows,
+        columns=array.columns,
+        cell_bits=array.format.cell_bits,
+        dac_bits=array.dac_bits,
+        adc_bits=array.adc.bits,
+    )

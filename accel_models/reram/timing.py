@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from accel_models.reram.config import ReramConfig
 from xbarsim.chip import Cost
 from xbarsim.crossbar.placement import Placement
 from xbarsim.errors import InputError, check_choice, check_int
 from xbarsim.graph.integer_graph import IntegerGraph
+
+if TYPE_CHECKING:
+    from accel_models.reram.config import ReramConfig
 
 LATENCY_MODELS = ("mac-proportional", "array-serial", "layer-serial", "pipelined", "balanced")
 

@@ -7,14 +7,16 @@ are inputs of one bit. Sums are taken as digital and exact: a column's ADC does 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.reram.chip import ReramChip
-from accel_models.reram.chip import program as program_cells
 from accel_models.reram.config import ReramConfig
-from accel_models.spiking.chip import SpikingChip, program
+from accel_models.spiking.chip import SpikingChip
+from accel_models.spiking.config import SpikingConfig
+from accel_models.spiking.network import SpikingNetwork
 from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.neurons import SpikingGeometry
@@ -53,7 +55,7 @@ def place_weights(weights: Sequence[FloatArray], config: ReramConfig) -> ReramCh
             nodes.append(
                 Requantize(name=f"spikes{i}", sources=(layer.name,), shift=fraction, bits=1, signed=False)
             )
-    return program_cells(IntegerGraph(tuple(nodes), (len(weights[0]),)), config)
+    return config.program(IntegerGraph(tuple(nodes), (len(weights[0]),)))
 
 
 def acting_weights(cells: ReramChip) -> list[FloatArray]:
@@ -77,7 +79,8 @@ def program_on_cells(
     Give `with_faulty_cells` both, and a fault map of the cells' geometry.
     """
     cells = place_weights(weights, config)
-    return program(geometry, acting_weights(cells), gain=gain, offset=offset), cells
+    network = SpikingNetwork(geometry=geometry, weights=acting_weights(cells), gain=gain, offset=offset)
+    return replace(SpikingConfig().program(network), arrays=cells.placement.arrays), cells
 
 
 def with_faulty_cells(chip: SpikingChip, cells: ReramChip, faults: FaultMap) -> SpikingChip:

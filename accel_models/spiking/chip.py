@@ -9,15 +9,18 @@ Random numbers belong to a seed, an image and a pixel: all chips meet the same s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from math import ceil, frexp, log2
+from itertools import islice, pairwise
+from math import ceil, frexp, log2, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.errors import InputError, check_int
+from accel_models.spiking.network import SpikingNetwork, check_weights
+from xbarsim.arrays import check_inputs
+from xbarsim.chip import Accelerator, Cost, Run
+from xbarsim.errors import InputError, check_int, check_type
 from xbarsim.faults.neuron_effects import SpikingEffects, effects_of
 from xbarsim.faults.neurons import ALWAYS, NeuronFaults, SpikingGeometry
 from xbarsim.kernels.lif_chips import ChipArrays, run_chips
@@ -27,6 +30,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 CHIPS_AT_ONCE = 256
 IMAGES_AT_ONCE = 1000
+COUNTS_AT_ONCE = 2**24  # of all chips that `run_each` runs together
 OnImages = Callable[[int, int], None]
 
 
@@ -51,35 +55,52 @@ class SpikingChip:
 
     Parameters
     ----------
+    accelerator : what it was programmed with
     geometry : layers, steps, leak, threshold
     weights : (n, m) of every layer; `program` puts them on the grid
     gain, offset : (m,) of every layer's neurons without faults
     faults : of neurons and synapses
     acting : (n, m) of every layer, if they differ from `weights`: of faulty cells
+    arrays : of ReRAM cells that hold its weights; 0 if none do
     """
 
+    accelerator: Accelerator
     geometry: SpikingGeometry
     weights: tuple[FloatArray, ...]
     gain: tuple[FloatArray, ...]
     offset: tuple[FloatArray, ...]
     faults: NeuronFaults = field(default_factory=lambda: NeuronFaults.of([]))
     acting: tuple[FloatArray, ...] | None = None
+    arrays: int = 0
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(inputs,); a run takes any shape with as many numbers."""
+        return self.geometry.sizes[:1]
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """Neurons without the inputs, synapses, and arrays if cells hold the weights."""
+        synapses = sum(n * m for n, m in pairwise(self.geometry.sizes))
+        found: dict[str, float] = {"neurons": sum(self.geometry.sizes[1:]), "synapses": synapses}
+        return {**found, "arrays": self.arrays} if self.arrays else found
 
     def inject(self, faults: NeuronFaults) -> SpikingChip:
-        """The same network with these faults of neurons and synapses and no others.
+        """The same network with these faults of neurons and synapses on top of its own.
 
         Raises
         ------
         InputError : a fault at a place that is not there.
         """
+        check_type("faults", faults, NeuronFaults, "draw them with FaultUniverse")
         faults.check(self.geometry)
-        return replace(self, faults=faults)
+        return replace(self, faults=self.faults.merge(faults))
 
     def with_acting(self, acting: Sequence[FloatArray] | None) -> SpikingChip:
         """The same network on cells that act as these weights."""
         if acting is None:
             return replace(self, acting=None)
-        _check_shapes(self.geometry, acting)
+        check_weights(self.geometry, acting)
         pairs = zip(acting, self.weights, strict=True)
         return replace(
             self, acting=tuple(on_grid(a, most=max(1.0, float(np.abs(w).max()))) for a, w in pairs)
@@ -90,35 +111,53 @@ class SpikingChip:
         """What its faults do."""
         return effects_of(self.geometry, self.faults, gain=self.gain, offset=self.offset)
 
-    def run(self, images: NDArray, *, seed: int = 0, first_image: int = 0) -> IntArray:
-        """(n, classes) spike counts of (n, ...) images in [0, 1]; see `run_many`."""
-        return run_many(self, [self], images, seed=seed, first_image=first_image)[0]
+    def run(self, inputs: NDArray, *, seed: int = 0, first_image: int = 0) -> Run:
+        """Run (N, ...) numbers in [0, 1]; scores are the spikes of each output. See `run_many`.
+
+        Raises
+        ------
+        InputError : inputs of another size, none at all, or not in [0, 1].
+        """
+        pixels = _checked(inputs, self.geometry)
+        return self._run_of(run_many(self, [self], pixels, seed=seed, first_image=first_image)[0])
+
+    def run_each(self, faults: Iterable[NeuronFaults], inputs: NDArray, *, seed: int = 0) -> Iterator[Run]:
+        """Run the same inputs on a copy with each of these faults on top of its own, one by one.
+
+        What `inject` and `run` give, sooner: see `run_many`. `faults` may be a generator: so many copies are
+        in memory as CHIPS_AT_ONCE and COUNTS_AT_ONCE allow.
+
+        Raises
+        ------
+        InputError : inputs of another size, none at all, or not in [0, 1]; later a fault that has no place.
+        """
+        pixels, remaining = _checked(inputs, self.geometry), iter(faults)
+        room = COUNTS_AT_ONCE // (len(pixels) * self.geometry.sizes[-1])
+        together = min(CHIPS_AT_ONCE, max(1, room))
+
+        def runs() -> Iterator[Run]:
+            while some := [self.inject(one) for one in islice(remaining, together)]:
+                yield from map(self._run_of, run_many(self, some, pixels, seed=seed))
+
+        return runs()
+
+    def cost(self, inputs: int) -> Cost:
+        """Unknown, NaN: neither time nor energy of neurons is modelled."""
+        check_int("inputs", inputs, 1, 10**9)
+        return Cost(latency_ns=nan, energy_pJ=nan)
+
+    def _run_of(self, counts: IntArray) -> Run:
+        return Run(scores=counts, classes=classes_of(counts), cost=self.cost(len(counts)))
 
 
-def program(
-    geometry: SpikingGeometry,
-    weights: Sequence[NDArray],
-    *,
-    gain: Sequence[NDArray] | None = None,
-    offset: Sequence[NDArray] | None = None,
-) -> SpikingChip:
-    """A fault-free chip with these (n, m) weights of every layer.
-
-    Raises
-    ------
-    InputError : weights of another shape, or not finite.
-    """
-    _check_shapes(geometry, weights)
-    ones = [np.ones(m) for m in geometry.sizes[1:]]
-    for name, given in (("gain", gain), ("offset", offset)):
-        if given is not None and [np.shape(one) for one in given] != [one.shape for one in ones]:
-            got = str([np.shape(one) for one in given])
-            raise InputError(name, f"one a neuron of the layers {geometry.sizes[1:]}", got)
+def program(network: SpikingNetwork, accelerator: Accelerator) -> SpikingChip:
+    """Return a fault-free chip with a network's weights, on the grid."""
     return SpikingChip(
-        geometry=geometry,
-        weights=tuple(on_grid(np.asarray(w, float)) for w in weights),
-        gain=tuple(np.asarray(g, float) for g in (ones if gain is None else gain)),
-        offset=tuple(np.asarray(o, float) for o in ([0 * one for one in ones] if offset is None else offset)),
+        accelerator=accelerator,
+        geometry=network.geometry,
+        weights=tuple(on_grid(np.asarray(w, float)) for w in network.weights),
+        gain=network.gains,
+        offset=network.offsets,
     )
 
 
@@ -149,9 +188,9 @@ def run_many(
     ------
     InputError : chips of another network, images of another size or not in [0, 1].
     """
+    if not len(images) or not chips:
+        return np.zeros((len(chips), len(images), base.geometry.sizes[-1]), np.int32)
     pixels = _checked(images, base.geometry)
-    if not len(pixels) or not chips:
-        return np.zeros((len(chips), len(pixels), base.geometry.sizes[-1]), np.int32)
     check_int("first_image", first_image, 0, 2**62)
     for chip in chips:
         same = ((chip.weights, base.weights), (chip.gain, base.gain), (chip.offset, base.offset))
@@ -239,19 +278,12 @@ def _synapses(chip: SpikingChip, effects: SpikingEffects, layer: int) -> tuple[N
     return tuple(np.concatenate([a, b]) for a, b in zip(found, cells, strict=True))
 
 
-def _check_shapes(geometry: SpikingGeometry, weights: Sequence[NDArray]) -> None:
-    wanted = list(pairwise(geometry.sizes))
-    got = [np.shape(w) for w in weights]
-    if got != wanted:
-        raise InputError("weights", f"matrices of {wanted}", str(got))
-    if not all(np.isfinite(w).all() for w in weights):
-        raise InputError("weights", "finite numbers", "NaN or infinity", "train again")
-
-
 def _checked(images: NDArray, geometry: SpikingGeometry) -> FloatArray:
-    pixels = np.asarray(images)
-    if pixels.ndim < 2 or np.prod(pixels.shape[1:]) != geometry.sizes[0]:
-        raise InputError("images", f"(n, ...) with {geometry.sizes[0]} pixels", str(pixels.shape))
-    if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise InputError("images", "pixels in [0, 1]", f"{pixels.min():g}..{pixels.max():g}", "scale them")
-    return np.ascontiguousarray(pixels.reshape(len(pixels), geometry.sizes[0]), np.float64)
+    """(n, inputs) float64 of images of any shape with so many pixels."""
+    inputs = geometry.sizes[0]
+    if isinstance(images, np.ndarray) and images.ndim > 2 and np.prod(images.shape[1:]) == inputs:
+        images = images.reshape(len(images), inputs)
+    pixels = check_inputs(images, (inputs,))
+    if not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise InputError("inputs", "numbers in [0, 1]", f"{pixels.min():g}..{pixels.max():g}", "scale them")
+    return np.ascontiguousarray(pixels, np.float64)

@@ -126,14 +126,14 @@ def test_lenet_on_a_chip(benchmark, lenet, rate, threads):
     _, images, healthy = lenet
     chip = healthy.inject(sample_by_rate(healthy.geometry, rate, mix=EVEN, rng=np.random.default_rng(0)))
     chip.run(images)
-    assert benchmark(lambda: chip.run(images)[0]).shape == (100, 10)
+    assert benchmark(lambda: chip.run(images).scores).shape == (100, 10)
 
 
 def test_lenet_bit_serial(benchmark, lenet, threads):
     _, images, chip = lenet
     chip.run(images, fidelity="bit-serial")
-    run = benchmark.pedantic(lambda: chip.run(images, fidelity="bit-serial")[0], rounds=3)
-    np.testing.assert_array_equal(run, chip.run(images)[0])
+    run = benchmark.pedantic(lambda: chip.run(images, fidelity="bit-serial").scores, rounds=3)
+    np.testing.assert_array_equal(run, chip.run(images).scores)
 
 
 @pytest.mark.parametrize("wires", [NO_WIRES, Wires()], ids=["analog", "parasitic"])
@@ -141,8 +141,8 @@ def test_lenet_in_conductances(benchmark, lenet, wires, threads, tmp_path_factor
     _, images, healthy = lenet
     monkeypatch.setenv("XBARSIM_CACHE", str(tmp_path_factory.getbasetemp() / "wires"))
     chip = write_analog(healthy, NOISY, np.random.default_rng(0), wires=wires)
-    chip.run(images, np.random.default_rng(1))
-    run = benchmark.pedantic(lambda: chip.run(images, np.random.default_rng(1))[0], rounds=3)
+    chip.run(images, seed=1)
+    run = benchmark.pedantic(lambda: chip.run(images, seed=1).scores, rounds=3)
     assert run.shape == (100, 10)
 
 
@@ -151,7 +151,8 @@ def test_lenet_on_eight_faulty_chips(benchmark, lenet, threads):
     rng = np.random.default_rng(0)
     maps = [sample_by_rate(chip.geometry, 0.01, mix=EVEN, rng=rng) for _ in range(8)]
     many = np.concatenate([images] * 10)
-    assert benchmark.pedantic(lambda: chip.run_many(maps, many), rounds=3).shape == (8, 1000, 10)
+    runs = benchmark.pedantic(lambda: list(chip.run_each(maps, many)), rounds=3)
+    assert [run.scores.shape for run in runs] == [(1000, 10)] * 8
 
 
 def test_march_c_minus_on_one_array(benchmark):

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from accel_models.spiking.chip import run_many
+from accel_models.spiking.config import SpikingConfig
 from networks.snn import Snn
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, SpikingGeometry
-from xbarsim.papers.spiking import chip_of
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.spiking import spiking_network
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 
@@ -68,7 +69,7 @@ def test_training(benchmark, threads, steps):
 
 @pytest.mark.parametrize(("kind", "ratio"), [("hsf", 0.2), ("nasf", 0.1)])
 def test_many_chips(benchmark, threads, kind, ratio):
-    chip = chip_of(initialise(Snn, 0))
+    chip = SpikingConfig().program(spiking_network(initialise(Snn, 0)))
     universe = FaultUniverse(geometry=SpikingGeometry())
     draw = [universe.sample(NeuronFaultKind[kind], ratio, stream(0, "faults", t)) for t in range(10)]
     chips, images = [chip.inject(faults) for faults in draw], sparse_images(500)[0]

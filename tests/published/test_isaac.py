@@ -3,6 +3,7 @@
 import pytest
 
 from accel_models.reram import power
+from xbarsim.crossbar.config import ArrayConfig
 
 
 def test_components_add_up_to_the_published_powers():
@@ -22,5 +23,5 @@ def test_components_add_up_to_the_published_areas():
 
 
 def test_an_array_always_multiplying_draws_its_share_of_the_tile():
-    energy_pJ = power.product_energy_pJ(1000, 1600.0)
+    energy_pJ = power.isaac_power().energy_pJ(1000, 1600.0, ArrayConfig())
     assert energy_pJ / (1000 * 1600.0) == pytest.approx(power.tile_power_mW() / 96)

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from xbarsim.errors import InputError
-from xbarsim.rng import stream
+from xbarsim.rng import generator_of, stream
 
 
 def test_streams_are_the_same_on_every_machine():
@@ -19,3 +20,15 @@ def test_streams_differ_by_seed_scenario_and_trial():
 def test_negative_seed_is_refused():
     with pytest.raises(InputError, match="seed"):
         stream(-1, "faults")
+
+
+def test_generators_are_drawn_from_and_numbers_are_seeds():
+    rng = np.random.default_rng(5)
+    assert generator_of(rng) is rng
+    assert generator_of(5).random() == rng.random()
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "1", None, True])
+def test_what_is_neither_number_nor_generator_is_no_seed(wrong):
+    with pytest.raises(InputError, match="seed: expected an integer"):
+        generator_of(wrong)

@@ -24,7 +24,7 @@ from xbarsim.metrics.intervals import mean_over_chips
 from xbarsim.report.plots import accuracy_curves
 from xbarsim.report.tables import Table
 from xbarsim.studies.repair import Repair, RetrainSettings, repair_chip
-from xbarsim.studies.workbench import build_workbench, hits
+from xbarsim.studies.workbench import build_workbench
 from xbarsim.training.loop import OnBatch
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def run_masking(
         for mode, arrays in MODES.items():
             config = accelerator(arrays)
             bench = build_workbench(name, config, weights=zoo_path(name), images=budget.test_images)
-            healthy = hits(bench.chip.run(bench.test.images)[0], bench.test.labels)
+            healthy = bench.chip.run(bench.test.images).hits(bench.test.labels)
             for rate in RATES[name]:
                 repairs = []
                 for trial, fault_map in enumerate(bench.fault_maps(rate, mix, chips=budget.chips, seed=seed)):

@@ -18,13 +18,15 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from accel_models.spiking.chip import SpikingChip, classes_of, program, run_many
+from accel_models.spiking.chip import SpikingChip, classes_of, run_many
+from accel_models.spiking.config import SpikingConfig
 from networks.datasets import load_dataset
 from networks.snn import Snn
 from xbarsim.errors import check_choice
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, SpikingGeometry
 from xbarsim.papers.spiking_paper import FIRS, HSF, NASF, RATIOS
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.spiking import spiking_network
 from xbarsim.training.loop import OnBatch, fit, initialise
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
@@ -202,9 +204,10 @@ class SpikingStudy:
     def measure(self, variant: SpikingVariant, kinds: Sequence[str] = tuple(RATIOS)) -> TestedSpiking:
         """Train a network, or find it, and test it on chips with faults of these kinds."""
         module, history, methods = self.train(variant)
-        chip, advance = chip_of(module), self.watch(f"chips, {variant.words}")
+        chip = SpikingConfig().program(spiking_network(module))
+        advance = self.watch(f"chips, {variant.words}")
         _, _, images, labels = self._data
-        healthy = int(np.count_nonzero(classes_of(chip.run(images, seed=self.chips_seed)) == labels))
+        healthy = chip.run(images, seed=self.chips_seed).hits(labels)
         found, places = {}, [(kind, ratio) for kind in kinds for ratio in RATIOS[kind]]
         for done, (kind, ratio) in enumerate(places, 1):
             found[kind, ratio] = self.hits(chip, kind, ratio, len(labels))
@@ -247,7 +250,7 @@ class SpikingStudy:
         ratios = RATIOS[kind]
 
         def accuracies(module: nn.Module) -> tuple[float, ...]:
-            chip = chip_of(module)
+            chip = SpikingConfig().program(spiking_network(module))
             return tuple(float(np.mean(self.hits(chip, kind, ratio, count))) / count for ratio in ratios)
 
         module = initialise(Snn, self.seed)
@@ -301,17 +304,6 @@ class Convergence:
     def epochs_to(self, place: int) -> int | None:
         """Epochs until the target of a ratio is reached; None if it never is."""
         return next((i for i, row in enumerate(self.reached, 1) if row[place] >= self.target[place]), None)
-
-
-def chip_of(module: nn.Module) -> SpikingChip:
-    """A trained `Snn` as a chip, on exact weights."""
-    assert isinstance(module, Snn)
-    count = len(module.layers)
-    gain, offset = (
-        [module.get_buffer(f"{name}{i}").numpy() for i in range(count)] for name in ("gain", "offset")
-    )
-    weights = [w.detach().cpu().numpy().T for w in module.weights]
-    return program(module.geometry, weights, gain=gain, offset=offset)
 
 
 def run_spiking(study: SpikingStudy, chosen: Sequence[SpikingVariant] | None = None) -> list[TestedSpiking]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from accel_models.spiking.config import SpikingConfig
 from accel_models.spiking.recorder import Recorder
 from xbarsim.detection.spiking import POWER_SESSIONS, REPETITIONS, GeneratedTest, generate_test
 from xbarsim.detection.spiking_files import SpikingTestSet
@@ -19,9 +20,10 @@ from xbarsim.errors import check_choice
 from xbarsim.faults.neuron_effects import collapse
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults
 from xbarsim.metrics.intervals import Estimate
-from xbarsim.papers.spiking import SpikingStudy, SpikingVariant, chip_of
+from xbarsim.papers.spiking import SpikingStudy, SpikingVariant
 from xbarsim.report.tables import Table
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.spiking import spiking_network
 from xbarsim.training.loop import OnBatch
 from xbarsim.training.spiking_patterns import PatternSettings, make_patterns
 
@@ -116,7 +118,7 @@ def run_tests(
 ) -> list[ClassTest]:
     """A test set for each class, for the baseline network of a study."""
     module, _, _ = study.train(SpikingVariant(method="baseline"))
-    chip = chip_of(module)
+    chip = SpikingConfig().program(spiking_network(module))
     universe = FaultUniverse(geometry=chip.geometry, scope=SCOPE)
     images, labels = study.test_images(budget.candidates)
     found = []

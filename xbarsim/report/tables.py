@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Literal
 
 from rich.console import Console
@@ -83,6 +84,15 @@ def duration(latency_ns: float) -> str:
         if latency_ns >= size_ns:
             return f"{latency_ns / size_ns:.3g} {unit}"
     return f"{latency_ns:.3g} ns"
+
+
+def energy(energy_pJ: float) -> str:
+    """An energy in microjoules, or that it is unknown.
+
+    >>> energy(7.3e6), energy(float("nan"))
+    ('7.3 uJ', 'unknown energy')
+    """
+    return "unknown energy" if isnan(energy_pJ) else f"{energy_pJ / 1e6:.3g} uJ"
 
 
 def byte_size(count: float) -> str:

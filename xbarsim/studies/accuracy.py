@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from accel_models.reram.many import run_each
 from xbarsim.faults.cell_map import FaultMap
-from xbarsim.studies.workbench import Workbench, hits
+from xbarsim.studies.workbench import Workbench
 from xbarsim.training.loop import accuracy
 
 
@@ -40,14 +39,14 @@ def accuracy_of_chips(
 
     rows = []
     if fidelity == "digital":
-        runs = run_each(bench.chip, counted(), bench.test.images)
+        runs = bench.chip.run_each(counted(), bench.test.images)
     else:
-        runs = (bench.chip.inject(m).run(bench.test.images, fidelity=fidelity)[0] for m in counted())
-    for trial, logits in enumerate(runs):
+        runs = (bench.chip.inject(m).run(bench.test.images, fidelity=fidelity) for m in counted())
+    for trial, run in enumerate(runs):
         in_all, used = faults[trial]
         rows.append(
             ChipAccuracy(
-                trial=trial, faults=in_all, used_faults=used, hits=hits(logits, labels), shots=len(labels)
+                trial=trial, faults=in_all, used_faults=used, hits=run.hits(labels), shots=len(labels)
             )
         )
         if on_chip is not None:
@@ -75,11 +74,11 @@ def healthy_accuracy(
     """The test images in float, on the integer graph and on the healthy chip."""
     images, labels = bench.test.images, bench.test.labels
     float_hits, shots = accuracy(bench.module, images, labels)
-    logits, _ = bench.chip.run(images, on_batch=on_batch)
+    run = bench.chip.run(images, on_batch=on_batch)
     expected = bench.chip.graph.run(images)
     return HealthyAccuracy(
         float_hits=float_hits,
-        chip_hits=hits(logits, labels),
-        agreeing=int((logits.argmax(axis=1) == expected.argmax(axis=1)).sum()),
+        chip_hits=run.hits(labels),
+        agreeing=int((run.classes == expected.argmax(axis=1)).sum()),
         shots=shots,
     )

@@ -58,7 +58,7 @@ def study_detection(
 
 
 def _logits_of(chip: ReramChip) -> RunChip:
-    return lambda images: chip.run(images)[0]
+    return lambda images: chip.run(images).scores
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from xbarsim.crossbar.parasitic import Wires
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.rng import stream
 from xbarsim.studies.accuracy import ChipAccuracy
-from xbarsim.studies.workbench import Workbench, hits
+from xbarsim.studies.workbench import Workbench
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +63,13 @@ def accuracy_of_analog_chips(
     for trial, fault_map in enumerate(fault_maps):
         chip = physics.write(bench.chip.inject(fault_map), seed=seed, trial=trial)
         chip.prepare(lambda done, of, trial=trial: advance(trial + done / of / 2))  # type: ignore[misc]
-        logits, _ = chip.run(bench.test.images, stream(seed, "reads", trial))
+        run = chip.run(bench.test.images, seed=stream(seed, "reads", trial))
         rows.append(
             ChipAccuracy(
                 trial=trial,
                 faults=len(fault_map),
                 used_faults=bench.chip.placement.used_faults(fault_map),
-                hits=hits(logits, bench.test.labels),
+                hits=run.hits(bench.test.labels),
                 shots=len(bench.test.labels),
             )
         )

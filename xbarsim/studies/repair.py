@@ -14,7 +14,7 @@ from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.diagnosis import imperfect
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.rng import stream
-from xbarsim.studies.workbench import Workbench, hits
+from xbarsim.studies.workbench import Workbench
 from xbarsim.training.masking import TARGETS, retrain
 from xbarsim.training.weight_update import WeightUpdate
 
@@ -119,7 +119,7 @@ def repair_chip(
     updates = [WeightUpdate.between(result.start, result.graph, ternary=t) for t in (False, True)]
     written = [u.apply(result.start, low=form.low, high=form.high) for u in updates]
     chips = [faulty, *(faulty.update(g) for g in (project_graph(graph, form, masks), *written))]
-    right = [hits(chip.run(bench.test.images)[0], labels) for chip in chips]
+    right = [chip.run(bench.test.images).hits(labels) for chip in chips]
     weights = sum(layer.weights.size for layer in graph.layers)
     biases = sum(layer.bias.size for layer in graph.layers)
     repair = Repair(

@@ -10,7 +10,7 @@ from accel_models.reram.timing import LATENCY_MODELS
 from xbarsim.metrics.intervals import Estimate, mean_over_chips, wilson
 from xbarsim.papers.rramedy_paper import detection_in_paper, speedup_in_paper
 from xbarsim.report.plots import chip_accuracies, latency_bars, rate_bars, size_bars
-from xbarsim.report.tables import Table, byte_size, duration
+from xbarsim.report.tables import Table, byte_size, duration, energy
 from xbarsim.studies.accuracy import ChipAccuracy, HealthyAccuracy
 from xbarsim.studies.detection import DetectionStudy, LatencyRow
 from xbarsim.studies.repair import Repair
@@ -29,13 +29,13 @@ def chip_table(chip: ReramChip) -> Table:
         (load.name, str(load.arrays), str(load.positions), str(load.macs), f"{shares[load.name].proven:.1%}")
         for load in chip.loads
     ]
-    one, place = chip.run_cost(1), chip.placement
+    one, place = chip.cost(1), chip.placement
     reasons = [f"{name}: {found.reason}." for name, found in shares.items() if found.reason]
     return Table(
         title=f"On {chip.config.name}: {place.arrays} arrays, {place.occupancy:.1%} of their cells used",
         columns=("layer", "arrays", "positions", "MACs", "collapses"),
         rows=tuple(rows),
-        note=f"An image: {duration(one.latency_ns)} pipelined, {one.energy_pJ / 1e6:.3g} uJ. Programming: "
+        note=f"An image: {duration(one.latency_ns)} pipelined, {energy(one.energy_pJ)}. Programming: "
         f"{chip.write_cost.cell_writes} cell writes, {duration(chip.write_cost.latency_ns)}. "
         + " ".join(["Collapses: outputs that the ADC provably cannot change.", *reasons]),
     )

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isnan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +18,10 @@ import numpy as np
 
 from accel_models.reram.chip import ReramChip
 from accel_models.reram.config import accelerator
-from accel_models.reram.many import CHIPS_AT_ONCE, run_each
+from accel_models.reram.many import CHIPS_AT_ONCE
 from accel_models.reram.timing import inference_latency_ns
 from xbarsim.campaigns.task import Outcome, TrialFunction, canonical
+from xbarsim.chip import Run
 from xbarsim.crossbar.closest import project_graph
 from xbarsim.detection.adversarial import fires, pattern_sets
 from xbarsim.detection.march.algorithms import march_test
@@ -31,7 +33,7 @@ from xbarsim.metrics.corruption import softmax
 from xbarsim.rng import stream
 from xbarsim.studies.repair import RetrainSettings, repair_chip
 from xbarsim.studies.trainings import data_hash
-from xbarsim.studies.workbench import Workbench, build_workbench, hits
+from xbarsim.studies.workbench import Workbench, build_workbench
 
 REVISION = 1  # one more whenever an unchanged description gives other counts
 METHODS = ("none", "closest", "retrain")
@@ -189,8 +191,8 @@ class ChipAccuracy:
 
     def _as_they_are(self, bench: Workbench, seed: int, numbers: Sequence[int]) -> list[Outcome]:
         maps = [self.faults.draw(bench.chip, seed, number) for number in numbers]
-        logits = run_each(bench.chip, maps, bench.test.images)
-        return [_outcome(bench, *pair) for pair in zip(maps, logits, strict=True)]
+        runs = bench.chip.run_each(maps, bench.test.images)
+        return [_outcome(bench, *pair) for pair in zip(maps, runs, strict=True)]
 
     def _repaired(self, bench: Workbench, seed: int, number: int) -> Outcome:
         fault_map = self.faults.draw(bench.chip, seed, number)
@@ -199,7 +201,7 @@ class ChipAccuracy:
             masks = bench.chip.inject(known).training_masks()
             graph = project_graph(bench.chip.graph, bench.chip.config.array.format, masks)
             chip = bench.chip.inject(fault_map).update(graph)
-            return _outcome(bench, fault_map, chip.run(bench.test.images)[0])
+            return _outcome(bench, fault_map, chip.run(bench.test.images))
         settings = RetrainSettings(epochs=self.epochs, images=self.train_images)
         march = march_test("March C-")
         repair, _ = repair_chip(bench, fault_map, seed=seed, trial=number, march=march, settings=settings)
@@ -211,9 +213,9 @@ class ChipAccuracy:
         return chip_facts(self.subject)
 
 
-def _outcome(bench: Workbench, fault_map: FaultMap, logits: np.ndarray) -> Outcome:
+def _outcome(bench: Workbench, fault_map: FaultMap, run: Run) -> Outcome:
     counts = {"faults": len(fault_map), "used_faults": bench.chip.placement.used_faults(fault_map)}
-    return Outcome(len(logits), hits(logits, bench.test.labels), counts)
+    return Outcome(len(run.classes), run.hits(bench.test.labels), counts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +261,7 @@ class ChipDetection:
                 chosen = pool.choice(len(sets[0].images), self.patterns, replace=False)
                 counts: dict[str, float] = {}
                 for part in (one.take(chosen) for one in sets):
-                    answers = chip.run(part.images)[0]
+                    answers = chip.run(part.images).scores
                     fired = fires(part, answers)
                     moved = softmax(answers).max(axis=1) - softmax(part.logits).max(axis=1)
                     counts[f"{part.name}_sdc_1"] = int(fired["SDC-1"].any())
@@ -283,14 +285,15 @@ def chip_facts(subject: OnCrossbars) -> dict[str, Any]:
 
     bench = subject.bench()
     chip, placement = bench.chip, bench.chip.placement
-    logits, cost = chip.run(bench.test.images)
+    run = chip.run(bench.test.images)
+    energy_nJ = run.cost.energy_pJ / 1e3 / len(run.classes)
     march = compare_latency(bench, march_test("March C-"), patterns=1, restore=True)
     return {
-        "healthy_hits": hits(logits, bench.test.labels),
-        "shots": len(logits),
+        "healthy_hits": run.hits(bench.test.labels),
+        "shots": len(run.classes),
         "arrays": placement.arrays,
         "geometry": plain(chip.geometry),
         "latency_ns": inference_latency_ns(chip.loads, chip.config, 1),
-        "energy_nJ": cost.energy_pJ / 1e3 / len(logits) if cost.energy_pJ is not None else None,
+        "energy_nJ": None if isnan(energy_nJ) else energy_nJ,
         "march_latency_ns": {row.model: row.latency_ns for row in march if row.test == "March C-"},
     }

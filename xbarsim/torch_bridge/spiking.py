@@ -12,7 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
+from accel_models.spiking.network import SpikingNetwork
+from xbarsim.errors import InputError
 from xbarsim.faults.neuron_effects import SpikingEffects, SynapseChanges
 from xbarsim.faults.neurons import NeuronFaults, SpikingGeometry
 from xbarsim.kernels.lif import GAIN, HALF_WIDTH, LEAK, OFFSET, THRESHOLD
@@ -29,6 +32,32 @@ class SpikingModule(Protocol):
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(N, classes) spike counts."""
+
+
+def spiking_network(module: nn.Module) -> SpikingNetwork:
+    """Return a trained network's numbers, for spiking chips.
+
+    Parameters
+    ----------
+    module : with `geometry`, `weights` (m, n) of every layer, and buffers `gain0`, `offset0`, ... (m,), as
+        `networks.snn.Snn` has them
+
+    Raises
+    ------
+    InputError : a module without them, weights of another shape or not finite.
+    """
+    geometry = getattr(module, "geometry", None)
+    if not isinstance(geometry, SpikingGeometry):
+        raise InputError("module", "a spiking network, with a `geometry`", type(module).__name__)
+    layers = range(len(geometry.sizes) - 1)
+    try:
+        gain, offset = (
+            [module.get_buffer(f"{name}{i}").cpu().numpy() for i in layers] for name in ("gain", "offset")
+        )
+        weights = [w.detach().cpu().numpy().T for w in module.weights]  # type: ignore[union-attr]
+    except AttributeError as error:
+        raise InputError("module", "weights, and gains and offsets of every layer", f"'{error}'") from error
+    return SpikingNetwork(geometry=geometry, weights=weights, gain=gain, offset=offset)
 
 
 class Spike(torch.autograd.Function):

@@ -49,19 +49,18 @@ def test_an_ideal_device_is_the_digital_chip_faults_included(bench, reference):
     faulty = bench.chip.inject(
         sample_by_rate(bench.chip.geometry, 0.02, mix=mix_presets()["even"], rng=rng())
     )
-    found, cost = write_analog(faulty, device("ideal"), rng(), reference=reference).run(
-        images_of(bench), rng()
-    )
-    expected, same_cost = faulty.run(images_of(bench))
-    np.testing.assert_array_equal(found, expected)
-    assert cost == same_cost
+    found = write_analog(faulty, device("ideal"), rng(), reference=reference).run(images_of(bench))
+    expected = faulty.run(images_of(bench))
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.classes, expected.classes)
+    assert found.cost == expected.cost
 
 
 def test_wires_without_resistance_are_analog_and_small_ones_change_little(bench):
     ideal = device("ideal")
     bare = write_analog(bench.chip, ideal, rng())
     none = write_analog(bench.chip, ideal, rng(), wires=Wires(word_ohm=0, bit_ohm=0))
-    np.testing.assert_array_equal(none.run(images_of(bench), rng())[0], bare.run(images_of(bench), rng())[0])
+    np.testing.assert_array_equal(none.run(images_of(bench)).scores, bare.run(images_of(bench)).scores)
     small = write_analog(bench.chip, ideal, rng(), wires=Wires(word_ohm=1e-6, bit_ohm=1e-6))
     seen = []
     prepared = small.prepare(on_array=lambda done, of: seen.append((done, of)))
@@ -75,12 +74,12 @@ def test_wires_without_resistance_are_analog_and_small_ones_change_little(bench)
 
 def test_reads_depend_on_the_seed_and_not_on_batches(bench):
     noisy = write_analog(bench.chip, device("hfo2-wan"), rng())
-    whole, _ = noisy.run(images_of(bench), rng(5))
-    parts, _ = noisy.run(images_of(bench), rng(5), batch_size=7)
+    whole = noisy.run(images_of(bench), seed=rng(5)).scores
+    parts = noisy.run(images_of(bench), seed=5, batch_size=7).scores
     np.testing.assert_array_equal(parts, whole)
-    assert (noisy.run(images_of(bench), rng(6))[0] != whole).any()
+    assert (noisy.run(images_of(bench), seed=6).scores != whole).any()
     again = write_analog(bench.chip, device("hfo2-wan"), rng())
-    np.testing.assert_array_equal(again.run(images_of(bench), rng(5))[0], whole)
+    np.testing.assert_array_equal(again.run(images_of(bench), seed=5).scores, whole)
 
 
 @pytest.mark.parametrize("name", ["hfo2-wan", "cmo-hfox", "pcm"])
@@ -166,8 +165,8 @@ def test_verified_writes_end_within_tolerance_and_count_what_they_took(chip):
 def test_more_variation_costs_more(bench):
     def errors(sigma):
         noisy = Device(name="x", source="", g_off_uS=1, g_on_uS=40, effects=(Additive(sigma),))
-        found, _ = write_analog(bench.chip, noisy, rng()).run(images_of(bench), rng())
-        return np.abs(found - bench.chip.run(images_of(bench))[0]).mean()
+        found = write_analog(bench.chip, noisy, rng()).run(images_of(bench)).scores
+        return np.abs(found - bench.chip.run(images_of(bench)).scores).mean()
 
     assert 0 < errors(0.01) < errors(0.05) < errors(0.2)
 
@@ -244,13 +243,16 @@ def test_wrong_types_are_refused_in_one_line(chip):
     analog = write_analog(chip, device("ideal"), rng())
     for action in (
         lambda: write_analog(chip, "ideal", rng()),
-        lambda: write_analog(chip, device("ideal"), 1),
-        lambda: analog.run(np.zeros((1, *chip.graph.input_shape)), None),
+        lambda: write_analog(chip, device("ideal"), -1),
+        lambda: write_analog(chip, device("ideal"), "1"),
+        lambda: analog.run(np.zeros((1, *chip.graph.input_shape)), seed=None),
+        lambda: analog.update(chip.graph, None),
+        lambda: analog.another(1.5),
         lambda: analog.write_verify(1.0, None),
         lambda: analog.write_verify(float("nan"), rng()),
         lambda: analog.inject(None),
-        lambda: chip.run_many(FaultMap.of(chip.geometry), IMAGES),
-        lambda: chip.run_many(None, IMAGES),
+        lambda: chip.run_each(FaultMap.of(chip.geometry), IMAGES),
+        lambda: chip.run_each(None, IMAGES),
         lambda: calibrate_adc(chip, np.zeros((1, *chip.graph.input_shape)), percentile=None),
         lambda: ArrayConfig(format=None),
         lambda: ArrayConfig(adc=8),
@@ -277,15 +279,15 @@ def test_calibrated_range_holds_the_share_it_promises(bench):
     from xbarsim.studies.workbench import program_module
 
     chip = program_module(bench.module, images, config)
-    clipping, _ = chip.run(images)
-    exact = bench.chip.run(images)[0]
+    clipping = chip.run(images).scores
+    exact = bench.chip.run(images).scores
     best = calibrate_adc(chip, images, percentile=99.9)
     ranges = {key: m.config.adc.full_range for key, m in best.matrices.items()}
     assert all(r is None or 31 < r <= 128 * 3 * 32 / 31 + 1 for r in ranges.values())
     everything = calibrate_adc(chip, images, percentile=100)
     for key, matrix in everything.matrices.items():
         assert float(matrix.config.step * 31) >= float(best.matrices[key].config.step * 31)
-    error = {c: np.abs(chosen.run(images)[0] - exact).mean() for c, chosen in (("c", best), ("n", chip))}
+    error = {c: np.abs(chosen.run(images).scores - exact).mean() for c, chosen in (("c", best), ("n", chip))}
     assert error["c"] < error["n"] / 2, clipping
     fine = calibrate_adc(bench.chip, images, percentile=100)
     assert {m.config.step for m in fine.matrices.values()} == {1}
@@ -305,9 +307,9 @@ def test_devices_by_name():
 def test_every_preset_of_accelerator_and_device_runs(name):
     chip = untrained_chip("digits-mlp", accelerator(name))
     images = rng().random((4, *chip.graph.input_shape))
-    expected, _ = chip.run(images)
+    expected = chip.run(images).scores
     for cells in device_presets().values():
-        found, _ = write_analog(chip, cells, rng()).run(images, rng())
+        found = write_analog(chip, cells, rng()).run(images).scores
         assert np.isfinite(found).all()
         if cells.name == "ideal":
             np.testing.assert_array_equal(found, expected)

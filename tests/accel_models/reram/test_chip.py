@@ -31,7 +31,7 @@ def faults(chip, rate=0.02, mix=ALL_KINDS, seed=0):
 @pytest.mark.parametrize("name", accelerator_presets())
 def test_healthy_chip_equals_the_integer_graph(module, name):
     chip = program_module(module, IMAGES, accelerator(name))
-    assert (chip.run(IMAGES)[0] == chip.graph.run(IMAGES)).all()
+    assert (chip.run(IMAGES).scores == chip.graph.run(IMAGES)).all()
 
 
 @pytest.mark.parametrize("name", accelerator_presets())
@@ -53,7 +53,7 @@ def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
         place = in_cells[layer.name]
         per_array = config.array.columns // form.digits
         named = {}
-        for array, row, column, kind, value in chip.fault_map:
+        for array, row, column, kind, value in chip.faults:
             index = array - place.first
             block, across = divmod(index, place.column_blocks)
             k = block * config.array.rows + row
@@ -62,23 +62,23 @@ def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
                 named[k, m, digit] = (kind, value)
         return bit_serial_product(layer.weights[group], rows, config.array, layer.input_signed, named)
 
-    assert (chip.run(IMAGES[:2])[0] == chip.graph.run(IMAGES[:2], multiply=slow)).all()
+    assert (chip.run(IMAGES[:2]).scores == chip.graph.run(IMAGES[:2], multiply=slow)).all()
 
 
 def test_refresh_leaves_the_stuck_cells(module):
     healthy = program_module(module, IMAGES, accelerator("isaac"))
     chip = healthy.inject(faults(healthy))
     fresh = chip.refresh()
-    assert fresh.fault_map == chip.fault_map.permanent
-    assert (fresh.run(IMAGES)[0] == healthy.inject(chip.fault_map.permanent).run(IMAGES)[0]).all()
+    assert fresh.faults == chip.faults.permanent
+    assert (fresh.run(IMAGES).scores == healthy.inject(chip.faults.permanent).run(IMAGES).scores).all()
     assert fresh.write_cost.cell_writes == chip.placement.used_cells
 
 
 def test_soft_faults_alone_are_cured_by_refresh(module):
     healthy = program_module(module, IMAGES, accelerator("isaac"))
     chip = healthy.inject(faults(healthy, mix=mix_presets()["flip"]))
-    assert (chip.run(IMAGES)[0] != healthy.run(IMAGES)[0]).any()
-    assert (chip.refresh().run(IMAGES)[0] == healthy.run(IMAGES)[0]).all()
+    assert (chip.run(IMAGES).scores != healthy.run(IMAGES).scores).any()
+    assert (chip.refresh().run(IMAGES).scores == healthy.run(IMAGES).scores).all()
 
 
 def test_update_equals_a_new_chip_where_columns_keep_their_inversion(module):
@@ -90,7 +90,7 @@ def test_update_equals_a_new_chip_where_columns_keep_their_inversion(module):
     weights[0, :3, :2] += 1
     graph = healthy.graph.with_layers([replace(layer, weights=weights)])
     updated = healthy.update(graph)
-    assert (updated.run(IMAGES)[0] == graph.run(IMAGES)).all()
+    assert (updated.run(IMAGES).scores == graph.run(IMAGES)).all()
     assert 6 <= updated.write_cost.cell_writes <= 6 * 8
     assert (updated.array_levels() != healthy.array_levels()).sum() == updated.write_cost.cell_writes
 
@@ -99,7 +99,7 @@ def test_update_cures_soft_faults_only_in_the_cells_it_writes(module):
     healthy = program_module(module, IMAGES, accelerator("isaac"))
     chip = healthy.inject(faults(healthy, mix=mix_presets()["flip"]))
     same = chip.update(chip.graph)
-    assert same.fault_map == chip.fault_map
+    assert same.faults == chip.faults
     assert same.write_cost.cell_writes == 0
     assert same.write_cost.latency_ns == 0
 
@@ -121,9 +121,9 @@ def test_faults_add_up_over_injections(module):
     healthy = program_module(module, IMAGES, accelerator("isaac"))
     a, b = faults(healthy, seed=1), faults(healthy, seed=2)
     twice, once = healthy.inject(a).inject(b), healthy.inject(a.merge(b))
-    assert twice.fault_map == once.fault_map
-    assert (twice.run(IMAGES)[0] == once.run(IMAGES)[0]).all()
-    assert len(healthy.fault_map) == 0
+    assert twice.faults == once.faults
+    assert (twice.run(IMAGES).scores == once.run(IMAGES).scores).all()
+    assert len(healthy.faults) == 0
 
 
 def test_batch_size_does_not_change_the_answer(module):
@@ -132,7 +132,7 @@ def test_batch_size_does_not_change_the_answer(module):
     for wrong in (0, -1, 1.5):
         with pytest.raises(InputError, match="batch_size"):
             chip.run(IMAGES, batch_size=wrong)
-    assert (chip.run(IMAGES, batch_size=7)[0] == chip.run(IMAGES)[0]).all()
+    assert (chip.run(IMAGES, batch_size=7).scores == chip.run(IMAGES).scores).all()
 
 
 def test_graph_that_does_not_fit_is_refused(module):
@@ -154,7 +154,7 @@ def test_graph_that_does_not_fit_is_refused(module):
 
 def test_cost_counts_products_and_writes(module):
     chip = program_module(module, IMAGES, accelerator("isaac", cells="pipelayer"))
-    one, many = chip.run_cost(1), chip.run_cost(10)
+    one, many = chip.cost(1), chip.cost(10)
     assert many.energy_pJ == pytest.approx(10 * one.energy_pJ)
     assert one.latency_ns < many.latency_ns < 10 * one.latency_ns
     assert chip.write_cost.energy_pJ == pytest.approx(3910 * chip.placement.used_cells)

@@ -61,10 +61,12 @@ def test_same_numbers_as_one_after_the_other(which, rates, seed, own_faults, bat
     if own_faults:
         chip = chip.inject(*maps_of(chip, [0.01], seed + 1))
     maps = maps_of(chip, rates, seed)
-    together = chip.run_many(iter(maps), IMAGES, batch_size=batch_size)
-    assert together.shape == (len(rates), 7, 3)
+    together = list(chip.run_each(iter(maps), IMAGES, batch_size=batch_size))
     for found, fault_map in zip(together, maps, strict=True):
-        np.testing.assert_array_equal(found, chip.inject(fault_map).run(IMAGES)[0])
+        alone = chip.inject(fault_map).run(IMAGES)
+        np.testing.assert_array_equal(found.scores, alone.scores)
+        np.testing.assert_array_equal(found.classes, alone.classes)
+        assert found.scores.shape == (7, 3) and found.cost == alone.cost
 
 
 def test_single_faults_in_each_layer():
@@ -74,18 +76,20 @@ def test_single_faults_in_each_layer():
         for place in chip.placement.matrices
         for kind in ("stuck_hrs", "stuck_lrs")
     ]
-    found = chip.run_many(maps, IMAGES)
-    healthy, _ = chip.run(IMAGES)
+    found = np.stack([run.scores for run in chip.run_each(maps, IMAGES)])
+    healthy = chip.run(IMAGES).scores
     for logits, fault_map in zip(found, maps, strict=True):
-        np.testing.assert_array_equal(logits, chip.inject(fault_map).run(IMAGES)[0])
+        np.testing.assert_array_equal(logits, chip.inject(fault_map).run(IMAGES).scores)
     assert (found != healthy).any(axis=(1, 2)).sum() >= len(maps) // 2
 
 
 def test_mistakes_are_refused():
     with pytest.raises(InputError, match="arrays"):
-        CHIPS[0].run_many([FaultMap.of(CellGeometry(arrays=1))], IMAGES)
+        next(CHIPS[0].run_each([FaultMap.of(CellGeometry(arrays=1))], IMAGES))
     with pytest.raises(InputError, match="batch_size"):
-        CHIPS[0].run_many([], IMAGES, batch_size=0)
+        CHIPS[0].run_each([], IMAGES, batch_size=0)
+    with pytest.raises(InputError, match="inputs: expected shape"):
+        CHIPS[0].run_each([], IMAGES[0])
 
 
 def test_threads_of_the_caller_neither_crash_nor_change_anything():
@@ -102,7 +106,7 @@ chip = CHIPS[1]
 maps = maps_of(chip, [0.05] * 3, 0)
 def run(i):
     analog = write_analog(chip, device("hfo2-wan"), np.random.default_rng(0))
-    return chip.run_many(maps, IMAGES), analog.run(IMAGES, np.random.default_rng(1))[0]
+    return *(found.scores for found in chip.run_each(maps, IMAGES)), analog.run(IMAGES, seed=1).scores
 alone = run(0)
 before = [pool["num_threads"] for pool in threadpool_info()]
 with ThreadPoolExecutor(4) as pool:

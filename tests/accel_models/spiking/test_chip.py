@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from accel_models.reram.config import accelerator
+from accel_models.spiking import chip as spiking_chip
 from accel_models.spiking.cells import acting_weights, program_on_cells, with_faulty_cells
-from accel_models.spiking.chip import SpikingChip, on_grid, program, run_many
+from accel_models.spiking.chip import SpikingChip, on_grid, run_many
+from accel_models.spiking.config import SpikingConfig
+from accel_models.spiking.network import SpikingNetwork
 from tests.networks.test_snn import some_faults
 from tests.twins.spiking import network_spikes
 from xbarsim.errors import InputError
@@ -17,6 +20,10 @@ from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.rng import stream
 
 SMALL = SpikingGeometry(sizes=(9, 6, 8, 4), steps=7)
+
+
+def program(geometry, weights, **neurons) -> SpikingChip:
+    return SpikingConfig().program(SpikingNetwork(geometry=geometry, weights=weights, **neurons))
 
 
 def chip(geometry=SMALL, seed=0, scale=1.0) -> SpikingChip:
@@ -62,8 +69,8 @@ def test_single_faults_of_every_kind_are_what_they_are_alone(kind):
         chips = [base.inject(fault) for fault in universe.enumerate(kind, **window).each()[:40]]
         together = run_many(base, chips, x)
         for one, counts in zip(chips, together, strict=True):
-            assert (one.run(x) == counts).all()
-        healthy = base.run(x)
+            assert (one.run(x).scores == counts).all()
+        healthy = base.run(x).scores
         assert healthy.any() and (together != healthy).any()
 
 
@@ -102,7 +109,7 @@ def test_faults_of_cells_become_faults_of_synapses(name):
     step = 2.0 ** -cells.graph.layers[0].weight_fraction
     assert np.abs(base.weights[0] - weights[0]).max() <= step / 2
     x = rng.random((30, 40))
-    assert base.run(x).any()
+    assert base.run(x).scores.any()
     chips, universe = [], FaultUniverse(geometry=geometry)
     for trial in range(4):
         faults = StuckCells(rate=0.02).draw(cells.geometry, stream(0, "faults", trial))
@@ -119,8 +126,40 @@ def test_faults_of_cells_become_faults_of_synapses(name):
     together = run_many(base, chips, x)
     for one, counts in zip(chips, together, strict=True):
         alone = program(geometry, one.acting).inject(one.faults)
-        assert (alone.run(x) == counts).all()
-    assert (together != base.run(x)).any()
+        assert (alone.run(x).scores == counts).all()
+    assert (together != base.run(x).scores).any()
+
+
+def test_run_each_is_inject_and_run_in_groups_of_any_size(monkeypatch):
+    base, x = chip().inject(some_faults(SMALL, 99, ratio=0.02)), images()
+    lists = [some_faults(SMALL, i, ratio=0.05) for i in range(5)]
+    for room in (1, 2 * len(x) * SMALL.sizes[-1], 2**24):
+        monkeypatch.setattr(spiking_chip, "COUNTS_AT_ONCE", room)
+        for found, faults in zip(base.run_each(iter(lists), x, seed=4), lists, strict=True):
+            alone = base.inject(faults).run(x, seed=4)
+            assert (found.scores == alone.scores).all() and (found.classes == alone.classes).all()
+            assert (alone.classes == alone.scores.argmax(axis=1)).all()
+
+
+def test_injected_faults_add_up_and_inputs_have_any_shape():
+    base, x = chip(), images()
+    universe = FaultUniverse(geometry=SMALL, scope=("input", "hidden", "output"))
+    kinds = NeuronFaultKind.hsf, NeuronFaultKind.nasf
+    a, b = (universe.sample(kind, 0.2, np.random.default_rng(0)) for kind in kinds)
+    twice = base.inject(a).inject(b)
+    assert (twice.run(x).scores == base.inject(a.merge(b)).run(x).scores).all()
+    assert len(twice.faults) == len(a) + len(b) and not len(base.faults)
+    assert (twice.run(x.reshape(-1, 1, 3, 3)).scores == twice.run(x).scores).all()
+
+
+def test_what_it_takes_is_counted_and_what_is_not_modelled_is_unknown():
+    base = chip()
+    assert base.resources == {"neurons": 18, "synapses": 9 * 6 + 6 * 8 + 8 * 4}
+    assert base.input_shape == (9,) and base.accelerator == SpikingConfig()
+    cost = base.cost(3)
+    assert np.isnan(cost.latency_ns) and np.isnan(cost.energy_pJ) and cost.cell_writes == 0
+    on_cells, cells = program_on_cells(SMALL, base.weights, accelerator("isaac"))
+    assert on_cells.resources["arrays"] == cells.placement.arrays
 
 
 def mixed_gains():
@@ -128,9 +167,15 @@ def mixed_gains():
     return run_many(base, [replace(base, gain=tuple(0 * g for g in base.gain))], images())
 
 
-def test_no_images_and_no_chips_are_no_mistake():
-    assert chip().run(np.zeros((0, 9))).shape == (0, 4)
+def test_many_of_no_images_and_no_chips_are_no_mistake():
+    assert run_many(chip(), [chip()][:0], np.zeros((0, 9))).shape == (0, 0, 4)
+    base = chip()
+    assert run_many(base, [base], np.zeros((0, 9))).shape == (1, 0, 4)
     assert run_many(chip(), [], images()).shape == (0, 12, 4)
+
+
+def not_finite():
+    return [np.full(m, np.inf) for m in SMALL.sizes[1:]]
 
 
 def swf(value, **more):
@@ -142,12 +187,18 @@ def swf(value, **more):
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda: chip().run(np.zeros((3, 8))), "9 pixels"),
-        (lambda: chip().run(np.full((3, 9), 1.5)), r"pixels in \[0, 1\]"),
-        (lambda: chip().run(np.full((3, 9), np.nan)), r"pixels in \[0, 1\]"),
+        (lambda: chip().run(np.zeros((3, 8))), r"inputs: expected shape \(N, 9\), got \(3, 8\)"),
+        (lambda: chip().run(np.zeros((0, 9))), "at least one input"),
+        (lambda: chip().run_each([], np.zeros((0, 9))), "at least one input"),
+        (lambda: chip().run(np.full((3, 9), 1.5)), r"numbers in \[0, 1\]"),
+        (lambda: chip().run(np.full((3, 9), np.nan)), "finite numbers"),
         (lambda: chip().inject(swf(99.0)).run(images()), "value of swf"),
         (lambda: program(SMALL, [np.ones((9, 6))]), "weights"),
         (lambda: program(SMALL, chip().weights, gain=[np.ones(3)]), "gain: expected one a neuron"),
+        (lambda: program(SMALL, chip().weights, gain=not_finite()), "gain: expected finite"),
+        (lambda: program(SMALL, chip().weights, offset=not_finite()), "offset: expected finite"),
+        (lambda: chip().inject(None), "faults: expected a NeuronFaults"),
+        (lambda: SpikingConfig().program(chip()), "network: expected a SpikingNetwork"),
         (lambda: mixed_gains(), "copies of one network"),
         (lambda: program(SMALL, [np.full(s, np.nan) for s in ((9, 6), (6, 8), (8, 4))]), "finite"),
         (lambda: run_many(chip(), [chip()], images()), "copies of one network"),

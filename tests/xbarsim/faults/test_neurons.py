@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from accel_models.spiking.chip import program, run_many
+from accel_models.spiking.chip import run_many
+from accel_models.spiking.config import SpikingConfig
+from accel_models.spiking.network import SpikingNetwork
 from xbarsim.errors import InputError
 from xbarsim.faults.neuron_effects import collapse, effects_of
 from xbarsim.faults.neurons import (
@@ -107,7 +109,8 @@ def test_faults_of_a_neuron_add_up_and_two_of_a_synapse_are_refused():
 def test_faults_of_one_class_answer_alike_and_those_without_effect_change_nothing():
     rng = np.random.default_rng(3)
     weights = [rng.choice([0.0, 0.25, 1.0, -0.5], shape) for shape in ((6, 5), (5, 3))]
-    chip, x = program(SMALL, weights), rng.random((60, 6))
+    chip = SpikingConfig().program(SpikingNetwork(geometry=SMALL, weights=weights))
+    x = rng.random((60, 6))
     universe, tables = FaultUniverse(geometry=SMALL, scope=ALL), []
     for kind, values in (
         (NeuronFaultKind.hsf, (4.0,)), (NeuronFaultKind.threshold, (4.0, 0.25)),
@@ -123,7 +126,7 @@ def test_faults_of_one_class_answer_alike_and_those_without_effect_change_nothin
     found = collapse(faults, SMALL, weights)
     assert found.group.max() + 1 == len(found.faults) < len(faults) / 2
     answers = run_many(chip, [chip.inject(f) for f in faults.each()], x)
-    healthy = chip.run(x)
+    healthy = chip.run(x).scores
     classes = run_many(chip, [chip.inject(f) for f in found.faults.each()], x)
     for answer, group in zip(answers, found.group, strict=True):
         assert (answer == (healthy if group < 0 else classes[group])).all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from accel_models.spiking.chip import classes_of, run_many
+from accel_models.spiking.config import SpikingConfig
 from tests.xbarsim.cli.test_cli import document
 from xbarsim.detection.spiking_files import SpikingTestSet
 from xbarsim.errors import InputError
@@ -18,7 +19,6 @@ from xbarsim.papers.spiking import (
     Convergence,
     SpikingStudy,
     SpikingVariant,
-    chip_of,
     run_spiking,
     spiking_budget,
     variants,
@@ -37,6 +37,7 @@ from xbarsim.papers.spiking_tables import (
 )
 from xbarsim.papers.spiking_tests import SessionBudget, run_tests, sets_table
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.spiking import spiking_network
 from xbarsim.training.resume import Epoch
 
 
@@ -66,14 +67,14 @@ def test_every_training_meets_the_same_chips_and_spikes(study, found):
     assert [one.variant.method for one in found] == [METHODS[0], *METHODS[1:], *METHODS[1:]]
     images, labels = study.test_images(100)
     for one in found[:3]:
-        chip = chip_of(study.train(one.variant)[0])
+        chip = SpikingConfig().program(spiking_network(study.train(one.variant)[0]))
         for kind, ratios in RATIOS.items():
             for ratio in ratios[::3]:
                 draws = [stream(1, f"{kind} {ratio:g}", t) for t in range(3)]
                 lists = [study.universe.sample(NeuronFaultKind[kind], ratio, rng) for rng in draws]
                 counts = run_many(chip, [chip.inject(faults) for faults in lists], images, seed=1)
                 assert (classes_of(counts) == labels).sum(1).tolist() == one.hits[kind, ratio]
-        assert int((classes_of(chip.run(images, seed=1)) == labels).sum()) == one.healthy_hits
+        assert chip.run(images, seed=1).hits(labels) == one.healthy_hits
 
 
 def test_tables_say_what_was_counted(study, found):
@@ -136,7 +137,8 @@ def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_that_reaches_it():
 def test_convergence_is_measured_epoch_by_epoch(study):
     one = study.convergence("nasf", 0.03)
     assert len(one.reached) == len(one.stored) == 2 and len(one.reached[0]) == 4
-    previous = chip_of(study.train(SpikingVariant(method="previous", kind="nasf", fir=0.03))[0])
+    module, _, _ = study.train(SpikingVariant(method="previous", kind="nasf", fir=0.03))
+    previous = SpikingConfig().program(spiking_network(module))
     hits = study.hits(previous, "nasf", 0.05, one.images)
     assert one.target[1] == pytest.approx(np.mean(hits) / one.images)
     assert 0 < one.pattern_count <= 10
@@ -161,9 +163,9 @@ def test_test_sets_for_every_class(study, tmp_path):
 
     # a set from its file, shown to the fault-free chip as whoever has the file would
     found = SpikingTestSet.load(made[2].test_set.save(tmp_path / "set"))
-    chip = chip_of(study.train(SpikingVariant(method="baseline"))[0])
+    chip = SpikingConfig().program(spiking_network(study.train(SpikingVariant(method="baseline"))[0]))
     shown = np.tile(found.images, (1000 * found.test.repetitions, 1))
-    counts = chip.run(shown, seed=77).reshape(1000, found.test.repetitions, *found.test.mean.shape)
+    counts = chip.run(shown, seed=77).scores.reshape(1000, found.test.repetitions, *found.test.mean.shape)
     assert found.test.alarms(counts).low < 0.01
 
 

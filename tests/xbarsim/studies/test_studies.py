@@ -10,7 +10,7 @@ from xbarsim.studies import summaries
 from xbarsim.studies.accuracy import accuracy_of_chips, healthy_accuracy
 from xbarsim.studies.detection import compare_latency, study_detection
 from xbarsim.studies.repair import RetrainSettings, repair_chip
-from xbarsim.studies.workbench import build_workbench, hits
+from xbarsim.studies.workbench import build_workbench
 
 EVEN = mix_presets()["even"]
 C_MINUS = march_test("March C-")
@@ -85,7 +85,7 @@ def test_update_alone_repairs_the_chip(bench, repair):
     sent = WeightUpdate.from_bytes(update.to_bytes())
     network = sent.apply(start.to_graph(), low=form.low, high=form.high)
     repaired = bench.chip.inject(fault_map).update(network)
-    assert hits(repaired.run(bench.test.images)[0], bench.test.labels) == counts.hits_retrained
+    assert repaired.run(bench.test.images).hits(bench.test.labels) == counts.hits_retrained
 
 
 def test_latency_rows_cover_both_tests(bench):

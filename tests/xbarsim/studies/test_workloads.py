@@ -60,7 +60,7 @@ def test_closest_values_are_written_for_what_march_finds(subject, mix):
     known = march_chip(fault_map, march_test("March C-"), rng=stream(5, "march", 0)).fault_map
     masks = bench.chip.inject(known).training_masks()
     graph = project_graph(bench.chip.graph, bench.chip.config.array.format, masks)
-    logits, _ = bench.chip.inject(fault_map).update(graph).run(bench.test.images)
+    logits = bench.chip.inject(fault_map).update(graph).run(bench.test.images).scores
     (found,) = made(ChipAccuracy(subject=subject, faults=faults, method="closest"), (0,))
     assert found.hits == hits(logits, bench.test.labels)
 

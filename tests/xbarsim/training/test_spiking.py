@@ -238,7 +238,7 @@ def test_spiking_networks_train_on_stuck_cells_too():
             changed = (true - acting).abs() > 2.0**-13  # 16 bits, weights below 1
             assert 0.02 < changed.float().mean() < 0.3
     chip = program_on_cells(GEOMETRY, [w.detach().numpy().T for w in module.weights], accelerator("isaac"))
-    assert chip[0].run(digits()[0][:20]).any()
+    assert chip[0].run(digits()[0][:20]).scores.any()
 
 
 def test_faults_of_none_are_no_faults():

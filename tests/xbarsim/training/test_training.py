@@ -5,7 +5,6 @@ from torch import nn
 
 from xbarsim.errors import InputError
 from xbarsim.faults.sampling import mix_presets
-from xbarsim.studies.workbench import hits
 from xbarsim.torch_bridge.module import ChipModule
 from xbarsim.training.loop import accuracy, fit, initialise
 from xbarsim.training.masking import retrain
@@ -85,7 +84,7 @@ def test_retraining_wins_accuracy_back_on_the_chip_with_its_true_faults(bench):
     result = retrain(bench.chip.graph, form, chip.training_masks(), *data, epochs=10)
     repaired = chip.update(result.graph)
     healthy, faulty, after = (
-        hits(c.run(bench.test.images)[0], bench.test.labels) for c in (bench.chip, chip, repaired)
+        c.run(bench.test.images).hits(bench.test.labels) for c in (bench.chip, chip, repaired)
     )
     assert faulty < healthy - 50
     assert after > healthy - 15

@@ -1,0 +1,75 @@
+"""A spiking network as plain data: what a spiking chip is programmed with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.errors import InputError, check_type
+from xbarsim.faults.neurons import SpikingGeometry
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpikingNetwork:
+    """Layers of leaky integrate-and-fire neurons.
+
+    Parameters
+    ----------
+    geometry : layers, steps, leak, threshold
+    weights : (n, m) of every layer
+    gain, offset : (m,) of every layer's neurons; 1 and 0 if not given
+
+    Raises
+    ------
+    InputError : arrays of another shape, or numbers that are not finite.
+    """
+
+    geometry: SpikingGeometry
+    weights: Sequence[NDArray]
+    gain: Sequence[NDArray] | None = None
+    offset: Sequence[NDArray] | None = None
+
+    def __post_init__(self) -> None:
+        check_type("SpikingNetwork.geometry", self.geometry, SpikingGeometry)
+        check_weights(self.geometry, self.weights)
+        sizes = self.geometry.sizes[1:]
+        for name, given in (("gain", self.gain), ("offset", self.offset)):
+            if given is not None:
+                _check_finite(name, f"one a neuron of the layers {sizes}", [(m,) for m in sizes], given)
+
+    @property
+    def gains(self) -> tuple[FloatArray, ...]:
+        """(m,) float64 of every layer."""
+        return self._of_neurons(self.gain, 1.0)
+
+    @property
+    def offsets(self) -> tuple[FloatArray, ...]:
+        """(m,) float64 of every layer."""
+        return self._of_neurons(self.offset, 0.0)
+
+    def _of_neurons(self, given: Sequence[NDArray] | None, default: float) -> tuple[FloatArray, ...]:
+        if given is None:
+            return tuple(np.full(m, default) for m in self.geometry.sizes[1:])
+        return tuple(np.asarray(values, float) for values in given)
+
+
+def check_weights(geometry: SpikingGeometry, weights: Sequence[NDArray]) -> None:
+    """Refuse weights of other layers, or that are not finite."""
+    shapes = list(pairwise(geometry.sizes))
+    _check_finite("weights", f"matrices of {shapes}", shapes, weights)
+
+
+def _check_finite(
+    name: str, expected: str, shapes: Sequence[tuple[int, ...]], given: Sequence[NDArray]
+) -> None:
+    got = [np.shape(values) for values in given]
+    if got != shapes:
+        raise InputError(name, expected, str(got))
+    if not all(np.isfinite(values).all() for values in given):
+        raise InputError(name, "finite numbers", "NaN or infinity", "train again")

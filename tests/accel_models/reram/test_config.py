@@ -1,0 +1,66 @@
+"""ReRAM accelerators: presets, what they want of networks, and energies that they do not claim."""
+
+from dataclasses import replace
+from math import isnan
+
+import numpy as np
+import pytest
+
+from accel_models.reram.config import ReramConfig, accelerator, accelerator_presets, differential, isaac
+from accel_models.reram.power import PowerModel
+from xbarsim.chip import Quantization
+from xbarsim.crossbar.config import AdcConfig
+from xbarsim.errors import InputError
+from xbarsim.registry import accelerators
+from xbarsim.report.tables import energy
+from xbarsim.studies.summaries import chip_table
+from xbarsim.studies.workbench import untrained_chip
+
+
+@pytest.mark.parametrize("name", accelerator_presets())
+def test_presets_are_in_the_registry_under_their_names(name):
+    config = accelerators.make(name)
+    assert config == accelerator_presets()[name] == accelerator(name)
+    assert config.name == name
+    assert np.isfinite(config.power.energy_pJ(1, config.t_mvm_ns, config.array))
+
+
+def test_a_network_becomes_what_the_arrays_hold():
+    assert isaac().quantization == Quantization(weight_bits=16, activation_bits=16)
+    assert differential().quantization.symmetric
+    small = replace(isaac(), array=replace(isaac().array, input_bits=8))
+    assert small.quantization.activation_bits == 8
+
+
+def test_program_gives_a_chip_of_the_accelerator():
+    graph = untrained_chip("digits-mlp", isaac()).graph
+    chip = isaac().program(graph)
+    assert chip.accelerator == isaac()
+    assert chip.resources == {
+        "arrays": chip.placement.arrays,
+        "cells": chip.placement.arrays * 128 * 128,
+        "used_cells": chip.placement.used_cells,
+    }
+    with pytest.raises(InputError, match="network: expected a IntegerGraph"):
+        isaac().program("a network")
+    with pytest.raises(InputError, match="raise arrays"):
+        replace(isaac(), arrays=1).program(graph)
+
+
+def test_energy_of_arrays_of_ones_own_is_unknown_until_a_model_is_given():
+    graph = untrained_chip("digits-mlp", isaac()).graph
+    known = isaac().program(graph).cost(1)
+    own = replace(isaac(), name="own", array=replace(isaac().array, adc=AdcConfig(bits=9)))
+    unknown = own.program(graph)
+    assert isnan(unknown.cost(1).energy_pJ) and unknown.cost(1).latency_ns == known.latency_ns
+    assert "unknown energy" in chip_table(unknown).note and "nan" not in chip_table(unknown).note
+    assert energy(known.energy_pJ) in chip_table(isaac().program(graph)).note
+    model = PowerModel(source="own", tile_mW=1.0, arrays_per_tile=1, adc_bits=9)
+    given = replace(own, power=model).program(graph).cost(1)
+    products = sum(load.positions * load.arrays for load in unknown.loads)
+    assert given.energy_pJ == products * own.t_mvm_ns
+
+
+def test_what_is_no_power_model_is_refused():
+    with pytest.raises(InputError, match=r"ReramConfig\.power: expected a PowerModel"):
+        ReramConfig(power=None)
