@@ -1,9 +1,5 @@
 """Types of the front door: the same names as in __init__.py, which a test compares."""
 
-from accel_models.reram.analog_config import AnalogConfig as AnalogConfig
-from accel_models.spiking.config import SpikingConfig as SpikingConfig
-from accel_models.spiking.config import SpikingNetwork as SpikingNetwork
-
 from accel_models.finn.board import read_board as read_board
 from accel_models.finn.board import write_board as write_board
 from accel_models.finn.config import FinnConfig as FinnConfig
@@ -13,11 +9,14 @@ from accel_models.finn.qonnx.reader import read_qonnx as read_qonnx
 from accel_models.finn.replication import replication_front as replication_front
 from accel_models.finn.resources import design_resources as design_resources
 from accel_models.reram.analog import write_analog as write_analog
+from accel_models.reram.analog_config import AnalogConfig as AnalogConfig
 from accel_models.reram.calibration import calibrate_adc as calibrate_adc
 from accel_models.reram.config import CellOperations as CellOperations
 from accel_models.reram.config import ReramConfig as ReramConfig
 from accel_models.spiking.cells import program_on_cells as program_on_cells
 from accel_models.spiking.cells import with_faulty_cells as with_faulty_cells
+from accel_models.spiking.config import SpikingConfig as SpikingConfig
+from accel_models.spiking.config import SpikingNetwork as SpikingNetwork
 from accel_models.spiking.recorder import Recorder as Recorder
 from networks.catalogue import network as network
 from networks.checkpoints import load_checkpoint as load_checkpoint

@@ -42,7 +42,9 @@ def load_code(path: str | Path) -> ModuleType:
         del sys.modules[name]
         if isinstance(error, InputError):
             raise error.at(f"code {path}") from error
-        raise InputError(f"code {path}", "a file that runs", f"{type(error).__name__}: {error}"[:200]) from error
+        raise InputError(
+            f"code {path}", "a file that runs", f"{type(error).__name__}: {error}"[:200]
+        ) from error
     return module
 
 
@@ -71,7 +73,9 @@ def call_code(reference: str, what: str) -> Any:
     module = load_code(path)
     if not hasattr(module, name):
         known = [n for n in vars(module) if not n.startswith("_")]
-        raise InputError(f"code {path}", f"{what} named {name!r}", f"{', '.join(known)[:200] or 'nothing'}", REMEDY)
+        raise InputError(
+            f"code {path}", f"{what} named {name!r}", f"{', '.join(known)[:200] or 'nothing'}", REMEDY
+        )
     found = getattr(module, name)
     if not callable(found) or hasattr(found, "state_dict") or hasattr(found, "program"):
         return found() if isinstance(found, type) else found

@@ -51,7 +51,9 @@ class Dataset:
     source: str = "arrays"
 
     @classmethod
-    def of(cls, images: ArrayLike, labels: ArrayLike, *, name: str = "data", source: str = "arrays") -> Dataset:
+    def of(
+        cls, images: ArrayLike, labels: ArrayLike, *, name: str = "data", source: str = "arrays"
+    ) -> Dataset:
         """Check and convert (N, ...) images and (N,) classes; the range of the values is what they span.
 
         Raises
@@ -131,7 +133,9 @@ def as_data(source: Any, *, name: str = "data") -> Data:
 
 
 def _is_array(part: Any) -> bool:
-    return isinstance(part, (np.ndarray, list, tuple)) or (hasattr(part, "__array__") and hasattr(part, "shape"))
+    return isinstance(part, (np.ndarray, list, tuple)) or (
+        hasattr(part, "__array__") and hasattr(part, "shape")
+    )
 
 
 def _array(part: Any) -> NDArray:

@@ -96,6 +96,11 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
     return Path(path)
 
 
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write a file of bytes; see `write_atomically`."""
+    return write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
 def check_folder(path: str | Path) -> None:
     """Make a folder if it is missing and see that a file can be written there; raise `InputError` if not."""
     try:

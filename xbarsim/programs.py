@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from accel_models.finn.config import FinnConfig
+from accel_models.finn.network import FinnNetwork
+from accel_models.reram.analog_config import AnalogConfig
+from accel_models.reram.config import ReramConfig
+from accel_models.spiking.config import SpikingConfig
+from accel_models.spiking.network import SpikingNetwork
 from xbarsim.chip import Accelerator, Chip
 from xbarsim.errors import InputError
 from xbarsim.registry import accelerators
-from xbarsim.torch_bridge.finn_export import finn_graph
+from xbarsim.torch_bridge.finn_export import finn_graph, is_quantized
 from xbarsim.torch_bridge.quantize import quantize
-from xbarsim.torch_bridge.quantized import is_quantized
 from xbarsim.torch_bridge.spiking import is_spiking, spiking_network
 
 CALIBRATION_INPUTS = 500
@@ -51,6 +57,25 @@ def program(
     """
     config = accelerator_of(accelerator)
     return config.program(as_integers(network, config, calibrate=calibrate))
+
+
+def fits(network: Any, accelerator: Accelerator) -> bool:
+    """Whether a network is of the kind that an accelerator of ours is for.
+
+    Quantized networks are for FINN, spiking ones for spiking chips, all others for crossbars. Accelerators of
+    somebody's own are for any.
+    """
+    kinds: dict[type, bool] = {
+        FinnConfig: isinstance(network, FinnNetwork) or _is(network, is_quantized),
+        SpikingConfig: isinstance(network, SpikingNetwork) or _is(network, is_spiking),
+    }
+    if type(accelerator) in kinds:
+        return kinds[type(accelerator)]
+    return not (isinstance(accelerator, (ReramConfig, AnalogConfig)) and any(kinds.values()))
+
+
+def _is(network: Any, kind: Callable[[nn.Module], bool]) -> bool:
+    return isinstance(network, nn.Module) and kind(network)
 
 
 def as_integers(network: Any, accelerator: Accelerator, *, calibrate: NDArray | None = None) -> Any:

@@ -135,21 +135,33 @@ class Registry:
 
     def describe(self, thing: Any) -> dict[str, Any]:
         """Return its name and fields as JSON types: what tells it from others."""
+        if hasattr(thing, "describe"):  # what its fields are too large for
+            return dict(thing.describe())
         if not is_dataclass(thing):
             raise InputError(self.kind, "a dataclass, whose fields describe it", type(thing).__qualname__)
         return {"name": self.name_of(thing), **{f.name: plain(getattr(thing, f.name)) for f in fields(thing)}}
 
     def words(self, thing: Any) -> str:
-        """Return what people read: the thing's own `words`, or its name and the fields that differ from the
-        default."""
-        if (own := getattr(thing, "words", None)) is not None:
-            return str(own)
-        changed = [
-            f"{f.name} {_short(getattr(thing, f.name))}"
-            for f in fields(thing)
-            if getattr(thing, f.name) != f.default
-        ]
-        return ", ".join([self.name_of(thing), *changed])
+        """Return what people read: the thing's own `words` or `name`, or that of its class with the fields that
+        differ from their defaults."""
+        own = getattr(thing, "words", None) or getattr(thing, "name", None)
+        return str(own) if own else ", ".join([self.name_of(thing), *_changed(thing)])
+
+
+def _changed(thing: Any, prefix: str = "") -> list[str]:
+    """The fields that differ from their defaults, those of parts among them."""
+    found = []
+    for field in fields(thing):
+        value, name = getattr(thing, field.name), f"{prefix}{field.name}"
+        if is_dataclass(value):
+            found += _changed(value, f"{name}.")
+        elif value != _default(field):
+            found.append(f"{name} {_short(value)}")
+    return found
+
+
+def _default(field: Any) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _typed_as(field: Any, made: Any) -> str:
@@ -188,8 +200,7 @@ def _filled(
     for head, part in inner.items():
         before = own.get(head, getattr(start, head, None))
         if before is None:
-            field = known[head]
-            before = field.default_factory() if callable(field.default_factory) else field.default
+            before = _default(known[head])
         if not is_dataclass(before) or isinstance(before, type):
             raise InputError(f"{where}, {head}", "a value", "fields of its own")
         own[head] = _filled(f"{where}, {head}", partial(replace, before), type(before), part, strict, before)

@@ -20,6 +20,7 @@ from accel_models.reram.conductances import Conductances, Draws
 from accel_models.reram.timing import write_cost
 from xbarsim.cells.device import Device
 from xbarsim.cells.effects import Floats
+from xbarsim.cells.encoding import WeightFormat
 from xbarsim.chip import Accelerator, Cost, Run, Seed
 from xbarsim.crossbar.analog import AnalogMatrix
 from xbarsim.crossbar.parasitic import Wires
@@ -122,6 +123,15 @@ class AnalogChip:
     def cost(self, inputs: int) -> Cost:
         """As `ReramChip.cost`."""
         return self.chip.cost(inputs)
+
+    @property
+    def weight_format(self) -> WeightFormat:
+        """How its cells hold weights."""
+        return self.chip.weight_format
+
+    def used_faults(self, faults: FaultMap) -> int:
+        """Return how many of these faults lie in cells that hold weights."""
+        return self.chip.used_faults(faults)
 
     def training_masks(self) -> dict[Key, CellMasks]:
         """As `ReramChip.training_masks`."""

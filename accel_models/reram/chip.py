@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from accel_models.reram.many import run_each
 from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads, write_cost
+from xbarsim.cells.encoding import WeightFormat
 from xbarsim.chip import Cost, Run, Seed
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
 from xbarsim.crossbar.placement import Placement, place
@@ -167,6 +168,15 @@ class ReramChip:
             found = [self.matrices[layer.name, g] for g in range(layer.groups)]
             shares[layer.name] = collapse_shares([m.proof for m in found])
         return shares
+
+    @property
+    def weight_format(self) -> WeightFormat:
+        """How its cells hold weights."""
+        return self.config.array.format
+
+    def used_faults(self, faults: FaultMap) -> int:
+        """Return how many of these faults lie in cells that hold weights."""
+        return self.placement.used_faults(faults)
 
     def training_masks(self) -> dict[tuple[str, int], CellMasks]:
         """Masks of the stuck cells on the words of the weights, inverted storage undone; faulty ones only."""

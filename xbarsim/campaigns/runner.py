@@ -40,8 +40,9 @@ class Progress:
     done, planned : trials of all tasks, those stored before included; with a stopping rule `planned` is the
         most that there can be, and falls as tasks end
     made, failed : trials of this run
-    task : that of the latest trial
+    task : that of the latest trial, or the one that is being prepared
     current : its estimate so far
+    preparing : whether its first trials have just been asked for, which may take long
     """
 
     done: int
@@ -50,6 +51,7 @@ class Progress:
     failed: int
     task: Task
     current: Estimate
+    preparing: bool = False
 
 
 OnProgress = Callable[[Progress], None]
@@ -235,6 +237,7 @@ class _Run:
         self._fail_fast, self._on_progress, self._shown = fail_fast, on_progress, float("-inf")
         self._open = [place for place, todo in enumerate(lists) if not todo.ended]
         self._deaths: Counter[Job] = Counter()
+        self._begun: set[int] = set()
         self._made, self._failed, self._unprepared = 0, 0, dict[str, str]()
 
     def work(self, backend: Backend) -> Summary:
@@ -242,6 +245,9 @@ class _Run:
         running = 0
         while True:
             while running < backend.capacity and (job := self._next(backend.job_s)) is not None:
+                if job.task not in self._begun:
+                    self._begun.add(job.task)
+                    self._show(self._lists[job.task], last=True, preparing=True)
                 backend.submit(job)
                 running += 1
             if not running:
@@ -296,7 +302,7 @@ class _Run:
             remedy = "leave out --fail-fast to go on after it"
             raise InputError(where, "a trial that succeeds", one.error, remedy)
 
-    def _show(self, todo: _ToDo, *, last: bool) -> None:
+    def _show(self, todo: _ToDo, *, last: bool, preparing: bool = False) -> None:
         if self._on_progress is None or (not last and time.monotonic() < self._shown + SECONDS_BETWEEN):
             return
         self._shown = time.monotonic()
@@ -308,5 +314,6 @@ class _Run:
                 failed=self._failed,
                 task=todo.task,
                 current=todo.estimate,
+                preparing=preparing,
             )
         )

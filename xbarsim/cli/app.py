@@ -13,21 +13,16 @@ import typer
 
 from xbarsim import __version__
 from xbarsim.cli import (
-    accelerators,
-    adversarial,
-    board,
     campaign,
     demo,
     detect,
     faults,
-    inject,
+    inspect,
+    list,
     march,
-    networks,
-    protect,
+    repair,
     report,
-    retrain,
     simulate,
-    spiking,
     study,
     train,
 )
@@ -39,15 +34,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (
-    demo, simulate, detect, retrain, train, board, inject, protect, report, networks, accelerators
-)  # fmt: skip
+COMMANDS = (simulate, detect, repair, train, inspect, report, list, demo)
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")
-spiking.add_to(study.app)
-adversarial.add_to(study.app)
 app.add_typer(study.app, name="study")
 app.add_typer(campaign.app, name="campaign")
 

@@ -31,7 +31,7 @@ def run(
     from xbarsim.cli import subjects
     from xbarsim.experiments.experiment import grid
     from xbarsim.experiments.measures import Accuracy, Detection
-    from xbarsim.faults.models import NoFaults
+    from xbarsim.faults.places import NoFaults
     from xbarsim.faults.trials import faults_of
     from xbarsim.registry import detectors, fault_models, repairs
     from xbarsim.report import answers
@@ -40,7 +40,12 @@ def run(
     subject = subjects.subject_of(NETWORK, subjects.Hardware())
     harmful, early = fault_models.parse(HARMFUL), fault_models.parse(EARLY)
     repaired = grid(
-        Accuracy(), subjects=subject, faults=harmful, repairs=map(repairs.parse, REPAIRS), trials=chips, seed=seed
+        Accuracy(),
+        subjects=subject,
+        faults=harmful,
+        repairs=map(repairs.parse, REPAIRS),
+        trials=chips,
+        seed=seed,
     )
     measures = [Detection(detector=detectors.parse(words)) for words in DETECTORS]
     found = grid(measures, subjects=subject, faults=[early, NoFaults()], trials=tested, seed=seed)

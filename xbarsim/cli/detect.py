@@ -43,7 +43,7 @@ def run(
     from xbarsim.cli import subjects
     from xbarsim.experiments.experiment import grid
     from xbarsim.experiments.measures import Detection
-    from xbarsim.faults.models import NoFaults
+    from xbarsim.faults.places import NoFaults
     from xbarsim.registry import detectors as known
     from xbarsim.report import answers
 

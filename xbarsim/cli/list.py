@@ -85,7 +85,8 @@ def _networks() -> Listed:
     }
     trained = zoo()
     rows = [
-        (name, str(n["description"]), str(n["data"]), "yes" if name in trained else "-") for name, n in found.items()
+        (name, str(n["description"]), str(n["data"]), "yes" if name in trained else "-")
+        for name, n in found.items()
     ]
     rows += [(name, "a trained checkpoint", "", "yes") for name in trained if name not in found]
     note = "Trained: a checkpoint comes with xbarsim; make the others' with 'xbarsim train'. Quantized networks are "

@@ -26,7 +26,9 @@ Network = Annotated[
 ]  # fmt: skip
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", "-w", help="Checkpoint for it (.safetensors, .pt, .pth, .bin); the zoo's by default."),
+    typer.Option(
+        "--weights", "-w", help="Checkpoint for it (.safetensors, .pt, .pth, .bin); the zoo's by default."
+    ),
 ]
 Data = Annotated[
     str | None,
@@ -50,7 +52,8 @@ Fidelity = Annotated[
     str, typer.Option("--fidelity", help="digital, bit-serial (the same, slowly), analog or parasitic.")
 ]
 Device = Annotated[
-    str | None, typer.Option("--device", help="Cells of analog and parasitic chips, from 'xbarsim list devices'.")
+    str | None,
+    typer.Option("--device", help="Cells of analog and parasitic chips, from 'xbarsim list devices'."),
 ]
 Age = Annotated[
     float | None, typer.Option("--age", help="Seconds since analog cells were written.  [default: 1]")
@@ -78,16 +81,23 @@ Repairs = Annotated[
 Plugins = Annotated[
     list[Path] | None,
     typer.Option(
-        "--plugin", help="Python file that is run first: it adds fault models, detectors, repairs; may be repeated."
+        "--plugin",
+        help="Python file that is run first: it adds fault models, detectors, repairs; may be repeated.",
     ),
 ]
 Chips = Annotated[int, typer.Option("--chips", "-c", help="Number of faulty chips.")]
 Images = Annotated[int | None, typer.Option("--images", help="Test images to use; all by default.")]
 Store = Annotated[
     Path | None,
-    typer.Option("--store", help="Keep every trial in this file: the same command goes on, 'xbarsim report' reads it."),
+    typer.Option(
+        "--store", help="Keep every trial in this file: the same command goes on, 'xbarsim report' reads it."
+    ),
 ]
 Workers = Annotated[int, typer.Option("--workers", "-j", help="Processes that work at a time.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="A Dask scheduler, tcp://..., or 'local' for a cluster of --workers processes."),
+]
 Restore = Annotated[
     bool,
     typer.Option("--restore/--no-restore", help="Count the write that restores the contents after March."),

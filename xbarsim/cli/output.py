@@ -89,9 +89,11 @@ def trials() -> Iterator[OnProgress]:
             value = progress.current
             half = 100 * (value.high - value.low) / 2
             metric = json.loads(progress.task.description).get("metric", "share")
-            words = f"{metric} {100 * value.value:.2f} ± {half:.2f} %"
+            words = f"{metric} {100 * value.value:.2f} ± {half:.2f} %" if progress.made else "preparing"
             rate = f"{made:.1f}/s" + (f", {progress.failed} failed" if progress.failed else "")
             bar.update(line, description=words, completed=progress.done, total=progress.planned, rate=rate)
+            if progress.preparing:
+                return
             if bar.disable and now > told + SECONDS_BETWEEN_LINES:  # a log, not a terminal
                 told = now
                 typer.echo(f"{progress.done:,} of {progress.planned:,} trials, {rate}, {words}", err=True)

@@ -26,7 +26,9 @@ def run(
     fault_map: options.FaultFiles = None,
     chips: Annotated[
         int | None,
-        typer.Option("--chips", "-c", help="Faulty chips; 10 by default, all of a model that lists its faults."),
+        typer.Option(
+            "--chips", "-c", help="Faulty chips; 10 by default, all of a model that lists its faults."
+        ),
     ] = None,
     images: options.Images = None,
     plugin: options.Plugins = None,
@@ -54,7 +56,11 @@ def run(
         task
         for model in models
         for task in grid(
-            Accuracy(), subjects=subject, faults=model, trials=subjects.count_of(model, subject, chips), seed=seed
+            Accuracy(fidelity="bit-serial" if fidelity == "bit-serial" else "digital"),
+            subjects=subject,
+            faults=model,
+            trials=subjects.count_of(model, subject, chips),
+            seed=seed,
         )
     ]
     results = subjects.make(tasks, store, workers=workers)
@@ -66,7 +72,11 @@ def run(
         [
             chip_table(subject),
             answers.accuracy_table(results),
-            *(draw(results, t) for t in single for draw in (answers.single_fault_table, answers.worst_fault_table)),
+            *(
+                draw(results, t)
+                for t in single
+                for draw in (answers.single_fault_table, answers.worst_fault_table)
+            ),
         ],
         as_json=as_json,
         out=out,

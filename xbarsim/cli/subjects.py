@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from accel_models.reram.analog_config import AnalogConfig
-
 from accel_models.reram.config import ReramConfig, cell_presets
 from xbarsim.campaigns.task import Task
 from xbarsim.chip import Accelerator, FaultModel
@@ -17,7 +16,7 @@ from xbarsim.code import load_code
 from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.collecting import collect
 from xbarsim.experiments.references import SubjectReference, accelerator_from
-from xbarsim.faults.models import GivenFaults
+from xbarsim.faults.given import GivenFaults
 from xbarsim.faults.neurons import SpikingGeometry
 from xbarsim.faults.pe import FinnGeometry
 from xbarsim.registry import fault_models
@@ -53,8 +52,8 @@ class Hardware:
                 raise InputError(option, f"none with fidelity {self.fidelity}", repr(value), remedy)
         if self.fidelity == "digital":
             return found
-        if self.fidelity == "bit-serial":
-            return replace(self._reram(found, "fidelity"), collapse=False)
+        if self.fidelity == "bit-serial":  # the same chip, see `Accuracy`
+            return self._reram(found, "fidelity")
         ohm = 0.0 if self.fidelity == "analog" else 1.0 if self.wire_ohm is None else self.wire_ohm
         return AnalogConfig(
             base=self._reram(found, "fidelity"),

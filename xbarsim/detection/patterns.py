@@ -33,7 +33,9 @@ def criterion_threshold(criterion: str) -> float:
     """
     match = CRITERION.fullmatch(criterion)
     if match is None or (match["percent"] and not 0 < float(match["percent"]) <= 100):
-        raise InputError("criterion", "'SDC-1', or 'SDC-3%' with some other number of points", repr(criterion))
+        raise InputError(
+            "criterion", "'SDC-1', or 'SDC-3%' with some other number of points", repr(criterion)
+        )
     return CHANGED if match["percent"] is None else float(match["percent"]) / 100
 
 

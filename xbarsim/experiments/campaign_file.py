@@ -22,9 +22,10 @@ from xbarsim.code import is_code
 from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.experiment import grid
 from xbarsim.experiments.measures import Accuracy, Detection, Measure
-from xbarsim.experiments.references import SubjectReference, accelerator_from, network_of
-from xbarsim.faults.models import NoFaults, is_of
+from xbarsim.experiments.references import SubjectReference, accelerator_from
+from xbarsim.faults.places import NoFaults, is_of
 from xbarsim.metrics.planning import sample_size
+from xbarsim.programs import fits
 from xbarsim.registry import detectors, fault_models, repairs
 from xbarsim.repair.nothing import AsItIs
 from xbarsim.subject import Subject
@@ -107,7 +108,9 @@ class FaultsChoice(BaseModel):
         if not isinstance(value, (list, tuple)):
             return False
         kinds = {f.name: str(f.type) for f in fields(fault_models.entry(self.name))}  # type: ignore[arg-type]
-        return not kinds.get(name, "").startswith("tuple") or (bool(value) and isinstance(value[0], (list, tuple)))
+        return not kinds.get(name, "").startswith("tuple") or (
+            bool(value) and isinstance(value[0], (list, tuple))
+        )
 
 
 class CampaignFile(_Strict):
@@ -178,7 +181,9 @@ class CampaignFile(_Strict):
             raise InputError("detectors", "the measure 'detection' beside them", ", ".join(named))
         found: list[Measure] = [Accuracy()] if "accuracy" in named else []
         if "detection" in named:
-            found += [Detection(detector=detectors.parse(words)) for words in self.detectors or ("adversarial",)]
+            found += [
+                Detection(detector=detectors.parse(words)) for words in self.detectors or ("adversarial",)
+            ]
         return found
 
 
@@ -253,12 +258,12 @@ def _check_code(campaign: CampaignFile, code: Sequence[Path]) -> None:
 def _subjects(campaign: CampaignFile) -> Iterator[tuple[Subject, set[str]]]:
     for choice, words in product(campaign.networks, campaign.accelerators):
         accelerator = accelerator_from(words)
-        reference = SubjectReference(
+        subject = SubjectReference(
             network=choice.name, accelerator=accelerator, weights=choice.weights, data=choice.data,
             images=campaign.images, name=choice.label,
-        )  # fmt: skip
-        if accelerator.holds(network_of(choice.name, choice.weights).network):
-            yield reference.load(), {f"network {choice.name}", f"accelerator {words}"}
+        ).load()  # fmt: skip
+        if fits(subject.network, accelerator):
+            yield subject, {f"network {choice.name}", f"accelerator {words}"}
 
 
 def _faults(campaign: CampaignFile, subject: Subject) -> Iterator[tuple[FaultsChoice, FaultModel]]:
@@ -291,9 +296,7 @@ def _tasks(
         )  # fmt: skip
     elif choice.margin is not None:
         raise InputError("margin", "a model that lists its faults", choice.name, "leave it out")
-    return grid(
-        measure, subjects=subject, faults=model, repairs=repair, trials=trials, seed=campaign.seed
-    )
+    return grid(measure, subjects=subject, faults=model, repairs=repair, trials=trials, seed=campaign.seed)
 
 
 def _of_faults(choice: FaultsChoice) -> str:

@@ -66,7 +66,9 @@ def _placed(words: Any, folder: Path, suffix: str = "") -> Any:
         file, _, name = words.rpartition(":")
         return f"{folder / file}:{name}"
     file_there = len(words) < 4096 and "\0" not in words and (folder / words).exists()
-    return str(folder / words) if (words.endswith(suffix) and suffix) or ("/" in words and file_there) else words
+    return (
+        str(folder / words) if (words.endswith(suffix) and suffix) or ("/" in words and file_there) else words
+    )
 
 
 LISTS = {"tuple_type": "a list", "too_short": "at least one"}

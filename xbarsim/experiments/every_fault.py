@@ -44,7 +44,11 @@ class SingleFaultResults:
     def worst(self, count: int = 10) -> Table:
         """Return the faults that cost most accuracy."""
         rows = [
-            (str(self.faults[int(i)]), f"{self.hits[i] / self.shots:.2%}", f"{self.flips[i] / self.shots:.2%}")
+            (
+                str(self.faults[int(i)]),
+                f"{self.hits[i] / self.shots:.2%}",
+                f"{self.flips[i] / self.shots:.2%}",
+            )
             for i in self.order[:count]
         ]
         return Table(
@@ -79,7 +83,7 @@ def every_fault(chip: Chip, model: Any, data: Any) -> SingleFaultResults:
     test = as_dataset(data)
     if isinstance(chip, FinnChip):
         classes = collapse(chip, faults)
-        pixels = chip.pixels(test.images)
+        pixels = chip.network.to_pixels(test.images)
         found = classes.expand(simulate_faults(chip, classes.representatives, pixels, test.labels))
         counts = (found.hits, found.flips, found.baseline_hits)
     else:

@@ -18,7 +18,7 @@ from xbarsim.code import code_of
 from xbarsim.experiments.drawing import trials_of
 from xbarsim.experiments.facts import subject_facts
 from xbarsim.experiments.measures import Condition, Measure
-from xbarsim.faults.models import NoFaults
+from xbarsim.faults.places import NoFaults
 from xbarsim.registry import accelerators, fault_models, repairs
 from xbarsim.repair.nothing import AsItIs
 from xbarsim.subject import Subject
@@ -92,7 +92,7 @@ def grid(
     *,
     subjects: Subject | Iterable[Subject],
     faults: FaultModel | Iterable[FaultModel],
-    repairs: Repair | Iterable[Repair] = (AsItIs(),),
+    repairs: Repair | Iterable[Repair] | None = None,
     trials: int = 100,
     seed: int = 0,
     keep: Path | None = None,
@@ -109,7 +109,9 @@ def grid(
     InputError : nothing to combine, a number out of range.
     """
     found: dict[str, Task] = {}
-    for subject, measure, repair, model in product(*map(_several, (subjects, measures, repairs, faults))):
+    for subject, measure, repair, model in product(
+        *map(_several, (subjects, measures, repairs or AsItIs(), faults))
+    ):
         experiment = Experiment(measure=measure, subject=subject, faults=model, repair=repair, keep=keep)
         known = getattr(model, "population", None)
         count = trials if known is None else min(trials, known(subject.chip.geometry))
@@ -119,4 +121,6 @@ def grid(
 
 
 def _several(things: Any) -> list[Any]:
-    return list(things) if isinstance(things, Iterable) and not isinstance(things, (str, Subject)) else [things]
+    return (
+        list(things) if isinstance(things, Iterable) and not isinstance(things, (str, Subject)) else [things]
+    )

@@ -14,6 +14,8 @@ from xbarsim.registry import accelerators
 from xbarsim.report.tables import Table, duration
 from xbarsim.subject import Subject
 
+Layers = tuple[tuple[str, ...], list[tuple[str, ...]], str]
+
 
 def chip_table(subject: Subject) -> Table:
     """Return the layers on the hardware; below them the whole, and what an inference takes."""
@@ -51,21 +53,25 @@ def _energy(energy_pJ: float) -> str:
     return f"{energy_pJ / 1e6:.3g} uJ" if math.isfinite(energy_pJ) else "energy unknown"
 
 
-def _arrays(chip: ReramChip) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
+def _arrays(chip: ReramChip) -> Layers:
     shares = chip.collapse_shares()
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (load.name, str(load.arrays), str(load.positions), str(load.macs), f"{shares[load.name].proven:.1%}")
         for load in chip.loads
     ]
     reasons = [f"{name}: {found.reason}." for name, found in shares.items() if found.reason]
     written = f"{chip.write_cost.cell_writes} cell writes, {duration(chip.write_cost.latency_ns)}"
-    words = ["Pipelined.", f"Programming: {written}.", "Collapses: outputs that the ADC provably cannot change."]
+    words = [
+        "Pipelined.",
+        f"Programming: {written}.",
+        "Collapses: outputs that the ADC provably cannot change.",
+    ]
     return ("layer", "arrays", "positions", "MACs", "collapses"), rows, " ".join([*words, *reasons])
 
 
-def _units(chip: FinnChip) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
-    cycles = design_cycles(chip.network, first_layer_interval=chip.accelerator.first_layer_interval)
-    rows = []
+def _units(chip: FinnChip) -> Layers:
+    cycles = design_cycles(chip.network, first_layer_interval=chip.network.first_layer_interval)
+    rows: list[tuple[str, ...]] = []
     for layer, taken in zip(chip.network.layers, cycles.layers, strict=True):
         kind = "fc" if layer.fully_connected else f"{layer.kernel[0]} x {layer.kernel[1]}"
         rows.append(

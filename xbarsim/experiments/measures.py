@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from xbarsim.campaigns.task import Outcome
 from xbarsim.chip import Detector, FaultModel, Repair, Varied
+from xbarsim.errors import check_choice
 from xbarsim.experiments.drawing import faulty_chip, read_seed
 from xbarsim.experiments.single_faults import can_share, single_outcomes
 from xbarsim.faults.trials import faults_of
-from xbarsim.files import write_atomically
+from xbarsim.files import write_bytes
 from xbarsim.registry import detectors
 from xbarsim.repair.nothing import AsItIs
 from xbarsim.rng import Trial
@@ -41,7 +42,7 @@ class Condition:
         found = self.repair.repair(chip, self.subject, trial)
         for name, content in found.files.items() if self.keep is not None else ():
             path = Path(str(self.keep), f"chip-{trial.number}-{name}")
-            write_atomically(path, lambda temporary, content=content: temporary.write_bytes(content))
+            write_bytes(path, content)
         return found.chip, {**fault_counts(chip, chip.faults), **found.counts}
 
 
@@ -73,27 +74,41 @@ class Measure(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Right answers to the test images."""
+    """Right answers to the test images.
+
+    Parameters
+    ----------
+    fidelity : 'bit-serial' simulates every conversion of ReRAM arrays, for checking: the same numbers, slowly
+    """
+
+    fidelity: Literal["digital", "bit-serial"] = "digital"
 
     metric = "accuracy"
 
+    def __post_init__(self) -> None:
+        check_choice("fidelity", self.fidelity, ("digital", "bit-serial"))
+
+    def together(self, condition: Condition) -> bool:
+        """Whether chips share work."""
+        return condition.together and self.fidelity == "digital"
+
     def batch(self, condition: Condition) -> int:
         """See `Measure`."""
-        if not condition.together:
+        if not self.together(condition):
             return 1
         return 256 if can_share(condition.subject.chip, condition.faults) else 4
 
     def describe(self) -> dict[str, Any]:
         """See `Measure`."""
-        return {"metric": self.metric}
+        return {"metric": self.metric, **({} if self.fidelity == "digital" else {"fidelity": self.fidelity})}
 
     def count(self, condition: Condition, trials: Sequence[Trial]) -> Iterator[Outcome] | list[Outcome]:
         """See `Measure`."""
-        if not condition.together:
+        if not self.together(condition):
             return (self._one(condition, trial) for trial in trials)
         chip, test = condition.subject.chip, condition.subject.test
         if can_share(chip, condition.faults):
-            return single_outcomes(chip, condition.faults, test, trials)
+            return single_outcomes(chip, condition.faults, test, trials)  # type: ignore[arg-type]
         drawn = [faults_of(condition.faults, chip.geometry, trial) for trial in trials]
         runs = chip.run_each(drawn, test.images, seed=trials[0].seed)
         return [
@@ -104,7 +119,8 @@ class Accuracy:
     def _one(self, condition: Condition, trial: Trial) -> Outcome:
         chip, counts = condition.repaired(trial)
         test = condition.subject.test
-        run = chip.run(test.images, seed=read_seed(chip, trial))
+        more = {} if self.fidelity == "digital" else {"fidelity": self.fidelity}
+        run = chip.run(test.images, seed=read_seed(chip, trial), **more)
         return Outcome(len(test), run.hits(test.labels), counts)
 
     def facts(self, condition: Condition) -> dict[str, Any]:

@@ -22,10 +22,12 @@ def can_share(chip: Any, model: Any) -> bool:
     return isinstance(chip, FinnChip) and isinstance(model, SingleFaults) and not len(chip.faults)
 
 
-def single_outcomes(chip: FinnChip, model: SingleFaults, test: Dataset, trials: Sequence[Trial]) -> list[Outcome]:
+def single_outcomes(
+    chip: FinnChip, model: SingleFaults, test: Dataset, trials: Sequence[Trial]
+) -> list[Outcome]:
     """Count hits and changed answers under the fault of every trial."""
     chosen = model.of_trials(chip.geometry, trials)
-    found = simulate_faults(chip, chosen, chip.pixels(test.images), test.labels)
+    found = simulate_faults(chip, chosen, chip.network.to_pixels(test.images), test.labels)
     return [
         Outcome(
             found.shots,

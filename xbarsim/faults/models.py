@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from xbarsim.faults.neurons import (
 )
 from xbarsim.faults.pe import FinnGeometry, PeFaultKind, PeFaults, count_faults, faults_at
 from xbarsim.faults.places import check_places
+from xbarsim.rng import Trial, stream
 
 
 @dataclass(frozen=True, init=False)
@@ -87,6 +88,32 @@ class SingleFaults:
         before = ends[offer - 1] if offer else 0
         layer, unit, kind = offers[offer]
         return faults_at(layer, unit, kind, number - before)
+
+    def population(self, geometry: FinnGeometry) -> int:
+        """Return how many there are."""
+        offers = check_places(self, geometry, FinnGeometry).offers(self._kinds, self.layers)
+        return sum(count_faults(unit, kind) for _, unit, kind in offers)
+
+    def numbered(self, geometry: FinnGeometry, trial: Trial) -> PeFaults:
+        """Return the fault of a trial; see `of_trials`."""
+        return self.of_trials(geometry, [trial])
+
+    def of_trials(self, geometry: FinnGeometry, trials: Sequence[Trial]) -> PeFaults:
+        """Return the fault of every trial of one seed, in a table.
+
+        Trial t is the t-th of all in a drawn order, so that the first n trials are a sample without
+        repetition, and as many trials as there are faults are all of them.
+
+        Raises
+        ------
+        InputError : more trials than faults.
+        """
+        every = self.all(geometry)
+        last = max(trial.number for trial in trials)
+        if last >= len(every):
+            raise InputError("trial", f"one of {len(every)} faults", last, "ask for fewer trials")
+        order = stream(trials[0].seed, self.scenario).permutation(len(every))
+        return every.take(order[[trial.number for trial in trials]])
 
     @property
     def _kinds(self) -> list[PeFaultKind]:

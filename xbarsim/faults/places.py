@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
@@ -33,6 +33,15 @@ def check_places(model: Any, geometry: object, kind: type[G]) -> G:
         remedy = "choose a fault model of this hardware"
         raise InputError(fault_models.name_of(model), WORDS[kind], _shown(geometry), remedy)
     return geometry
+
+
+def is_of(model: Any, geometry: object) -> bool:
+    """Whether a fault model draws for these places, as the type of `draw`'s geometry says; if it says none, yes."""
+    try:
+        kind = get_type_hints(type(model).draw).get("geometry", object)
+    except NameError:  # of a class of somebody's own, whose hints are for readers alone
+        return True
+    return isinstance(geometry, kind) if isinstance(kind, type) else True
 
 
 def no_faults(geometry: object) -> FaultMap | PeFaults | NeuronFaults:

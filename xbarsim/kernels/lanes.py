@@ -82,9 +82,7 @@ class _Emitter:
 
 def _counter(combine: str, *, masked: bool = False) -> Any:
     @intrinsic
-    def count(
-        typing, target, target_at, factor, x, x_at, mask_at, offsets, first, last, weights, weights_at
-    ):
+    def count(typing, target, target_at, factor, x, x_at, mask_at, offsets, first, last, weights, weights_at):
         """target[at + j] += factor * popcount of x[x_at + offsets[k]] (op) the weights of lane j.
 
         For k in first .. last - 1, at most MOST_WORDS of them. A word of x is 8 bytes; byte b of word k meets

@@ -52,7 +52,9 @@ class Diagnosis:
             rng=trial.stream("diagnosis"),
         )
 
-    def masks(self, chip: Any, subject: Any, trial: Trial) -> tuple[FaultMap, dict[tuple[str, int], CellMasks]]:
+    def masks(
+        self, chip: Any, subject: Any, trial: Trial
+    ) -> tuple[FaultMap, dict[tuple[str, int], CellMasks]]:
         """Return the known map, and its masks on the words of the subject's weights."""
         known = self.stuck_cells(chip, trial)
         return known, subject.chip.inject(known).training_masks()

@@ -136,7 +136,9 @@ def latency_table(results: Results) -> Table:
     ]
     slowest = max(timed.values())
     wins = [mode for mode, ns in march.items() if ns < slowest]
-    verdict = f"March is faster than a detector here: {', '.join(wins)}." if wins else "March is never faster here."
+    verdict = (
+        f"March is faster than a detector here: {', '.join(wins)}." if wins else "March is never faster here."
+    )
     return Table(
         title="Latency of a test",
         columns=("test", "latency", *(f"/ {place}" for place in range(1, len(timed) + 1))),

@@ -48,8 +48,12 @@ def part_words(description: Mapping[str, Any], facts: Mapping[str, Any], part: s
     told = facts.get("words")
     own = told.get(part) if isinstance(told, Mapping) else None
     if part == "metric":
-        detector = (told.get("detector") if isinstance(told, Mapping) else None) or words(description.get("detector"))
-        return f"{description.get('metric', '')}: {detector}" if detector else words(description.get("metric"))
+        detector = (told.get("detector") if isinstance(told, Mapping) else None) or words(
+            description.get("detector")
+        )
+        return (
+            f"{description.get('metric', '')}: {detector}" if detector else words(description.get("metric"))
+        )
     return str(own) if own else words(description.get(part))
 
 

@@ -11,7 +11,6 @@ from xbarsim.campaigns.store import TaskStatus
 from xbarsim.errors import InputError, check_choice
 from xbarsim.report import plots
 from xbarsim.report.columns import check_columns, entries, value_of, varying
-from xbarsim.report.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +21,7 @@ WIDE = 4.0  # ends of a logarithmic axis, as a ratio
 
 
 def curve_figure(
-    results: Results, *, x: str, by: Sequence[str] = (), metric: str | None = None, title: str = ""
+    tasks: Sequence[TaskStatus], *, x: str, by: Sequence[str] = (), metric: str | None = None, title: str = ""
 ) -> Figure:
     """See `Results.plot`.
 
@@ -30,17 +29,19 @@ def curve_figure(
     ------
     InputError : a column that no task has, one without two numbers, several metrics and none chosen.
     """
-    check_columns(results.tasks, (x, *by))
-    metrics = {str(task.description.get("metric", "share")) for task in results.tasks}
+    check_columns(tasks, (x, *by))
+    metrics = {str(task.description.get("metric", "share")) for task in tasks}
     if metric is None and len(metrics) > 1:
         raise InputError("metric", f"one of {', '.join(sorted(metrics))}", "none", "choose one")
     if metric is not None:
         check_choice("metric", metric, metrics)
     chosen = next(iter(metrics)) if metric is None else metric
-    tasks = [task for task in results.tasks if str(task.description.get("metric", "share")) == chosen]
-    lines = lines_over(tasks, x, by)
+    measured = [task for task in tasks if str(task.description.get("metric", "share")) == chosen]
+    lines = lines_over(measured, x, by)
     if not lines:
-        raise InputError(f"column {x!r}", "numbers that differ between tasks", "none", "choose another column")
+        raise InputError(
+            f"column {x!r}", "numbers that differ between tasks", "none", "choose another column"
+        )
     return drawn(lines, x, ylabel=chosen, title=title)
 
 
@@ -74,7 +75,9 @@ def _words(tasks: Sequence[TaskStatus], names: Sequence[str]) -> list[str]:
     for task in tasks:
         own = entries(task)
         told = [
-            f"{own[name]}" if name in ("network", "accelerator") or name.endswith(".name") else f"{name} {own[name]}"
+            f"{own[name]}"
+            if name in ("network", "accelerator") or name.endswith(".name")
+            else f"{name} {own[name]}"
             for name in names
             if own.get(name) is not None and name not in dull
         ]
@@ -84,7 +87,10 @@ def _words(tasks: Sequence[TaskStatus], names: Sequence[str]) -> list[str]:
         lines.setdefault(words, set()).add(repr([entries(task).get(name) for name in names]))
     if all(len(different) == 1 for different in lines.values()):
         return found
-    return [f"{words}, {task.key[:8]}" if len(lines[words]) > 1 else words for words, task in zip(found, tasks, strict=True)]
+    return [
+        f"{words}, {task.key[:8]}" if len(lines[words]) > 1 else words
+        for words, task in zip(found, tasks, strict=True)
+    ]
 
 
 def _number(task: TaskStatus, x: str) -> float | None:
@@ -96,7 +102,9 @@ def drawn(lines: Mapping[str, Sequence[TaskStatus]], x: str, *, ylabel: str, tit
     """Draw lines; a column of shares is shown in %, and wide columns without a 0 on a logarithmic axis."""
     values = [_number(task, x) or 0.0 for line in lines.values() for task in line]
     share = x.rsplit(".", 1)[-1] in ("rate", "ratio", "share") or x.endswith("_rate")
-    scale: Literal["log", "linear"] = "log" if min(values) > 0 and max(values) >= WIDE * min(values) else "linear"
+    scale: Literal["log", "linear"] = (
+        "log" if min(values) > 0 and max(values) >= WIDE * min(values) else "linear"
+    )
     factor = 100 if share else 1
     curves: dict[str, Curve] = {}
     for name, line in lines.items():

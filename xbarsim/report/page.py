@@ -16,7 +16,7 @@ from xbarsim.errors import InputError, check_choice
 from xbarsim.files import write_atomically
 from xbarsim.report.plots import save_figure, with_plain_words
 from xbarsim.report.result_figures import Shown, figures
-from xbarsim.report.result_tables import failure_table, pair_table, run_table, task_table
+from xbarsim.report.result_tables import failure_table, run_table
 from xbarsim.report.results import Results, read_results
 from xbarsim.report.tables import Table, duration, is_number
 
@@ -64,10 +64,10 @@ def _page(results: Results, shown: list[Shown]) -> str:
     trials = sum(task.done for task in results.tasks)
     seconds = sum(task.seconds for task in results.tasks)
     tables = {
-        "tasks": task_table(results),
-        "pairs": pair_table(results),
-        "failures": failure_table(results),
-        "runs": run_table(results),
+        "tasks": results.table(),
+        "pairs": results.pairs(),
+        "failures": failure_table((*results.tasks, *results.empty), results.failures),
+        "runs": run_table(results.runs),
     }
     return environment.get_template("page.html").render(
         title=f"Campaign {results.path.stem}",

@@ -105,7 +105,11 @@ def _layers(results: Results) -> Iterator[Shown]:
     for task in _of_metric(results, "accuracy"):
         trials = results.trials_of(task)
         columns = ["counts.kind", "counts.layer", "counts.unit"]
-        if not set(columns) <= set(trials) or trials[columns].isna().any(axis=None) or not _has(task, *HEALTHY):
+        if (
+            not set(columns) <= set(trials)
+            or trials[columns].isna().any(axis=None)
+            or not _has(task, *HEALTHY)
+        ):
             continue
         network = part_of(task, "network")
         groups = {}
@@ -167,10 +171,16 @@ def _scores(results: Results, task: TaskStatus) -> np.ndarray | None:
 
 
 def _latencies(results: Results) -> Iterator[Shown]:
-    tasks = [t for t in results.tasks if isinstance(t.facts.get("march_latency_ns"), Mapping) and _has(t, "latency_ns")]
+    tasks = [
+        t
+        for t in results.tasks
+        if isinstance(t.facts.get("march_latency_ns"), Mapping) and _has(t, "latency_ns")
+    ]
     for group in _groups(tasks, *SUBJECT):
         tests = {"inference": {"one image": group[0].facts["latency_ns"]}}
-        timed = {part_of(t, "metric"): t.facts["test_latency_ns"] for t in group if _has(t, "test_latency_ns")}
+        timed = {
+            part_of(t, "metric"): t.facts["test_latency_ns"] for t in group if _has(t, "test_latency_ns")
+        }
         if timed:
             tests["detectors"] = {name.removeprefix("detection: "): ns for name, ns in timed.items()}
         tests["March C-"] = group[0].facts["march_latency_ns"]
@@ -231,7 +241,12 @@ def _chips(results: Results) -> Iterator[Shown]:
         if fault_map is None or not len(fault_map):
             continue
         yield Shown(
-            name=_slug("chip", part_of(task, "network"), entries(task).get("accelerator", ""), part_of(task, "faults")),
+            name=_slug(
+                "chip",
+                part_of(task, "network"),
+                entries(task).get("accelerator", ""),
+                part_of(task, "faults"),
+            ),
             title=f"Faulty cells of the first chip: {_on(task)}",
             words=f"Trial 0 with {part_of(task, 'faults')}: {len(fault_map):,} faulty cells; the four arrays with "
             "most of them, and faulty cells of every array.",

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.metrics.intervals import Estimate
 from xbarsim.report.columns import PARTS, check_columns, told_apart, value_of
-from xbarsim.report.results import PLAIN, Results, check_repair, paired
 from xbarsim.report.tables import Table
 
 
@@ -30,7 +29,9 @@ def described(tasks: Sequence[TaskStatus], by: Sequence[str] = PARTS) -> tuple[l
     apart = told_apart(tasks, by)
     more = any(apart)
     headings = [by[place] for place in kept] + (["with"] if more else [])
-    cells = [[row[place] for place in kept] + ([w] if more else []) for row, w in zip(rows, apart, strict=True)]
+    cells = [
+        [row[place] for place in kept] + ([w] if more else []) for row, w in zip(rows, apart, strict=True)
+    ]
     return headings, cells
 
 
@@ -40,9 +41,8 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def task_table(results: Results, *, by: Sequence[str] = PARTS) -> Table:
+def task_table(tasks: Sequence[TaskStatus], *, by: Sequence[str] = PARTS) -> Table:
     """Every task with its estimate."""
-    tasks = [*results.tasks, *results.empty]
     headings, rows = described(tasks, by)
     cells = [
         (
@@ -66,42 +66,23 @@ def _of(task: TaskStatus) -> str:
     return f"{task.planned:,}" + (f", until {task.stop}" if task.stop else "")
 
 
-def pair_table(results: Results, *, against: str = PLAIN) -> Table:
-    """Repairs against one of them, on the same chips."""
-    found = paired(results, against=against)
-    if against != PLAIN:
-        check_repair(results, against)
-    headings, rows = described([pair.task for pair in found])
-    cells = []
-    for pair, row in zip(found, rows, strict=True):
-        gain = [f"{100 * value:+.2f}" for value in (pair.gain.value, pair.gain.low, pair.gain.high)]
-        cells.append((*row, *gain, f"{pair.chips:,}"))
-    return Table(
-        title=f"Repairs against {against}, on the same chips",
-        columns=(*headings, "gain [points]", "from", "to", "chips"),
-        rows=tuple(cells),
-        note="Accuracy with the repair less accuracy with the other, chip by chip: what chips have in common "
-        "cancels. Intervals at 95 % (Student's t).",
-    )
-
-
-def failure_table(results: Results) -> Table:
+def failure_table(tasks: Sequence[TaskStatus], failures: Sequence[tuple[int, int, str]]) -> Table:
     """What went wrong, by error."""
-    keys = {task.id: task.key[:8] for task in (*results.tasks, *results.empty)}
-    rows = [(keys.get(task, str(task)), f"{trial}", error) for task, trial, error in results.failures[-200:]]
+    keys = {task.id: task.key[:8] for task in tasks}
+    rows = [(keys.get(task, str(task)), f"{trial}", error) for task, trial, error in failures[-200:]]
     return Table(
         title="Failed trials",
         columns=("task", "trial", "error"),
         rows=tuple(rows),
-        note=f"{len(results.failures):,} attempts failed; the latest {len(rows)}. The next run tries again.",
+        note=f"{len(failures):,} attempts failed; the latest {len(rows)}. The next run tries again.",
     )
 
 
-def run_table(results: Results) -> Table:
+def run_table(runs: Sequence[tuple[int, str, str, str]]) -> Table:
     """Who wrote the store."""
     rows = [
         (str(number), started, command or "from Python", _versions(versions))
-        for number, started, command, versions in results.runs
+        for number, started, command, versions in runs
     ]
     return Table(
         title="Runs",

@@ -1,24 +1,24 @@
-"""What a campaign's store holds: tasks with their estimates, all trials, pairs; as tables, figures and pandas."""
+"""What a campaign's store holds: tasks with their estimates and all trials; as tables, figures and pandas."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xbarsim.campaigns.exchange import whole_frame
 from xbarsim.campaigns.store import Store, TaskStatus
-from xbarsim.errors import InputError, check_choice
-from xbarsim.metrics.intervals import Estimate, paired_difference
-from xbarsim.report.columns import PARTS, check_columns, entries, value_of
+from xbarsim.errors import InputError
+from xbarsim.report.columns import PARTS, check_columns, value_of
+from xbarsim.report.curves import curve_figure
+from xbarsim.report.pairs import PLAIN, pair_table, paired
+from xbarsim.report.result_tables import task_table
 from xbarsim.report.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-PLAIN = "as-it-is"  # the repair that others are held against
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,9 +67,7 @@ class Results:
 
     def table(self, *, by: Sequence[str] = PARTS) -> Table:
         """Return a row a task: the columns `by` and whatever else tells tasks apart, then estimates."""
-        from xbarsim.report.result_tables import task_table
-
-        return task_table(self, by=by)
+        return task_table([*self.tasks, *self.empty], by=by)
 
     def plot(self, *, x: str, by: str | Sequence[str] = (), metric: str | None = None) -> Figure:
         """Return a figure of the estimates over a column of numbers, a line for every value of `by`.
@@ -80,15 +78,11 @@ class Results:
         by : columns that tell lines apart; what else differs is added to the lines' names
         metric : which of several
         """
-        from xbarsim.report.curves import curve_figure
-
-        return curve_figure(self, x=x, by=(by,) if isinstance(by, str) else tuple(by), metric=metric)
+        return curve_figure(self.tasks, x=x, by=(by,) if isinstance(by, str) else tuple(by), metric=metric)
 
     def pairs(self, *, against: str = PLAIN) -> Table:
         """Return how much higher repairs are than one of them, on the same chips."""
-        from xbarsim.report.result_tables import pair_table
-
-        return pair_table(self, against=against)
+        return pair_table(paired(self.tasks, self.trials, against=against), against=against)
 
     def __str__(self) -> str:
         return str(self.table())
@@ -120,46 +114,3 @@ def results_of(store: Store) -> Results:
         runs=runs,
         failures=failures,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """A repair on the same chips as another: how much higher it is, over `chips` chips."""
-
-    task: TaskStatus
-    chips: int
-    gain: Estimate
-
-
-def paired(results: Results, *, against: str = PLAIN) -> list[Pair]:
-    """Return every repair against one of them, where all but the repair is the same."""
-    named: dict[str, list[TaskStatus]] = {}
-    for task in results.tasks:
-        named.setdefault(_but_repair(task), []).append(task)
-    found = []
-    for task in results.tasks:
-        others = [o for o in named[_but_repair(task)] if repair_name(o) == against and o.key != task.key]
-        if repair_name(task) == against or not others:
-            continue
-        both = results.trials_of(task).merge(results.trials_of(others[0]), on="trial", suffixes=("", "_b"))
-        if len(both):
-            after, before = both["hits"] / both["shots"], both["hits_b"] / both["shots_b"]
-            gain = paired_difference(after.tolist(), before.tolist())
-            found.append(Pair(task=task, chips=len(both), gain=gain))
-    return found
-
-
-def check_repair(results: Results, name: str) -> None:
-    """Refuse a repair that no task has."""
-    check_choice("repair to compare with", name, {repair_name(task) for task in results.tasks} - {""})
-
-
-def repair_name(task: TaskStatus) -> str:
-    """Return the name of a task's repair; empty if it has none."""
-    repair = task.description.get("repair")
-    return str(repair.get("name", "")) if isinstance(repair, Mapping) else str(repair or "")
-
-
-def _but_repair(task: TaskStatus) -> str:
-    own: dict[str, Any] = entries(task)
-    return repr(sorted((name, repr(value)) for name, value in own.items() if not name.startswith("repair")))

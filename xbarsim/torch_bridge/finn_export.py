@@ -40,10 +40,19 @@ from xbarsim.torch_bridge.quantized import (
 from xbarsim.torch_bridge.tracing import trace
 from xbarsim.torch_bridge.windows import conv_window, pool_window
 
+QUANTIZED = (PixelSign, QuantActivation, QuantConv2d, QuantInput, QuantLinear)
 SILENT = (ErrorInjection, ChannelDropout, nn.Dropout, nn.Dropout2d, nn.Identity)
 KNOWN = (
     "QuantInput or PixelSign, then QuantConv2d or QuantLinear, batch norm, QuantActivation, max-pool, flatten"
 )
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Whether a module has quantized layers, ours or Brevitas's, so that it keeps its own integers."""
+    return any(
+        isinstance(layer, QUANTIZED) or is_product(layer) or is_activation(layer)
+        for layer in module.modules()
+    )
 
 
 def finn_graph(module: nn.Module, input_shape: Sequence[int]) -> IntegerGraph:

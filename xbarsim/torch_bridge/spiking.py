@@ -34,6 +34,11 @@ class SpikingModule(Protocol):
         """(N, classes) spike counts."""
 
 
+def is_spiking(module: nn.Module) -> bool:
+    """Whether a module is a spiking network, which `spiking_network` reads."""
+    return isinstance(getattr(module, "geometry", None), SpikingGeometry)
+
+
 def spiking_network(module: nn.Module) -> SpikingNetwork:
     """Return a trained network's numbers, for spiking chips.
 

@@ -13,7 +13,9 @@ from xbarsim.errors import InputError, check_choice
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.rng import Trial
 
-Addressing = Literal["cell-serial-used", "cell-serial", "row-parallel", "array-parallel", "row-and-array-parallel"]
+Addressing = Literal[
+    "cell-serial-used", "cell-serial", "row-parallel", "array-parallel", "row-and-array-parallel"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,9 @@ class MarchDetector:
         """Return how many cells are diagnosed as stuck."""
         if not isinstance(chip.faults, FaultMap):
             raise InputError("detector march", "a chip of ReRAM cells", type(chip).__name__)
-        return float(len(march_chip(chip.faults, march_test(self.march), rng=trial.stream("march")).fault_map))
+        return float(
+            len(march_chip(chip.faults, march_test(self.march), rng=trial.stream("march")).fault_map)
+        )
 
     def cost(self, chip: Any) -> Cost:
         """Return its latency by the addressing mode; its energy is not modelled (NaN)."""

@@ -1,0 +1,52 @@
+"""Networks that studies train: each has a file in a folder, and goes on where it was stopped.
+
+Several processes may ask for the same network: one trains it, the others wait and read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from torch import nn
+
+from xbarsim.data import Dataset
+from xbarsim.training.loop import fit
+from xbarsim.training.methods import TrainingMethod
+from xbarsim.training.recipe import Recipe
+from xbarsim.training.resume import Epoch
+
+
+def train_once(
+    module: nn.Module,
+    data: Dataset,
+    recipe: Recipe,
+    file: Path,
+    *,
+    seed: int,
+    methods: Sequence[TrainingMethod] = (),
+    device: str = "cpu",
+    **options: Any,
+) -> list[Epoch]:
+    """Train a module in place, or take over the state that the file holds; its epochs.
+
+    Parameters
+    ----------
+    file : the training's state, written after every epoch
+    options : see `xbarsim.training.loop.fit`
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        return fit(
+            module,
+            data.images,
+            data.labels,
+            recipe,
+            seed=seed,
+            methods=methods,
+            resume=file,
+            device=device,
+            **options,
+        )
