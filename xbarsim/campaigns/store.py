@@ -93,6 +93,14 @@ class TaskStatus:
         """Trials that are stored."""
         return self.moments.trials
 
+    @classmethod
+    def planned_of(cls, task: Task) -> TaskStatus:
+        """Return the status of a task that no store has yet."""
+        return cls(
+            id=0, key=task.key, seed=task.seed, planned=task.trials, stop="", failed=0, seconds=0.0,
+            description=_entries(task.description), facts={}, moments=Moments(0, float("nan"), 0.0, False),
+        )  # fmt: skip
+
 
 class Store:
     """A campaign's file.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,13 +12,9 @@ import typer
 from xbarsim.cli import options, output
 
 if TYPE_CHECKING:
-    from xbarsim.campaigns.runner import OnProgress
-    from xbarsim.campaigns.runner import Progress as RunProgress
     from xbarsim.campaigns.stopping import Precision
+    from xbarsim.experiments.campaign_file import Plan
     from xbarsim.report.tables import Table
-    from xbarsim.studies.campaign_file import Plan
-
-SECONDS_BETWEEN_LINES = 60.0
 
 app = typer.Typer(help="Campaigns of many trials: plan, run, resume, merge, export.", rich_markup_mode=None)
 Description = Annotated[Path, typer.Argument(help="Description of the campaign, a TOML or YAML file.")]
@@ -37,9 +30,14 @@ def _end(*_: object) -> None:
 
 
 @app.command()
-def plan(context: typer.Context, description: Description, as_json: options.AsJson = False) -> None:
+def plan(
+    context: typer.Context,
+    description: Description,
+    plugin: options.Plugins = None,
+    as_json: options.AsJson = False,
+) -> None:
     """What a campaign would do: its tasks, and how many trials they take."""
-    found = _plan(description)
+    found = _plan(description, plugin)
     tasks = [
         {"key": task.key, "trials": task.trials, "seed": task.seed, "is": task.workload.describe()}
         for task in found.tasks
@@ -51,14 +49,12 @@ def plan(context: typer.Context, description: Description, as_json: options.AsJs
 def run(
     context: typer.Context,
     description: Description,
+    plugin: options.Plugins = None,
     store: Annotated[
         Path | None, typer.Option("--store", help="File of the trials; beside the description by default.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes that work at a time.")] = 1,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="A Dask scheduler, tcp://..., or 'local' for a cluster of --workers processes."),
-    ] = None,
+    workers: options.Workers = 1,
+    scheduler: options.Scheduler = None,
     until: Annotated[
         str | None, typer.Option(help="Stop a task when it is precise: 'accuracy ± 0.2 % at 95 %'.")
     ] = None,
@@ -73,14 +69,14 @@ def run(
     """
     from xbarsim.campaigns.runner import collect
 
-    planned = _plan(description)
+    planned = _plan(description, plugin)
     rule = planned.precision if until is None else _rule(until, planned)
     if not as_json:
         output.show([_plan_table(planned)])
     path = description.with_suffix(".db") if store is None else store
     signal.signal(signal.SIGTERM, _end)  # workers and their files go, as with Ctrl-C
     try:
-        with _progress() as on_progress:
+        with output.trials() as on_progress:
             summary = collect(
                 planned.tasks,
                 path,
@@ -135,37 +131,42 @@ def export(
         typer.echo(f"wrote {exchange.export(opened, file)}")
 
 
-def _plan(description: Path) -> Plan:
+def _plan(description: Path, plugins: list[Path] | None) -> Plan:
     output.prepare(None)
     from rich.console import Console
 
-    from xbarsim.studies import campaign_file
-    from xbarsim.studies.campaign_reading import read_campaign
+    from xbarsim.code import load_code
+    from xbarsim.experiments import campaign_file
+    from xbarsim.experiments.campaign_reading import read_campaign
 
+    for file in plugins or ():
+        load_code(file)
     campaign = read_campaign(description)
-    with Console(stderr=True).status("loading networks and images"):
-        return campaign_file.plan(campaign)
+    with Console(stderr=True).status("loading networks and data"):
+        return campaign_file.plan(campaign, code=plugins or ())
 
 
 def _rule(text: str, plan: Plan) -> Precision:
-    from xbarsim.studies.campaign_file import stopping_rule
+    from xbarsim.experiments.campaign_file import stopping_rule
 
     return stopping_rule(text, plan.metrics)
 
 
 def _plan_table(plan: Plan) -> Table:
-    from xbarsim.report.campaign_tables import COLUMNS, described
+    from xbarsim.campaigns.store import TaskStatus
+    from xbarsim.report.result_tables import described
     from xbarsim.report.tables import Table
 
+    headings, cells = described([TaskStatus.planned_of(task) for task in plan.tasks])
     rows = []
-    for task in plan.tasks:
+    for task, row in zip(plan.tasks, cells, strict=True):
         population = plan.populations.get(task.key)
         words = f"{task.trials:,}" if population is None else f"{task.trials:,} of {population:,}"
-        rows.append((*described(task.workload.describe()), words))
+        rows.append((*row, words))
     trials = sum(task.trials for task in plan.tasks)
     note = f"{len(plan.tasks)} tasks, {trials:,} trials"
     note += f", fewer where '{plan.precision}' is reached." if plan.precision else "."
-    return Table(title=f"Plan of {plan.name}", columns=(*COLUMNS, "trials"), rows=tuple(rows), note=note)
+    return Table(title=f"Plan of {plan.name}", columns=(*headings, "trials"), rows=tuple(rows), note=note)
 
 
 def _status(path: Path) -> dict[str, Any]:
@@ -179,55 +180,21 @@ def _status(path: Path) -> dict[str, Any]:
 
 
 def _status_table(path: Path, found: dict[str, Any]) -> Table:
-    from xbarsim.report.campaign_tables import COLUMNS, described
+    from xbarsim.report.result_tables import described
     from xbarsim.report.tables import Table, duration
 
     rows, failed, seconds = [], 0, 0.0
-    for entry in found["tasks"]:
+    headings, cells = described([entry["task"] for entry in found["tasks"]])
+    for entry, row in zip(found["tasks"], cells, strict=True):
         task, value = entry["task"], entry["estimate"]
         interval = f"{100 * value.value:.2f}"
         interval += f" [{100 * value.low:.2f}, {100 * value.high:.2f}]" if task.done > 1 else ""
         done = f"{task.done:,} of {task.planned:,}"
-        rows.append((task.key[:8], *described(task.description), done, interval if task.done else ""))
+        rows.append((task.key[:8], *row, done, interval if task.done else ""))
         failed, seconds = failed + task.failed, seconds + task.seconds
     note = f"Intervals at 95 %. {duration(1e9 * seconds)} of work."
     if failed:
         errors = dict.fromkeys(error for _, _, error in found["failures"][-20:])
         note += f" {failed} trials failed; the latest errors: " + "; ".join(errors)
-    columns = ("task", *COLUMNS, "done", "mean [%]")
+    columns = ("task", *headings, "done", "mean [%]")
     return Table(title=str(path), columns=columns, rows=tuple(rows), note=note)
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """Done, rate, time left and the latest estimate, on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    with Progress(
-        TextColumn("{task.description}"), *columns, console=console, transient=True,
-        disable=not console.is_terminal,
-    ) as bar:  # fmt: skip
-        line = bar.add_task("starting", total=None, rate="")
-        begun = told = bar.get_time()
-
-        def show(progress: RunProgress) -> None:
-            nonlocal told
-            now = bar.get_time()
-            made = progress.made / (now - begun) if now > begun else 0.0
-            value = progress.current
-            half = 100 * (value.high - value.low) / 2
-            words = f"{_metric(progress)} {100 * value.value:.2f} ± {half:.2f} %"
-            rate = f"{made:.1f}/s" + (f", {progress.failed} failed" if progress.failed else "")
-            bar.update(line, description=words, completed=progress.done, total=progress.planned, rate=rate)
-            if bar.disable and now > told + SECONDS_BETWEEN_LINES:  # a log, not a terminal
-                told = now
-                typer.echo(f"{progress.done:,} of {progress.planned:,} trials, {rate}, {words}", err=True)
-
-        yield show
-
-
-def _metric(progress: RunProgress) -> str:
-    return str(json.loads(progress.task.description).get("metric", "share"))

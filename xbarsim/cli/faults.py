@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xbarsim.cli import options, output
+from xbarsim.registry import fault_models
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from xbarsim.faults.cell_map import FaultMap
-    from xbarsim.faults.kinds import CellGeometry
-    from xbarsim.faults.sampling import FaultMix
     from xbarsim.report.tables import Table
 
 app = typer.Typer(help="Fault maps: sample, show, draw.", rich_markup_mode=None)
@@ -25,48 +22,55 @@ SHOWN = 20
 @app.command()
 def sample(
     context: typer.Context,
+    faults: Annotated[
+        str, typer.Option("--faults", "-f", help=f"{options.SPEC}, of {', '.join(fault_models.names)}.")
+    ] = "stuck-cells:rate=0.01",
     network: Annotated[
-        str | None, typer.Option("--network", "-n", help="Take the arrays of this network on --accelerator.")
+        str | None, typer.Option("--network", "-n", help="Take the places of this network on --accelerator.")
     ] = None,
-    accelerator: options.AcceleratorName = "isaac",
+    accelerator: options.Accelerator = "isaac",
     arrays: Annotated[int, typer.Option(help="Number of arrays, without --network.")] = 1,
-    array_rows: Annotated[int, typer.Option(help="Rows of an array, without --network.")] = 128,
-    array_columns: Annotated[int, typer.Option(help="Columns of an array, without --network.")] = 128,
+    rows: Annotated[int, typer.Option(help="Rows of an array, without --network.")] = 128,
+    columns: Annotated[int, typer.Option(help="Columns of an array, without --network.")] = 128,
     levels: Annotated[int, typer.Option(help="Levels of a cell, without --network.")] = 4,
-    rate: Annotated[
-        float | None, typer.Option("--rate", "-r", help="Probability that a cell is faulty.")
+    trial: Annotated[int, typer.Option(help="Which chip of the seed.")] = 0,
+    merge: Annotated[Path | None, typer.Option(help="A file to add the new faults to.")] = None,
+    plugin: options.Plugins = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write; faults.safetensors, or .csv of a FINN chip."),
     ] = None,
-    count: Annotated[int | None, typer.Option(help="Exact number of faulty cells.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Number of faulty rows (word lines).")] = None,
-    columns: Annotated[int | None, typer.Option(help="Number of faulty columns (bit lines).")] = None,
-    clusters: Annotated[int | None, typer.Option(help="Number of faulty discs.")] = None,
-    radius: Annotated[int, typer.Option(help="Radius of the discs in cells.")] = 2,
-    mix: options.Mix = "even",
-    merge: Annotated[Path | None, typer.Option(help="A fault map to add the new faults to.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("faults.safetensors"),
     seed: options.Seed = 1,
     as_json: options.AsJson = False,
 ) -> None:
-    """Draw a fault map and write it to a file. By rate 1 % if nothing else is said."""
-    from xbarsim.errors import check_choice
-    from xbarsim.faults.cell_map import FaultMap
+    """Draw the faults of a chip and write them to a file: the same that every other command draws."""
+    from xbarsim.code import load_code
+    from xbarsim.faults.given import load_faults
     from xbarsim.faults.kinds import CellGeometry
-    from xbarsim.faults.sampling import mix_presets
-    from xbarsim.rng import stream
+    from xbarsim.faults.trials import faults_of
+    from xbarsim.rng import Trial
 
+    for file in plugin or ():
+        load_code(file)
+    model = fault_models.parse(faults)
     if network is None:
-        geometry = CellGeometry(arrays=arrays, rows=array_rows, columns=array_columns, levels=levels)
+        geometry = CellGeometry(arrays=arrays, rows=rows, columns=columns, levels=levels)
     else:
         geometry = _geometry_of(network, accelerator)
-    check_choice("mix", mix, mix_presets())
-    ways = {"rate": rate, "count": count, "rows": rows, "columns": columns, "clusters": clusters}
-    drawn = _draw_one(geometry, ways, radius, mix_presets()[mix], stream(seed, "faults"))
-    fault_map = drawn if merge is None else FaultMap.load(merge).merge(drawn)
-    fault_map.save(out)
+    drawn = faults_of(model, geometry, Trial(seed, trial))
+    found = drawn if merge is None else load_faults(merge).merge(drawn)
+    cells = isinstance(geometry, CellGeometry)
+    path = out or Path("faults.safetensors" if cells else "faults.csv")
+    found.save(path)
     output.finish(
         context,
-        {"file": out, "geometry": geometry, "counts": every_kind(fault_map)},
-        [_counts_table(fault_map, f"Wrote {out}")],
+        {
+            "file": path,
+            "faults": fault_models.describe(model),
+            "geometry": geometry,
+            "counts": found.counts(),
+        },
+        [_counts_table(found, f"Wrote {path}", str(geometry), geometry.cells if cells else None)],
         as_json=as_json,
     )
 
@@ -92,7 +96,7 @@ def show(
         columns=("array", "row", "column", "kind", "value"),
         rows=tuple(tuple(str(v) for v in f.values()) for f in faults[:SHOWN]),
     )
-    tables = [_counts_table(fault_map, str(file)), some]
+    tables = [_counts_table(fault_map, str(file), str(fault_map.geometry), fault_map.geometry.cells), some]
     if against is not None:
         difference = fault_map.compare(FaultMap.load(against))
         results["difference"] = difference
@@ -123,7 +127,7 @@ def draw(
     fault_map = FaultMap.load(file)
     with output.progress("drawing"):
         fault_map.draw(out, panels=panels)
-    table = _counts_table(fault_map, f"Wrote {out}")
+    table = _counts_table(fault_map, f"Wrote {out}", str(fault_map.geometry), fault_map.geometry.cells)
     output.finish(context, {"file": out, "counts": every_kind(fault_map)}, [table], as_json=as_json)
 
 
@@ -132,48 +136,24 @@ def every_kind(fault_map: FaultMap) -> dict[str, int]:
     return {kind.name: 0 for kind in fault_map.KINDS} | fault_map.counts()
 
 
-def _geometry_of(network: str, accelerator: str) -> CellGeometry:
+def _geometry_of(network: str, accelerator: str) -> Any:
     output.prepare(None)
-    from accel_models.reram.config import accelerator as accelerator_named
-    from xbarsim.studies.workbench import untrained_chip
+    from xbarsim.cli import subjects
 
-    return untrained_chip(network, accelerator_named(accelerator)).geometry
-
-
-def _draw_one(
-    geometry: CellGeometry,
-    ways: dict[str, float | int | None],
-    radius: int,
-    mix: FaultMix,
-    rng: np.random.Generator,
-) -> FaultMap:
-    from functools import partial
-
-    from xbarsim.errors import InputError
-    from xbarsim.faults import sampling
-
-    chosen = {way: amount for way, amount in ways.items() if amount is not None} or {"rate": 0.01}
-    if len(chosen) > 1:
-        raise InputError("faults sample", "one of " + ", ".join(f"--{w}" for w in ways), ", ".join(chosen))
-    samplers = {
-        "rate": sampling.sample_by_rate,
-        "count": sampling.sample_by_count,
-        "rows": sampling.sample_rows,
-        "columns": sampling.sample_columns,
-        "clusters": partial(sampling.sample_clusters, radius=radius),
-    }
-    ((way, amount),) = chosen.items()
-    return samplers[way](geometry, amount, mix=mix, rng=rng)  # type: ignore[operator]
+    return subjects.subject_of(network, subjects.Hardware(accelerator=accelerator)).chip.geometry
 
 
-def _counts_table(fault_map: FaultMap, title: str) -> Table:
+def _counts_table(faults: Any, title: str, note: str, cells: int | None) -> Table:
     from xbarsim.report.tables import Table
 
+    share = () if cells is None else ("share of all cells",)
     return Table(
-        title=f"{title}: {len(fault_map)} faults",
-        columns=("kind", "cells", "share of all cells"),
+        title=f"{title}: {len(faults)} faults",
+        columns=("kind", "faults", *share),
         rows=tuple(
-            (kind, str(n), f"{n / fault_map.geometry.cells:.4%}") for kind, n in fault_map.counts().items()
+            (kind, str(n), *(() if cells is None else (f"{n / cells:.4%}",)))
+            for kind, n in faults.counts().items()
+            if n
         ),
-        note=str(fault_map.geometry),
+        note=note,
     )

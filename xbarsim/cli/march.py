@@ -45,7 +45,7 @@ def run(
             "victim, then the aggressor: '<0w1;1/0/->@0,3,4@0,3,5'. May be repeated."
         ),
     ] = None,
-    cells: options.Cells = "nvsim",
+    cells: options.CellTimings = "nvsim",
     restore: options.Restore = False,
     seed: options.Seed = 1,
     as_json: options.AsJson = False,

@@ -48,6 +48,9 @@ Accelerator = Annotated[
 Cells = Annotated[
     str | None, typer.Option("--cells", help="Source of cell timings: nvsim, pipelayer, puma, cimloop.")
 ]
+CellTimings = Annotated[
+    str, typer.Option("--cells", help="Source of cell timings: nvsim, pipelayer, puma, cimloop.")
+]
 Fidelity = Annotated[
     str, typer.Option("--fidelity", help="digital, bit-serial (the same, slowly), analog or parasitic.")
 ]

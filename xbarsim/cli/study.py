@@ -72,9 +72,7 @@ def _run(
     from xbarsim.papers.study import Settings
 
     check_folder(networks)
-    settings = Settings(
-        budget=budget, folder=networks, seed=seed, device=device, boards=tuple(boards or ())
-    )
+    settings = Settings(budget=budget, folder=networks, seed=seed, device=device, boards=tuple(boards or ()))
     chosen = study(name)
     tasks = chosen.tasks(settings)
     with output.trials() as on_progress:
@@ -89,7 +87,13 @@ def _run(
         )
     shown = chosen.show(results, settings)
     output.finish(
-        context, shown.results, shown.tables, as_json=as_json, out=out, figures=shown.figures, files=shown.files
+        context,
+        shown.results,
+        shown.tables,
+        as_json=as_json,
+        out=out,
+        figures=shown.figures,
+        files=shown.files,
     )
 
 

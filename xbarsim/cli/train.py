@@ -30,7 +30,7 @@ def run(
     ] = None,
     unit: Annotated[str, typer.Option(help="What FAT sticks: channel, pixel or element.")] = "channel",
     mix: options.Mix = "measured",
-    accelerator: options.AcceleratorName = "isaac",
+    accelerator: options.Accelerator = "isaac",
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint to go on from, as fault-tolerant training does.")
     ] = None,
@@ -64,7 +64,7 @@ def run(
     from networks.catalogue import network as network_named
     from networks.checkpoints import save_checkpoint
     from networks.datasets import load_dataset
-    from xbarsim.cli import setup
+    from xbarsim.cli import output as setup
     from xbarsim.studies.summaries import training_table
     from xbarsim.studies.trainings import FaultTolerance, train_network
     from xbarsim.training.logs import logs_to

@@ -92,6 +92,12 @@ class AdversarialPatterns:
         if self.epsilon is not None:
             check_positive("epsilon", self.epsilon)
 
+    @property
+    def words(self) -> str:
+        """What people read."""
+        step = "" if self.epsilon is None else f", epsilon {self.epsilon:g}"
+        return f"{self.patterns} adversarial patterns, {self.criterion}{step}"
+
     def prepare(self, subject: Any) -> PatternTest:
         """Attack the float network on every test image."""
         return _test(self, subject, 1, subject.epsilon if self.epsilon is None else self.epsilon)
@@ -106,6 +112,11 @@ class OriginalImages:
 
     def __post_init__(self) -> None:
         _check(self.patterns, self.criterion)
+
+    @property
+    def words(self) -> str:
+        """What people read."""
+        return f"{self.patterns} original images, {self.criterion}"
 
     def prepare(self, subject: Any) -> PatternTest:
         """Ask the float network about every test image."""

@@ -19,7 +19,7 @@ from xbarsim.experiments.drawing import trials_of
 from xbarsim.experiments.facts import subject_facts
 from xbarsim.experiments.measures import Condition, Measure
 from xbarsim.faults.places import NoFaults
-from xbarsim.registry import accelerators, fault_models, repairs
+from xbarsim.registry import accelerators, detectors, fault_models, repairs
 from xbarsim.repair.nothing import AsItIs
 from xbarsim.subject import Subject
 
@@ -84,6 +84,8 @@ class Experiment:
             "faults": fault_models.words(self.faults),
             "repair": repairs.words(self.repair),
         }
+        if (detector := getattr(self.measure, "detector", None)) is not None:
+            words["detector"] = detectors.words(detector)
         return {"words": words, **subject_facts(self.subject), **self.measure.facts(self.condition)}
 
 

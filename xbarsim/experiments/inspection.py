@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from accel_models.finn.chip import FinnChip
-from accel_models.finn.cycles import design_cycles
+from accel_models.finn.cycles import DesignCycles, design_cycles
+from accel_models.finn.folding import fold_for_rate, read_folding
+from accel_models.finn.resources import PYNQ_Z1
 from accel_models.reram.analog import AnalogChip
 from accel_models.reram.chip import ReramChip
+from xbarsim.errors import InputError, check_positive
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.registry import accelerators
 from xbarsim.report.tables import Table, duration
 from xbarsim.subject import Subject
+from xbarsim.torch_bridge.cost import LayerCost, training_cost
 
+BOARDS_MHz = {"Pynq-Z1": 100.0, "Ultra96": 300.0}
 Layers = tuple[tuple[str, ...], list[tuple[str, ...]], str]
 
 
@@ -89,3 +96,90 @@ def _units(chip: FinnChip) -> Layers:
     counts = ", ".join(f"{chip.geometry.count_faults(kind):,} {kind.name}" for kind in PeFaultKind)
     columns = ("layer", "kind", "MH x MW", "bits", "PE", "SIMD", "matrix unit", "window unit")
     return columns, rows, f"Units in cycles an image. Single faults: {counts}."
+
+
+def is_finn(subject: Subject) -> bool:
+    """Whether a subject's chip is one of FINN's."""
+    return isinstance(subject.chip, FinnChip)
+
+
+def _finn(subject: Subject, what: str) -> FinnChip:
+    if not isinstance(subject.chip, FinnChip):
+        raise InputError(what, "a FINN chip", type(subject.chip).__name__, "choose the accelerator finn")
+    return subject.chip
+
+
+def refolded(subject: Subject, *, folding: Path | None, target_rate: float | None) -> Subject:
+    """Return a FINN subject with its layers folded as a file says, or for so many images a second.
+
+    Raises
+    ------
+    InputError : both, another kind of chip, a file that is none, a rate that no folding reaches.
+    """
+    if folding is None and target_rate is None:
+        return subject
+    if folding is not None and target_rate is not None:
+        raise InputError("folding", "a file or a rate to reach", "both", "leave one of them out")
+    chip = _finn(subject, "folding")
+    network, clock_MHz = chip.network, chip.accelerator.clock_MHz
+    if folding is not None:
+        found = read_folding(folding, network)
+    else:
+        rate = check_positive("target rate", target_rate)
+        interval = network.first_layer_interval
+        found = fold_for_rate(network, rate, clock_MHz, word_bits=64, first_layer_interval=interval)
+    return Subject(found, subject.accelerator, test=subject.test, train=subject.train, name=subject.name)
+
+
+def cycles_of(subject: Subject) -> DesignCycles:
+    """Return the cycles of a FINN chip's layers."""
+    network = _finn(subject, "cycles").network
+    return design_cycles(network, first_layer_interval=network.first_layer_interval)
+
+
+def clock_table(subject: Subject) -> Table:
+    """Rates and latencies of a FINN chip at the boards' clocks and at its own."""
+    chip, cycles = _finn(subject, "clocks"), cycles_of(subject)
+    clocks = dict(BOARDS_MHz)
+    if chip.accelerator.clock_MHz not in clocks.values():
+        clocks["its own"] = chip.accelerator.clock_MHz
+    rows = [
+        (
+            f"{board}, {clock:g} MHz",
+            f"{cycles.images_per_s(clock):,.0f}",
+            f"{cycles.latency_us(clock) / 1000:.3g} ms",
+            f"{cycles.sum_cycles / clock / 1000:.3g} ms",
+        )
+        for board, clock in clocks.items()
+    ]
+    known = PYNQ_Z1.get(chip.network.name)
+    beside = (
+        ""
+        if known is None
+        else f" Published for the shipped folding on a Pynq-Z1: {known.luts:,} LUT, {known.bram36:g} BRAM36, "
+        f"{known.dsp} DSP, whole design."
+    )
+    return Table(
+        title="On a board, by the cycle model",
+        columns=("board", "images/s", "latency", "FINN's sum of layers"),
+        rows=tuple(rows),
+        note=f"Interval {cycles.interval_cycles:,} cycles, latency {cycles.latency_cycles:,}.{beside}",
+    )
+
+
+def training_cost_of(subject: Subject) -> list[LayerCost]:
+    """Return what training each layer of a subject's module takes."""
+    return training_cost(subject.module, subject.test.images.shape[1:])
+
+
+def training_table(subject: Subject, layers: Sequence[LayerCost]) -> Table:
+    """Parameters, numbers to keep and operations, layer by layer."""
+    columns = ("parameters", "parameter_bytes", "training_numbers", "operations")
+    rows = [(layer.layer, *(f"{getattr(layer, c):,.0f}" for c in columns)) for layer in layers]
+    totals = (f"{sum(getattr(layer, c) for layer in layers):,.0f}" for c in columns)
+    return Table(
+        title=f"Training {subject.name}, by layer",
+        columns=("layer", "parameters", "bytes", "numbers kept", "operations"),
+        rows=(*rows, ("all", *totals)),
+        note="Of one image in 32 bits; numbers kept: Eqs. 20 and 23 of the adversarial-features paper.",
+    )

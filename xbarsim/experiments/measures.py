@@ -160,12 +160,7 @@ class Detection:
         """See `Measure`."""
         test = self._test(condition.subject)
         latency = test.cost(condition.subject.chip).latency_ns
-        return {"threshold": test.threshold, "test_latency_ns": latency, "detector": self.words}
-
-    @property
-    def words(self) -> str:
-        """The detector, for people."""
-        return detectors.words(self.detector)
+        return {"threshold": test.threshold, "test_latency_ns": latency}
 
     def _test(self, subject: Subject) -> Any:
         return subject.once(("test", self.detector), lambda: self.detector.prepare(subject))

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.criticality import channel_criticality
 from accel_models.finn.protection import ProtectionCurve
 from accel_models.finn.replication import ReplicationPlan, replication_front
 from accel_models.finn.safety import SafetyTable, safety_table
 from accel_models.finn.scheduling import SchedulePoint, compare_schedules, joint_front
-from xbarsim.errors import check_int
+from xbarsim.errors import check_int, check_type
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.report.plots import cost_fronts
 from xbarsim.report.tables import Table
-from xbarsim.studies.boards import BoardBench
+from xbarsim.subject import Subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,14 +46,23 @@ class Protection:
 
 
 def study_protection(
-    bench: BoardBench, *, protected: int, on_step: Callable[[int, int], None] | None = None
+    subject: Subject, *, protected: int, on_step: Callable[[int, int], None] | None = None
 ) -> Protection:
-    """Simulate channel and PE faults, and cost what protects against them."""
-    design = bench.design
-    check_int("--protected", protected, 0, sum(len(g.values) > 0 and g.rows for g in design.geometry.layers))
+    """Simulate channel and PE faults on the test images of a FINN chip, and cost what protects against them.
+
+    Raises
+    ------
+    InputError : a chip that is none of FINN's, more channels than it has.
+    """
+    design = subject.chip
+    check_type("protection", design, FinnChip, "choose the accelerator finn")
+    assert isinstance(design, FinnChip)
+    channels = sum(len(g.values) > 0 and g.rows for g in design.geometry.layers)
+    check_int("protected channels", protected, 0, channels)
+    pixels, labels = design.network.to_pixels(subject.test.images), subject.test.labels
     faults = design.fault_list([PeFaultKind.channel])
-    results = simulate_faults(design, faults, bench.images, bench.labels, on_step=on_step)
-    schedules = compare_schedules(design, results, bench.images, bench.labels)
+    results = simulate_faults(design, faults, pixels, labels, on_step=on_step)
+    schedules = compare_schedules(design, results, pixels, labels)
     plan = ReplicationPlan.most_critical(channel_criticality(results), protected)
     return Protection(
         network=design.network.name,

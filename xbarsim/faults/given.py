@@ -16,8 +16,6 @@ from xbarsim.faults.neurons import NeuronFaults
 from xbarsim.faults.pe import PeFaults
 from xbarsim.rng import Trial
 
-KINDS = (PeFaults, NeuronFaults)
-
 
 @dataclass(frozen=True, eq=False)
 class GivenFaults:
@@ -41,7 +39,7 @@ class GivenFaults:
     @classmethod
     def load(cls, paths: Sequence[str | Path]) -> GivenFaults:
         """Read files that the tables' `save` wrote: of cells, or CSV lists of units or of neurons."""
-        return cls(tuple(_load(Path(path)) for path in paths))
+        return cls(tuple(load_faults(path) for path in paths))
 
     @property
     def words(self) -> str:
@@ -73,7 +71,14 @@ class GivenFaults:
         return self.tables[int(rng.integers(len(self.tables)))]
 
 
-def _load(path: Path) -> Any:
+def load_faults(file: str | Path) -> Any:
+    """Read the faults of a chip: of cells (safetensors), or a CSV list of units or of neurons.
+
+    Raises
+    ------
+    InputError : no such file, or one that is none of them.
+    """
+    path = Path(file)
     if path.suffix.lower() != ".csv":
         return FaultMap.load(path)
     try:

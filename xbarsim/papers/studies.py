@@ -19,7 +19,9 @@ class Entry(NamedTuple):
 
 
 STUDIES = {
-    "fat-table1": Entry("fat:TABLE_1", "FAT, Table I and Fig. 3: every channel of cnvW1A1 stuck at -1 and at +1."),
+    "fat-table1": Entry(
+        "fat:TABLE_1", "FAT, Table I and Fig. 3: every channel of cnvW1A1 stuck at -1 and at +1."
+    ),
     "fat-table2": Entry("fat:TABLE_2", "FAT, Table II: standard training against FAT, stuck channels."),
     "fat-table3": Entry("fat:TABLE_3", "FAT, Table III: FAT against Dropout2D, stuck channels."),
     "fat-table4": Entry("fat:TABLE_4", "FAT, Table IV: standard, FAT and Dropout2D, stuck pixels."),
@@ -34,12 +36,22 @@ STUDIES = {
     "spiking-table6": Entry("spiking:TABLE_6", "Spiking paper, Table 6: time to accuracy, NASF, FIR 0.05."),
     "spiking-table7": Entry("spiking:TABLE_7", "Spiking paper, Table 7: time to accuracy, HSF, FIR 0.03."),
     "spiking-table8": Entry("spiking:TABLE_8", "Spiking paper, Table 8: time to accuracy, HSF, FIR 0.05."),
-    "spiking-rules": Entry("spiking:RULES", "Spiking paper, Algorithm 1: its rules and random perturbations."),
-    "spiking-tests": Entry("spiking:TESTS", "Test sets for spiking chips: patterns and repetitions, 1 % false alarms."),
+    "spiking-rules": Entry(
+        "spiking:RULES", "Spiking paper, Algorithm 1: its rules and random perturbations."
+    ),
+    "spiking-tests": Entry(
+        "spiking:TESTS", "Test sets for spiking chips: patterns and repetitions, 1 % false alarms."
+    ),
     "aft-table1": Entry("adversarial:TABLE_1", "Adversarial features, Table I: Tikhonov's strength."),
-    "aft-table2": Entry("adversarial:TABLE_2", "Adversarial features, Table II: accuracy and generalisation error."),
-    "aft-fig3": Entry("adversarial:FIGURE_3", "Adversarial features, Fig. 3: stuck-at-0 faults, regularised or not."),
-    "aft-fig7": Entry("adversarial:FIGURE_7", "Adversarial features, Fig. 7: stuck-at-0 faults, all methods."),
+    "aft-table2": Entry(
+        "adversarial:TABLE_2", "Adversarial features, Table II: accuracy and generalisation error."
+    ),
+    "aft-fig3": Entry(
+        "adversarial:FIGURE_3", "Adversarial features, Fig. 3: stuck-at-0 faults, regularised or not."
+    ),
+    "aft-fig7": Entry(
+        "adversarial:FIGURE_7", "Adversarial features, Fig. 7: stuck-at-0 faults, all methods."
+    ),
 }
 
 

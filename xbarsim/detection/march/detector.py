@@ -44,6 +44,11 @@ class MarchDetector:
 
     threshold = 0.0
 
+    @property
+    def words(self) -> str:
+        """What people read."""
+        return f"{self.march}, {self.addressing}"
+
     def prepare(self, subject: Any) -> MarchDetector:
         """Return itself: nothing depends on the network."""
         return self
