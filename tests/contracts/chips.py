@@ -114,7 +114,7 @@ def _product(
 
 
 def _finn(chip: FinnChip, *, seed: int) -> Case:
-    """Two permanent faults of a kind in the last layers; then two of a kind anywhere, half of them transient."""
+    """Two permanent faults of a kind in the last layers; then two of a kind anywhere, some transient."""
     rng = np.random.default_rng(seed)
     inputs = rng.random((6, *chip.input_shape))
     own = [kind for kind in PeFaultKind if chip.shared is None or kind not in SHARED]
