@@ -156,7 +156,7 @@ def test_faults_before_and_after_the_write_give_the_same_cells(noisy):
 
 
 def test_update_draws_the_changed_cells_anew_and_no_others(noisy):
-    chip, _, a, _, _ = noisy
+    chip, a = noisy.chip, noisy.first
     faulty = chip.inject(a.permanent)
     updated = faulty.update(retrained(chip))
     before, after = conductances(faulty), conductances(updated)
