@@ -100,11 +100,11 @@ def detection_table(results: Results) -> Table:
     alarms = {repr(t.description["detector"]): t for t in tasks if _fault_free(t)}
     faulty = [task for task in tasks if not _fault_free(task)]
     rows = []
-    for name, task in zip(names_of(faulty, ("metric", "faults")), faulty, strict=True):
+    for name, task in zip(names_of(faulty, ("measure", "faults")), faulty, strict=True):
         free = alarms.get(repr(task.description["detector"]))
         rows.append(
             (
-                name.removeprefix("detection: "),
+                name,
                 *shown(task.moments.estimate()),
                 str(task.done),
                 "-" if free is None else f"{round(free.moments.mean * free.done)} of {free.done}",
@@ -131,7 +131,7 @@ def detection_figure(results: Results) -> Figure:
     tasks = [t for t in results.tasks if t.description.get("metric") == "detection" and not _fault_free(t)]
     groups: dict[str, dict[str, Estimate]] = {}
     for task in tasks:
-        name = part_of(task, "metric").removeprefix("detection: ").replace(", ", ",\n")
+        name = part_of(task, "measure").replace(", ", ",\n")
         groups.setdefault(name, {})[part_of(task, "faults")] = task.moments.estimate()
     title = f"Detection of faulty chips: {part_of(tasks[0], 'network')}"
     return plots.rate_bars(groups, ylabel="chips detected [%]", title=title)
@@ -140,7 +140,7 @@ def detection_figure(results: Results) -> Figure:
 def latency_table(results: Results) -> Table:
     """Latency of every detector beside March C- in all its addressing modes."""
     tasks = [task for task in results.tasks if "test_latency_ns" in task.facts]
-    timed = {part_of(t, "metric").removeprefix("detection: "): t.facts["test_latency_ns"] for t in tasks}
+    timed = {part_of(t, "measure"): t.facts["test_latency_ns"] for t in tasks}
     march = tasks[0].facts["march_latency_ns"]
     slowest = max(timed.values())
     rows = [(name, duration(ns), "") for name, ns in timed.items()]
