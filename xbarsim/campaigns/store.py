@@ -98,7 +98,8 @@ class TaskStatus:
         """Return the status of a task that no store has yet."""
         return cls(
             id=0, key=task.key, seed=task.seed, planned=task.trials, stop="", failed=0, seconds=0.0,
-            description=_entries(task.description), facts={}, moments=Moments(0, float("nan"), 0.0, False),
+            description=_entries(task.description), facts={"words": getattr(task.workload, "words", {})},
+            moments=Moments(0, float("nan"), 0.0, False),
         )  # fmt: skip
 
 

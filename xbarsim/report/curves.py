@@ -71,7 +71,11 @@ def _names(tasks: Sequence[TaskStatus], x: str, by: Sequence[str]) -> list[str]:
 
 
 def _within(name: str, column: str) -> bool:
-    return name == column or name.startswith(f"{column}.") or (column == "measure" and name.startswith("detector"))
+    return (
+        name == column
+        or name.startswith(f"{column}.")
+        or (column == "measure" and name.startswith("detector"))
+    )
 
 
 def _column(name: str, x: str) -> str:
