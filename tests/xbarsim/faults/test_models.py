@@ -163,7 +163,13 @@ def test_faulty_neurons_are_a_sample_of_the_universe_in_a_stream_of_their_own():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "none"}, {"ratio": 1.1}, {"scope": ()}, {"scope": ("somewhere",)}, {"kind": "leak", "value": 2}],
+    [
+        {"kind": "none"},
+        {"ratio": 1.1},
+        {"scope": ()},
+        {"scope": ("somewhere",)},
+        {"kind": "leak", "value": 2},
+    ],
 )
 def test_faulty_neurons_out_of_range_are_refused(wrong):
     with pytest.raises(InputError):

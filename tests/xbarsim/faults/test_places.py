@@ -18,7 +18,9 @@ def test_every_kind_of_place_has_its_table():
 
 def test_places_are_named_by_what_they_are_and_others_by_what_they_look_like():
     model = StuckCells(rate=0.1)
-    with pytest.raises(InputError, match="stuck-cells: expected the cells of arrays, got 0-layer FINN design"):
+    with pytest.raises(
+        InputError, match="stuck-cells: expected the cells of arrays, got 0-layer FINN design"
+    ):
         check_places(model, FinnGeometry(()), CellGeometry)
     with pytest.raises(InputError, match=r"got \['cells'\]"):
         check_places(model, ["cells"], CellGeometry)
