@@ -101,7 +101,7 @@ def test_command_lines_can_name_models():
     assert parse("single") == SingleFaults() == SingleFaults("channel")
     neurons = FaultyNeurons(kind="swf", scope=("synapses",))
     assert parse("faulty-neurons:kind=swf,scope=synapses") == neurons
-    with pytest.raises(InputError, match="fault model stuck-cells"):
+    with pytest.raises(InputError, match=r"StuckCells\.rate: expected a number in 0\.\.1"):
         parse("stuck-cells:rate=2")
 
 
