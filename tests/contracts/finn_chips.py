@@ -16,7 +16,7 @@ from xbarsim.graph.window import Window
 
 def finn_by_hand() -> Case:
     """A dataflow of convolutions on floats that bytes stand for."""
-    return _finn(FinnChip(network=small_network(np.random.default_rng(1), 2, 2)), seed=2)
+    return _finn(FinnConfig().program(small_network(np.random.default_rng(1), 2, 2)), seed=2)
 
 
 def finn_loopback() -> Case:

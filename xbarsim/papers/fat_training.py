@@ -20,6 +20,7 @@ from torch import nn
 
 from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.from_graph import from_graph
 from networks.catalogue import FAT_RECIPE, QUICK_QUANTIZED
 from networks.cnv import Cnv
@@ -147,7 +148,7 @@ def stick_units(
     """Every channel, or every pixel of the larger feature maps, stuck at every value, on all test images."""
     graph = finn_graph(module, test.images.shape[1:])
     bench = BoardBench(
-        design=FinnChip(network=from_graph(graph, name=name)),
+        design=FinnConfig().program(from_graph(graph, name=name)),
         dataset=test.name,
         images=pixels_of(test),
         labels=test.labels,

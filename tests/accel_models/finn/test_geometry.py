@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from accel_models.finn.config import SharedArray
-from accel_models.finn.geometry import finn_geometry
+from accel_models.finn.geometry import SharedArray, finn_geometry
 from tests.accel_models.finn.networks import small_network
 
 

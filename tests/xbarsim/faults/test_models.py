@@ -30,8 +30,8 @@ LAST = UnitGeometry(
 DESIGN = FinnGeometry((UNIT, UNIT, LAST))
 MODELS = {
     "none": (NoFaults(), None, "no faults"),
-    "stuck-cells": (StuckCells(rate=0.01, mix="even"), CELLS, "1 % stuck cells, even"),
-    "soft-cells": (SoftCells(rate=0.005), CELLS, "0.5 % soft cells, flip"),
+    "stuck-cells": (StuckCells(rate=0.01, mix="even"), CELLS, "1 % stuck, even"),
+    "soft-cells": (SoftCells(rate=0.005), CELLS, "0.5 % soft, flip"),
     "faulty-count": (FaultyCount(count=1, mix="hrs"), CELLS, "1 faulty cell, hrs"),
     "faulty-rows": (FaultyRows(rows=2), CELLS, "2 faulty rows, measured"),
     "faulty-columns": (
