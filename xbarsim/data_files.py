@@ -75,7 +75,7 @@ def read_folder(folder: Path) -> dict[str, tuple[Bytes, NDArray[np.integer], Pat
     places = {part: place for part, place in places.items() if place.is_dir()}
     classes = sorted({found.name for place in places.values() for found in _class_folders(place)})
     parts = {part: (_read_part(place, part, classes), place) for part, place in places.items()}
-    if not any(found for found, _ in parts.values()):
+    if not has_test and not any(found for found, _ in parts.values()):
         parts = {"test": (_read_part(folder, "", classes), folder)}
     return {part: (*found, place) for part, (found, place) in parts.items() if found is not None}
 
