@@ -27,10 +27,10 @@ from networks.cnv import Cnv
 from networks.datasets import load_dataset, pixels_of
 from xbarsim.data import Dataset
 from xbarsim.errors import check_choice, check_int
+from xbarsim.experiments.trainings import ON_ACTIVATIONS, with_errors
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.pe import PeFaults
 from xbarsim.studies.boards import BoardBench, run_campaign
-from xbarsim.studies.trainings import ON_ACTIVATIONS, with_errors
 from xbarsim.torch_bridge.finn_export import finn_graph
 from xbarsim.training.loop import OnBatch, fit, initialise
 from xbarsim.training.methods import TrainingMethod
