@@ -65,7 +65,8 @@ class SubjectReference:
         words = self.data or found.data
         if words is None:
             raise InputError(f"network {self.network}", "its data", "none", "say which data it takes")
-        data = data_of(words, limit=self.images)
+        trainable = isinstance(found.network, _module_class())
+        data = data_of(words, limit=self.images, training=trainable)
         return Subject(
             found.network,
             self.accelerator,
@@ -161,12 +162,19 @@ def _entry(path: Path, name: str | None) -> NetworkEntry:
     return networks()[chosen]
 
 
-def data_of(words: str, *, limit: int | None = None) -> Data:
-    """Return the data that words stand for; `limit` bounds what is read of a named test set."""
+def data_of(words: str, *, limit: int | None = None, training: bool = True) -> Data:
+    """Return the data that words stand for.
+
+    Parameters
+    ----------
+    limit : bounds what is read of a named test set
+    training : whether the training part of named data is wanted
+    """
     if is_code(words):
         return as_data(call_code(words, "data"), name=words.rpartition(":")[2])
     if words in DATASETS:
-        return Data(train=load_dataset(words, "train"), test=load_dataset(words, "test", limit=limit))
+        train = load_dataset(words, "train") if training else None
+        return Data(train=train, test=load_dataset(words, "test", limit=limit))
     if not Path(words).exists():
         raise InputError("data", f"a file, a folder, or one of {', '.join(DATASETS)}", repr(words))
     return as_data(Path(words))
