@@ -69,7 +69,8 @@ class SubjectReference:
         words = self.data or found.data
         if words is None:
             raise InputError(f"network {self.network}", "its data", "none", "say which data it takes")
-        data = data_of(words, limit=self.images)
+        trainable = isinstance(found.network, _module_class())
+        data = data_of(words, limit=self.images, training=trainable)
         return Subject(
             found.network,
             self.accelerator,
@@ -203,12 +204,20 @@ def trainee_of(words: str, seed: int) -> Trainee:
     return Trainee(name=words, module=module, data=entry.dataset, recipe=entry.recipe)
 
 
-def data_of(words: str, *, limit: int | None = None, train_limit: int | None = None) -> Data:
-    """Return the data that words stand for; the limits bound what is read of a named set."""
+def data_of(
+    words: str, *, limit: int | None = None, train_limit: int | None = None, training: bool = True
+) -> Data:
+    """Return the data that words stand for.
+
+    Parameters
+    ----------
+    limit, train_limit : bound what is read of a named test and training set
+    training : whether the training part of named data is wanted
+    """
     if is_code(words):
         return as_data(call_code(words, "data"), name=words.rpartition(":")[2])
     if words in DATASETS:
-        train = load_dataset(words, "train", limit=train_limit)
+        train = load_dataset(words, "train", limit=train_limit) if training else None
         return Data(train=train, test=load_dataset(words, "test", limit=limit))
     if not os.path.exists(words):
         raise InputError("data", f"a file, a folder, or one of {', '.join(DATASETS)}", repr(words))

@@ -15,10 +15,10 @@ from accel_models.finn.board import read_board
 from accel_models.finn.chip import FinnChip, OnBatch
 from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.config import FinnConfig
-from accel_models.finn.geometry import SharedArray
 from accel_models.finn.cycles import DesignCycles, design_cycles
 from accel_models.finn.equivalence import FaultClasses, collapse
 from accel_models.finn.from_graph import from_graph
+from accel_models.finn.geometry import SharedArray
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import presets
 from accel_models.finn.qonnx.reader import read_qonnx
