@@ -12,13 +12,13 @@ import sys
 import typer
 
 from xbarsim import __version__
+from xbarsim.cli import list as names
 from xbarsim.cli import (
     campaign,
     demo,
     detect,
     faults,
     inspect,
-    list,
     march,
     repair,
     report,
@@ -34,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (simulate, detect, repair, train, inspect, report, list, demo)
+COMMANDS = (simulate, detect, repair, train, inspect, report, names, demo)
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.add_typer(faults.app, name="faults")

@@ -165,7 +165,7 @@ def repair_table(results: Results) -> Table:
     rows = []
     for name, task in zip(names_of(tasks, ("repair", "faults")), tasks, strict=True):
         counts = results.trials_of(task).filter(like="counts.").dropna(axis=1, how="all").mean()
-        found = {key.removeprefix("counts."): float(value) for key, value in counts.items()}
+        found = {str(key).removeprefix("counts."): float(value) for key, value in counts.items()}
         if not {"cell_writes", "update_bytes", "stuck_cells"} & set(found):
             continue
         sent, whole = found.get("update_bytes"), found.get("network_bytes")
@@ -194,12 +194,13 @@ def single_fault_table(results: Results, task: TaskStatus) -> Table:
     """What single faults of each kind did in each layer."""
     trials, facts = results.trials_of(task), task.facts
     rows = []
-    for (kind, layer), own in trials.groupby(["counts.kind", "counts.layer"]):
+    for place, own in trials.groupby(["counts.kind", "counts.layer"]):
+        kind, layer = _pair(place)
         accuracy, flips = own["hits"] / own["shots"], own["counts.flips"] / own["shots"]
         rows.append(
             (
-                PeFaultKind(int(kind)).name,
-                "all" if layer == SHARED_LAYER else str(int(layer)),
+                PeFaultKind(kind).name,
+                "all" if layer == SHARED_LAYER else str(layer),
                 f"{len(own):,}",
                 *(f"{value:.2%}" for value in (accuracy.min(), accuracy.mean(), accuracy.max())),
                 *(f"{value:.2%}" for value in (flips.mean(), flips.max())),
@@ -212,6 +213,11 @@ def single_fault_table(results: Results, task: TaskStatus) -> Table:
         rows=tuple(rows),
         note="Accuracy under one fault at a time; flips: predictions that change.",
     )
+
+
+def _pair(place: Any) -> tuple[int, int]:
+    """Two integers by which rows are grouped."""
+    return int(place[0]), int(place[1])
 
 
 def worst_fault_table(results: Results, task: TaskStatus) -> Table:
@@ -234,8 +240,9 @@ def single_fault_figure(results: Results, task: TaskStatus, title: str) -> Figur
     """Every fault's accuracy, by layer, kind and value; see `fault_accuracies`."""
     trials = results.trials_of(task)
     groups = {}
-    for (kind, value), own in trials.groupby(["counts.kind", "counts.value"]):
+    for place, own in trials.groupby(["counts.kind", "counts.value"]):
+        kind, value = _pair(place)
         accuracy = 100 * own["hits"].to_numpy(float) / own["shots"].to_numpy(float)
-        groups[f"{PeFaultKind(int(kind)).name} at {value}"] = own["counts.layer"].to_numpy(int), accuracy
+        groups[f"{PeFaultKind(kind).name} at {value}"] = own["counts.layer"].to_numpy(int), accuracy
     healthy = 100 * task.facts["healthy_hits"] / task.facts["shots"]
     return plots.fault_accuracies(groups, error_free=healthy, title=title)
