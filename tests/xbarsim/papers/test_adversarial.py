@@ -162,7 +162,7 @@ def test_a_killed_study_of_two_processes_ends_in_the_counts_of_one(settings, tmp
     command = [sys.executable, "-c", KILLED, str(folder), str(store)]
     for reached in (lambda: list(folder.glob("*.safetensors")), lambda: trials_in(store) >= 6):
         process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while process.poll() is None and not reached() and time.monotonic() < until:
             time.sleep(0.02)
         assert process.poll() is None and reached()
