@@ -251,6 +251,7 @@ accelerators = Registry(
         "spiking": "accel_models.spiking.config:SpikingConfig",
     },
 )
+"""Accelerators by name."""
 fault_models = Registry(
     "fault model",
     {
@@ -266,6 +267,7 @@ fault_models = Registry(
         "faulty-neurons": "xbarsim.faults.models:FaultyNeurons",
     },
 )
+"""Fault models by name."""
 detectors = Registry(
     "detector",
     {
@@ -274,6 +276,7 @@ detectors = Registry(
         "march": "xbarsim.detection.march.detector:MarchDetector",
     },
 )
+"""Detectors by name."""
 repairs = Registry(
     "repair",
     {
@@ -283,3 +286,4 @@ repairs = Registry(
         "retrain": "xbarsim.repair.retrain:Retrain",
     },
 )
+"""Repairs by name."""
