@@ -134,7 +134,7 @@ def write_frame(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def results_document(results: Results) -> dict[str, Any]:
-    """Every task with its estimate and every trial's counts, for machines; null for counts a trial has not."""
+    """Every task with its estimate and every trial's counts, for machines; null where a trial has none."""
     import pandas as pd
 
     found = []
@@ -142,7 +142,7 @@ def results_document(results: Results) -> dict[str, Any]:
         trials = results.trials_of(task).dropna(axis=1, how="all")
         counts = {
             name: [None if pd.isna(value) else value for value in trials[name].tolist()]
-            for name in trials
+            for name in map(str, trials.columns)
             if name.startswith("counts.")
         }
         found.append(

@@ -234,8 +234,9 @@ def single_fault_figure(results: Results, task: TaskStatus, title: str) -> Figur
     """Every fault's accuracy, by layer, kind and value; see `fault_accuracies`."""
     trials = results.trials_of(task)
     groups = {}
-    for (kind, value), own in trials.groupby(["counts.kind", "counts.value"]):
+    for _, own in trials.groupby(["counts.kind", "counts.value"]):
+        kind, value = (int(own[f"counts.{name}"].iloc[0]) for name in ("kind", "value"))
         accuracy = 100 * own["hits"].to_numpy(float) / own["shots"].to_numpy(float)
-        groups[f"{PeFaultKind(int(kind)).name} at {value}"] = own["counts.layer"].to_numpy(int), accuracy
+        groups[f"{PeFaultKind(kind).name} at {value}"] = own["counts.layer"].to_numpy(int), accuracy
     healthy = 100 * task.facts["healthy_hits"] / task.facts["shots"]
     return plots.fault_accuracies(groups, error_free=healthy, title=title)
