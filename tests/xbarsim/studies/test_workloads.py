@@ -1,7 +1,6 @@
 """What campaigns repeat: trials are those of the commands, alone or together, and never change unnoticed."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,13 +13,10 @@ from xbarsim.crossbar.closest import project_graph
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.chip import march_chip
 from xbarsim.errors import InputError
-from xbarsim.faults.pe import PeFaultKind
 from xbarsim.faults.sampling import mix_presets
 from xbarsim.rng import stream
 from xbarsim.studies.accuracy import accuracy_of_chips
-from xbarsim.studies.boards import board_bench, run_campaign
 from xbarsim.studies.detection import study_detection
-from xbarsim.studies.single_faults import single_faults
 from xbarsim.studies.workbench import hits
 from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed
 
@@ -87,22 +83,6 @@ def test_detection_is_that_of_the_study(subject):
     assert all((o.counts["original_moved"] > 0.03) == o.counts["original_sdc_3"] for o in found)
 
 
-def test_all_single_faults_are_those_of_the_concurrent_campaign(finn_data, monkeypatch):
-    monkeypatch.setenv("XBARSIM_DATA", str(finn_data))
-    workload = single_faults(finn_data / "cnvW1A1", ["channel"], 8)
-    numbers = np.random.default_rng(0).choice(workload.population, 40, replace=False).tolist()
-    found = made(workload, numbers)
-    bench = board_bench(finn_data / "cnvW1A1", images=8)
-    every = bench.design.fault_list([PeFaultKind.channel])
-    order = stream(5, "pe faults").permutation(len(every))
-    expected = run_campaign(bench, every.take(order[numbers])).results
-    assert [o.hits for o in found] == expected.hits.tolist()
-    assert [o.counts["flips"] for o in found] == expected.flips.tolist()
-    assert found == [made(workload, (number,))[0] for number in numbers]
-    with pytest.raises(ValueError, match="of 3840 faults"):
-        made(workload, (3840,))
-
-
 def test_new_weights_in_the_same_place_are_read_again(digits_weights, tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(digits_weights.read_bytes())
@@ -115,20 +95,6 @@ def test_new_weights_in_the_same_place_are_read_again(digits_weights, tmp_path):
     assert good.hits > 30 > bad.hits
     with pytest.raises(InputError, match="as planned"):
         before.prepare()
-
-
-def test_a_changed_board_is_read_again(finn_data, monkeypatch, tmp_path):
-    monkeypatch.setenv("XBARSIM_DATA", str(finn_data))
-    folder = tmp_path / "cnvW1A1"
-    shutil.copytree(finn_data / "cnvW1A1", folder)
-    before = single_faults(folder, ["channel"], 4)
-    assert before == replace(single_faults(finn_data / "cnvW1A1", ["channel"], 4), board=folder)
-    shutil.copy(folder / "0-1-weights.bin", folder / "0-0-weights.bin")
-    after = single_faults(folder, ["channel"], 4)
-    assert after.describe()["weights"] != before.describe()["weights"]
-    with pytest.raises(InputError, match="as planned"):
-        before.prepare()
-    after.prepare()
 
 
 def test_changed_weights_are_noticed(subject, tmp_path):
