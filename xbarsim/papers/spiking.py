@@ -150,7 +150,7 @@ class TestedSpiking:
         }
 
 
-def tested(results: Results) -> list[TestedSpiking]:
+def networks_of(results: Results) -> list[TestedSpiking]:
     """Return every network of `chip_tasks`, the baseline first, then by FIR, kind, method and seed."""
     groups: dict[tuple[SpikingVariant, int], list[TaskStatus]] = {}
     for task in results.tasks:
@@ -314,14 +314,14 @@ def planned(settings: Settings) -> list[SpikingTraining]:
 
 def show_healthy(results: Results, settings: Settings) -> Shown:
     """Show Table 3."""
-    found = tested(results)
+    found = networks_of(results)
     networks = [one.record() for one in found]
     return Shown(results={"networks": networks, "universe": str(UNIVERSE)}, tables=[healthy_table(found)])
 
 
 def show_chips(results: Results, settings: Settings) -> Shown:
     """Show Table 4 and Fig. 3."""
-    found = tested(results)
+    found = networks_of(results)
     return Shown(
         results={
             "networks": [one.record() for one in found],

@@ -14,7 +14,7 @@ import numpy as np
 
 from xbarsim.campaigns.task import Task
 from xbarsim.metrics.intervals import Estimate, mean_over_chips, paired_difference
-from xbarsim.papers.spiking import TestedSpiking, chip_tasks, tested
+from xbarsim.papers.spiking import TestedSpiking, chip_tasks, networks_of,
 from xbarsim.papers.spiking_networks import UNIVERSE, SpikingVariant, spiking_budget, trainings
 from xbarsim.papers.spiking_numbers import FIRS, NASF, RATIOS
 from xbarsim.papers.study import Settings, Shown, Study
@@ -48,7 +48,7 @@ class TrainedOften:
 
 def trained_often(results: Results) -> list[TrainedOften]:
     """Return every method with its networks, by seed."""
-    found = tested(results)
+    found = networks_of(results)
     return [
         TrainedOften(method=method, networks=tuple(one for one in found if one.variant.method == method))
         for method in METHODS

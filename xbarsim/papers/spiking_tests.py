@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from accel_models.spiking.chip import SpikingChip
 from accel_models.spiking.config import SpikingConfig
 from accel_models.spiking.recorder import Recorder
 from xbarsim.campaigns.store import TaskStatus
@@ -68,7 +69,7 @@ def session_budget(name: str) -> SessionBudget:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TestSetOfKind:
+class GeneratedSet:
     """A test set for the faults of a kind. Shots: the faults that it is made for; hits: those that it finds.
 
     Counts: `single_faults` of the class, without those that do nothing and alike ones; `power I`, sessions
@@ -118,17 +119,10 @@ class TestSetOfKind:
         return trials
 
     def _trial(self, seed: int, number: int) -> Outcome:
-        found = self.training.trained
-        chip = SpikingConfig().program(found.network)
-        data = self.training.data.test.first(self.budget.candidates)
-        images, labels = data.images, data.labels
+        chip = SpikingConfig().program(self.training.trained.network)
         rng = stream(seed, f"tests {self.kind.name}", number)
-        classes = collapse(SINGLE_FAULTS.enumerate(self.kind), chip.geometry, chip.weights).faults
-        count = min(self.budget.faults, len(classes) // 2)
-        drawn = rng.choice(len(classes), 2 * count, replace=False)
-        faults, others = (classes.take(np.sort(part)) for part in (drawn[:count], drawn[count:]))
-        patterns = _patterns(found.module, faults, images, labels, self.budget.candidates, rng)
-        candidates = np.concatenate([images, patterns])
+        size, faults, others = self._drawn(chip, rng)
+        candidates, given = self._candidates(faults, rng)
         free, faulty, unseen = (
             Recorder(chip, chips, candidates, seed=int(rng.integers(2**62)))
             for chips in ([chip], *([chip.inject(one) for one in part.each()] for part in (faults, others)))
@@ -138,23 +132,37 @@ class TestSetOfKind:
             needed_power=self.needed_power, repetitions=self.budget.repetitions,
         )  # fmt: skip
         test = made.test
-        others_power = test.is_faulty(test.sessions(unseen, POWER_SESSIONS)).mean(axis=1)
         chosen = candidates[test.patterns].reshape(len(test.patterns), -1)
-        task = Task(workload=self, trials=1, seed=seed)
-        SpikingTestSet(test=test, images=chosen).save(file_of(self.training.folder, self.kind.name, task.key))
+        key = Task(workload=self, trials=1, seed=seed).key
+        SpikingTestSet(test=test, images=chosen).save(file_of(self.training.folder, self.kind.name, key))
+        others_power = test.is_faulty(test.sessions(unseen, POWER_SESSIONS)).mean(axis=1)
         counts = {
-            "single_faults": len(classes),
+            "single_faults": size,
             **_by_fault("power", made.power),
             **_by_fault("others_power", others_power),
             "others_found": int((others_power >= made.needed_power).sum()),
-            "candidates_made": len(patterns),
+            "candidates_made": len(candidates) - given,
             "patterns": len(test.patterns),
-            "patterns_made": int((test.patterns >= len(images)).sum()),
+            "patterns_made": int((test.patterns >= given).sum()),
             "repetitions": test.repetitions,
             "threshold": test.threshold,
             "false_alarms": int(test.is_faulty(test.sessions(free, ALARM_SESSIONS)[0]).sum()),
         }
         return Outcome(len(made.power), made.found, counts)
+
+    def _drawn(self, chip: SpikingChip, rng: np.random.Generator) -> tuple[int, NeuronFaults, NeuronFaults]:
+        """How many faults the class has, those to make a set for, and as many others."""
+        classes = collapse(SINGLE_FAULTS.enumerate(self.kind), chip.geometry, chip.weights).faults
+        count = min(self.budget.faults, len(classes) // 2)
+        drawn = rng.choice(len(classes), 2 * count, replace=False)
+        return len(classes), classes.take(np.sort(drawn[:count])), classes.take(np.sort(drawn[count:]))
+
+    def _candidates(self, faults: NeuronFaults, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        """Test images, then patterns that are made; how many of them are test images."""
+        most = self.budget.candidates
+        data = self.training.data.test.first(most)
+        made = _patterns(self.training.trained.module, faults, data.images, data.labels, most, rng)
+        return np.concatenate([data.images, made]), len(data)
 
 
 def file_of(folder: Path, kind: str, key: str) -> Path:
@@ -193,14 +201,14 @@ def set_tasks(session: SessionBudget, budget: SpikingBudget, settings: Settings)
     """Return a task a kind of fault, for the baseline network."""
     training = trainings([SpikingVariant(method="baseline")], budget, settings)[0]
     return [
-        Task(workload=TestSetOfKind(training=training, kind=kind, budget=session), trials=1, seed=CHIPS_SEED)
+        Task(workload=GeneratedSet(training=training, kind=kind, budget=session), trials=1, seed=CHIPS_SEED)
         for kind in KINDS
     ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassTest:
-    """What is known of a test set; see `TestSetOfKind`.
+    """What is known of a test set; see `GeneratedSet`.
 
     Attributes
     ----------
@@ -321,11 +329,11 @@ def sets_table(found: Sequence[ClassTest]) -> Table:
             "false alarms [%]",
         ),
         rows=tuple(rows),
-        note=f"Single faults of {SINGLE_FAULTS}. "
-        f"A fault is found if {first.needed_power:.0%} of the sessions call the chip faulty: of those that the set is made for, and of others of its class. Made: patterns "
-        "by Algorithm 1. False alarms with their 95 % interval. Statistical test: squared distances of spike "
-        "counts from a fault-free chip's, see xbarsim.detection.spiking. The search is greedy: the sets are "
-        "small, not proven smallest.",
+        note=f"Single faults of {SINGLE_FAULTS}. A fault is found if {first.needed_power:.0%} of the "
+        "sessions call the chip faulty: of those that the set is made for, and of others of its class. Made: "
+        "patterns by Algorithm 1. False alarms with their 95 % interval. Statistical test: squared distances "
+        "of spike counts from a fault-free chip's, see xbarsim.detection.spiking. The search is greedy: the "
+        "sets are small, not proven smallest.",
     )  # fmt: skip
 
 
