@@ -108,7 +108,7 @@ def detection_table(results: Results) -> Table:
                 *shown(task.moments.estimate()),
                 str(task.done),
                 "-" if free is None else f"{round(free.moments.mean * free.done)} of {free.done}",
-                duration(task.facts["test_latency_ns"]),
+                duration(task.facts["test_latency_ns"]) if "test_latency_ns" in task.facts else "unknown",
             )
         )
     first = faulty[0] if faulty else tasks[0]
