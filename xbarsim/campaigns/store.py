@@ -95,10 +95,11 @@ class TaskStatus:
 
     @classmethod
     def planned_of(cls, task: Task) -> TaskStatus:
-        """Return the status of a task that no store has yet."""
+        """Return the status of a task that no store has yet; the only facts are its words."""
         return cls(
             id=0, key=task.key, seed=task.seed, planned=task.trials, stop="", failed=0, seconds=0.0,
-            description=_entries(task.description), facts={}, moments=Moments(0, float("nan"), 0.0, False),
+            description=_entries(task.description), facts={"words": getattr(task.workload, "words", {})},
+            moments=Moments(0, float("nan"), 0.0, False),
         )  # fmt: skip
 
 

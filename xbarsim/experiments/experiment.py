@@ -77,16 +77,21 @@ class Experiment:
 
         return trials
 
-    def facts(self) -> dict[str, Any]:
-        """What a report shows beside the trials: words, the healthy chip, its size and costs."""
-        words = {
+    @property
+    def words(self) -> dict[str, str]:
+        """Parts of the description as people read them; see `Workload`."""
+        found = {
             "accelerator": accelerators.words(self.subject.accelerator),
             "faults": fault_models.words(self.faults),
             "repair": repairs.words(self.repair),
         }
         if (detector := getattr(self.measure, "detector", None)) is not None:
-            words["detector"] = detectors.words(detector)
-        return {"words": words, **subject_facts(self.subject), **self.measure.facts(self.condition)}
+            found["detector"] = detectors.words(detector)
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What a report shows beside the trials: words, the healthy chip, its size and costs."""
+        return {"words": self.words, **subject_facts(self.subject), **self.measure.facts(self.condition)}
 
 
 def grid(
