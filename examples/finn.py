@@ -1,7 +1,7 @@
 """A torch network on a FINN accelerator: every stuck channel, and what triplicating the worst ones buys."""
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.cycles import design_cycles
 from accel_models.finn.from_graph import from_graph, image_pixels
 from accel_models.finn.replication import replication_front
@@ -13,7 +13,7 @@ from xbarsim.torch_bridge.quantize import quantize
 
 bench = build_workbench("digits-mlp", accelerator("isaac"), seed=1)
 graph = quantize(bench.module, bench.train.images, weight_bits=4, activation_bits=4)
-design = FinnChip(network=from_graph(graph).folded([(8, 8), (8, 8), (2, 8)]))
+design = FinnConfig().program(from_graph(graph).folded([(8, 8), (8, 8), (2, 8)]))
 pixels, labels = image_pixels(graph, bench.test.images), bench.test.labels
 
 cycles, resources = design_cycles(design.network), design_resources(design.network)

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.from_graph import from_graph, image_pixels
 from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator
@@ -48,7 +48,7 @@ for name in ("plain", "fault-aware"):
     fit(trained, train.images, train.labels, recipe, seed=0, methods=methods)
 
     graph = finn_graph(module, train.images.shape[1:])
-    design = FinnChip(network=from_graph(graph))
+    design = FinnConfig().program(from_graph(graph))
     faults = design.fault_list(stuck_channels.kinds)
     results = simulate_faults(design, faults, image_pixels(graph, test.images), test.labels)
     assert results.baseline_hits == accuracy(module, test.images, test.labels)[0]  # the same classes

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from xbarsim.errors import InputError
-from xbarsim.files import write_atomically
+from xbarsim.files import check_file, write_atomically
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
@@ -22,10 +22,21 @@ PARALLEL = "module."
 REMEDY = "make one with 'xbarsim train' or save the module's state_dict"
 
 
-def save_checkpoint(path: str | Path, module: nn.Module, metadata: dict[str, str]) -> Path:
-    """Write a module's weights and a few words about them; an earlier file survives a failure."""
+def check_place(path: str | Path) -> None:
+    """See that a checkpoint can be written there, before there is one.
+
+    Raises
+    ------
+    InputError : a name that does not end in .safetensors, a folder, a place that cannot be written.
+    """
     if Path(path).suffix != ".safetensors":
         raise InputError(f"model file {path}", "a name that ends in .safetensors", repr(Path(path).name))
+    check_file(path)
+
+
+def save_checkpoint(path: str | Path, module: nn.Module, metadata: dict[str, str]) -> Path:
+    """Write a module's weights and a few words about them; an earlier file survives a failure."""
+    check_place(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     return write_atomically(path, lambda temporary: _save(tensors, temporary, metadata))
 

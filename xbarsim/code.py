@@ -6,6 +6,7 @@ A file is run once a process, under a name of its own, so that what it defines c
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from hashlib import blake2b
 from pathlib import Path
@@ -26,8 +27,9 @@ def load_code(path: str | Path) -> ModuleType:
     InputError : no such file, or whatever goes wrong in it, in one line.
     """
     file = Path(path)
-    if file.suffix != ".py" or not file.is_file():
-        raise InputError(f"code {path}", "a Python file", "another one" if file.exists() else "nothing there")
+    if file.suffix != ".py" or not os.path.isfile(file):
+        got = "another one" if os.path.exists(file) else "nothing there"
+        raise InputError(f"code {path}", "a Python file", got)
     where = file.resolve()
     name = f"{PREFIX}{where.stem}_{blake2b(bytes(where), digest_size=6).hexdigest()}"
     if name in sys.modules:
@@ -38,7 +40,7 @@ def load_code(path: str | Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         if isinstance(error, InputError):
             raise error.at(f"code {path}") from error
@@ -58,7 +60,7 @@ def is_code(reference: str) -> bool:
 
 
 def call_code(reference: str, what: str) -> Any:
-    """Return what a function of a Python file gives; an object that is no function is taken as it is.
+    """Return what a function or class of a Python file gives; any other object is taken as it is.
 
     Parameters
     ----------
@@ -77,13 +79,14 @@ def call_code(reference: str, what: str) -> Any:
             f"code {path}", f"{what} named {name!r}", f"{', '.join(known)[:200] or 'nothing'}", REMEDY
         )
     found = getattr(module, name)
-    if not callable(found) or hasattr(found, "state_dict") or hasattr(found, "program"):
-        return found() if isinstance(found, type) else found
+    made = not isinstance(found, type) and (hasattr(found, "state_dict") or hasattr(found, "program"))
+    if made or not callable(found):
+        return found
     try:
         return found()
     except InputError as error:
         raise error.at(reference) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         got = f"{type(error).__name__}: {error}"[:200]
         raise InputError(reference, f"a function without arguments that gives {what}", got) from error
 

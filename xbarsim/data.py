@@ -2,18 +2,22 @@
 
 | source | what it is |
 |---|---|
-| `(images, labels)` | arrays, or what numpy makes arrays of |
-| a torch `Dataset` or `DataLoader` | pairs of an input and a label, or batches of them |
-| `file.npz` | `images` and `labels`; or `x_train`, `y_train`, `x_test`, `y_test` |
+| `(images, labels)` | arrays, tensors, or what numpy makes arrays of |
+| a torch `Dataset` or `DataLoader`, a list | pairs of an input and a label, or batches of them |
+| `(train, test)` | two of the above |
+| a mapping | `images` and `labels`; or `x_train`, `y_train`, `x_test`, `y_test`; or `test`, perhaps `train` |
+| `file.npz` | arrays by the first two of these names |
 | a folder | images (.png, .jpg, ...) in one folder a class; idx files; CIFAR-10's binary batches |
 
-A folder or archive may hold a training part: `train` and `test` folders, idx files `train-*` and `t10k-*`,
-batches `data_batch_*` and `test_batch`. Bytes become floats in 0..1; floats stay as they are.
+A folder may hold a training part: `train` and `test` folders, idx files `train-*` and `t10k-*`, batches
+`data_batch_*` and `test_batch`. Pictures of a folder are of one class, whose number is the place of its name
+among all of them, in both parts alike. Bytes become floats in 0..1; floats stay as they are. Pictures become
+(channels, rows, columns).
 """
 
 from __future__ import annotations
 
-import zipfile
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,12 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.data_files import read_cifar, read_idx
+from xbarsim.data_files import PARTS, is_picture, pixels_of, read_folder
 from xbarsim.digests import content_digest
 from xbarsim.errors import InputError, check_int
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
 ARCHIVE = ("x_train", "y_train", "x_test", "y_test")
+MOST_CLASSES = 10**6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,18 +62,17 @@ class Dataset:
 
         Raises
         ------
-        InputError : no images, other shapes, labels that are no classes from 0 on, numbers that are not finite.
+        InputError : no images, other shapes, labels that are no classes from 0 on, NaN or infinity.
         """
-        x, y = np.asarray(images), np.asarray(labels)
-        if x.ndim < 2 or len(x) == 0 or x.dtype.kind not in "fiub":
+        x, y = _array(images, f"{name}: images"), _array(labels, f"{name}: labels")
+        if x.ndim < 2 or x.size == 0 or x.dtype.kind not in "fiub":
             raise InputError(f"{name}: images", "(N, ...) real numbers, N above 0", f"{x.dtype} {x.shape}")
-        if y.shape != (len(x),) or y.dtype.kind not in "iu" or int(y.min()) < 0:
-            got = f"{y.dtype} of shape {y.shape}" if y.dtype.kind not in "iu" or y.ndim != 1 else "others"
-            raise InputError(f"{name}: labels", f"({len(x)},) integers from 0 on", got)
+        _check_classes(y, len(x), f"{name}: labels")
         if x.dtype == np.uint8:
             x, span = x.astype(np.float32) / np.float32(255), (0.0, 1.0)
         else:
-            x = x.astype(np.float32)
+            with np.errstate(over="ignore"):  # what does not fit is infinite, and refused
+                x = x.astype(np.float32)
             if not np.isfinite(x).all():
                 raise InputError(f"{name}: images", "finite numbers", "NaN or infinity")
             span = (float(x.min()), float(x.max()))
@@ -119,17 +122,34 @@ def as_data(source: Any, *, name: str = "data") -> Data:
         return Data(test=source)
     if isinstance(source, (str, Path)):
         return read_data(source)
-    if isinstance(source, Mapping) and "test" in source:
-        train = as_dataset(source["train"], name="train") if source.get("train") is not None else None
-        return Data(test=as_dataset(source["test"], name=name), train=train)
+    if isinstance(source, Mapping):
+        return _named(source, name, type(source).__qualname__)
     if isinstance(source, (tuple, list)) and len(source) == 2:
-        if all(isinstance(part, Dataset) or not _is_array(part) for part in source):
+        if all(_is_labelled(part, 1) or not _is_array(part) for part in source):
             return Data(train=as_dataset(source[0], name="train"), test=as_dataset(source[1], name=name))
-        return Data(test=Dataset.of(_array(source[0]), _array(source[1]), name=name))
+        if not all(_is_labelled(part, 0) for part in source):
+            return Data(test=Dataset.of(*source, name=name))
     if isinstance(source, Iterable) or hasattr(source, "__getitem__"):
         return Data(test=_from_pairs(source, name))
     expected = "arrays (images, labels), a file, a folder, or pairs of an image and its label"
     raise InputError(name, expected, type(source).__qualname__)
+
+
+def _named(found: Mapping[str, Any], name: str, source: str) -> Data:
+    """Data of a mapping; see the table at the head of the module."""
+    if "test" in found:
+        train = found.get("train")
+        part = None if train is None else replace(as_dataset(train, name="train"), split="train")
+        return Data(test=as_dataset(found["test"], name=name), train=part)
+    if {"images", "labels"} <= set(found):
+        return Data(test=Dataset.of(found["images"], found["labels"], name=name, source=source))
+    if set(ARCHIVE) <= set(found):
+        train, test = (
+            Dataset.of(found[f"x_{part}"], found[f"y_{part}"], name=name, source=source) for part in PARTS
+        )
+        return Data(train=replace(train, split="train"), test=test)
+    expected = f"images and labels, or {', '.join(ARCHIVE)}"
+    raise InputError(name, expected, ", ".join(map(str, found))[:100] or "nothing")
 
 
 def _is_array(part: Any) -> bool:
@@ -138,9 +158,39 @@ def _is_array(part: Any) -> bool:
     )
 
 
-def _array(part: Any) -> NDArray:
-    """A tensor's or a list's numbers."""
-    return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
+def _is_labelled(part: Any, dimensions: int) -> bool:
+    """Whether it is a pair of images, and labels of so many dimensions: 1 of a data set, 0 of one image."""
+    return (
+        isinstance(part, (tuple, list))
+        and len(part) == 2
+        and _dimensions(part[0]) > dimensions
+        and _dimensions(part[1]) == dimensions
+    )
+
+
+def _dimensions(part: Any) -> int:
+    if isinstance(part, (list, tuple)):
+        return 1 + (_dimensions(part[0]) if part else 0)
+    return 2 if is_picture(part) else int(getattr(part, "ndim", 0))
+
+
+def _array(part: Any, where: str) -> NDArray:
+    """The numbers of a tensor, a picture, a list."""
+    try:
+        if is_picture(part):
+            return pixels_of(part)
+        return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(where, "numbers of one shape", f"'{error}'"[:100]) from error
+
+
+def _check_classes(y: NDArray, count: int, where: str) -> None:
+    expected = f"({count},) integers in 0..{MOST_CLASSES - 1}"
+    if y.shape != (count,) or y.dtype.kind not in "iu":
+        raise InputError(where, expected, f"{y.dtype} of shape {y.shape}")
+    for outside in (int(y.min()), int(y.max())):
+        if not 0 <= outside < MOST_CLASSES:
+            raise InputError(where, expected, outside)
 
 
 def _from_pairs(source: Any, name: str) -> Dataset:
@@ -148,22 +198,24 @@ def _from_pairs(source: Any, name: str) -> Dataset:
     images: list[NDArray] = []
     labels: list[NDArray] = []
     try:
-        for pair in _pairs(source):
-            image, label = pair
-            image, label = _array(image), _array(label)
+        for image, label in _pairs(source):
+            image, label = _array(image, name), _array(label, name)
             images.append(image[None] if label.ndim == 0 else image)
             labels.append(np.atleast_1d(label))
         joined = np.concatenate(images), np.concatenate(labels)
-    except (TypeError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # the source may be anybody's, and raise anything
         expected = "pairs of an image and its label, all of one shape"
-        raise InputError(name, expected, f"'{error}'"[:100]) from error
+        raise InputError(name, expected, f"{type(error).__name__}: {error}"[:120]) from error
     return Dataset.of(*joined, name=name, source=type(source).__qualname__)
 
 
 def _pairs(source: Any) -> Iterator[Any]:
-    if hasattr(source, "__len__") and hasattr(source, "__getitem__") and not hasattr(source, "batch_size"):
-        return (source[place] for place in range(len(source)))
-    return iter(source)
+    """Its pairs; a torch data set that can be indexed knows its length, and not where to stop."""
+    if hasattr(source, "__iter__"):
+        return iter(source)
+    return (source[place] for place in range(len(source)))
 
 
 def read_data(path: str | Path) -> Data:
@@ -174,97 +226,28 @@ def read_data(path: str | Path) -> Data:
     InputError : nothing there, nothing that is known, damaged files.
     """
     where = Path(path)
-    if where.suffix == ".npz" and where.is_file():
+    if where.suffix == ".npz" and os.path.isfile(where):
         return _read_archive(where)
-    if not where.is_dir():
-        raise InputError(f"data {path}", "a .npz file or a folder", "a file" if where.exists() else "nothing")
-    parts = [where / part for part in ("train", "test")]
-    if parts[1].is_dir():
-        found = [_read_folder(part, part.name) if part.is_dir() else None for part in parts]
-        return Data(train=found[0], test=found[1])  # type: ignore[arg-type]
-    train = _read_folder(where, "train")
-    test = _read_folder(where, "test")
-    if test is None and train is None:
-        test = _read_folder(where, "")
-    if test is None:
+    if not os.path.isdir(where):
+        got = "another file" if os.path.exists(where) else "nothing there"
+        raise InputError(f"data {path}", "a .npz file or a folder", got)
+    found = {}
+    for part, (images, labels, source) in read_folder(where).items():
+        made = Dataset.of(images, labels, name=where.resolve().name, source=str(source))
+        found[part] = replace(made, split=part)
+    if "test" not in found:
         expected = "images in a folder a class, idx files, or CIFAR-10 batches, with a test part"
-        raise InputError(f"data {path}", expected, "a training part alone" if train else "none of them")
-    return Data(train=train, test=test)
+        raise InputError(f"data {path}", expected, "a training part alone" if found else "none of them")
+    return Data(train=found.get("train"), test=found["test"])
 
 
 def _read_archive(path: Path) -> Data:
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except Exception as error:  # numpy and zipfile raise many kinds
         raise InputError(f"data {path}", "an .npz archive of arrays", f"'{error}'"[:100]) from error
-    if {"images", "labels"} <= set(found):
-        return Data(test=Dataset.of(found["images"], found["labels"], name=path.stem, source=str(path)))
-    if set(ARCHIVE) <= set(found):
-        sets = [
-            Dataset.of(found[f"x_{part}"], found[f"y_{part}"], name=path.stem, source=str(path))
-            for part in ("train", "test")
-        ]
-        return Data(train=replace(sets[0], split="train"), test=sets[1])
-    expected = f"images and labels, or {', '.join(ARCHIVE)}"
-    raise InputError(f"data {path}", expected, ", ".join(found) or "nothing")
-
-
-def _read_folder(path: Path, split: str) -> Dataset | None:
-    """A part of a folder in the first of the known forms; None if there is none."""
-    for read in (_read_idx_files, _read_cifar_files, _read_pictures):
-        if (found := read(path, split)) is not None:
-            images, labels = found
-            made = Dataset.of(images, labels, name=path.resolve().name, source=str(path))
-            return replace(made, split=split or "test")
-    return None
-
-
-def _read_idx_files(path: Path, split: str) -> tuple[NDArray, NDArray] | None:
-    start = {"train": "train", "test": "t10k", "": ""}[split] if path.name != split else ""
-    files = []
-    for what in ("images", "labels"):
-        named = sorted(file for file in path.glob(f"{start}*{what}*idx*") if file.is_file())
-        if len(named) != 1:
-            return None
-        files.append(named[0])
-    images = read_idx(files[0], 3)[:, None]
-    return images, read_idx(files[1], 1)
-
-
-def _read_cifar_files(path: Path, split: str) -> tuple[NDArray, NDArray] | None:
-    pattern = {"train": "data_batch_*.bin", "test": "test_batch.bin", "": "*.bin"}[split]
-    files = sorted(path.glob("*.bin" if path.name == split else pattern))
-    if not files:
-        return None
-    images, labels = zip(*map(read_cifar, files), strict=True)
-    return np.concatenate(images), np.concatenate(labels)
-
-
-def _read_pictures(path: Path, split: str) -> tuple[NDArray, NDArray] | None:
-    if split and path.name != split:
-        return None
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
-    files = [(place, file) for place, folder in enumerate(folders) for file in sorted(folder.iterdir())]
-    files = [(place, file) for place, file in files if file.suffix.lower() in PICTURES]
-    if not files:
-        return None
-    images = [_picture(file) for _, file in files]
-    shapes = {image.shape: file for image, (_, file) in zip(images, files, strict=True)}
-    if len(shapes) > 1:
-        (first, _), (other, file) = list(shapes.items())[:2]
-        raise InputError(f"picture {file}", f"{first} (channels, rows, columns), as the others", str(other))
-    return np.stack(images), np.array([place for place, _ in files])
-
-
-def _picture(file: Path) -> NDArray[np.uint8]:
-    """(channels, rows, columns) bytes: one channel of a grey picture, else three."""
-    from PIL import Image
-
     try:
-        with Image.open(file) as picture:
-            grey = picture.mode in ("1", "L", "I", "F", "I;16", "LA")
-            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"picture {file}", "a picture that can be read", f"'{error}'"[:100]) from error
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+        return _named(found, path.stem, str(path))
+    except InputError as error:
+        raise error.at(f"data {path}") from error

@@ -1,10 +1,12 @@
-"""Readers of the published file formats: idx (MNIST) and CIFAR-10's binary batches. Checked before use."""
+"""Files and folders of images: idx (MNIST), CIFAR-10's binary batches, pictures. Checked before use."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from numpy.typing import NDArray
 from xbarsim.errors import InputError
 
 Bytes = NDArray[np.uint8]
+Labelled = tuple[Bytes, NDArray[np.integer]]
+PARTS = ("train", "test")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
 CIFAR_RECORD = 1 + 3 * 32 * 32
 
 
@@ -54,3 +59,109 @@ def _content(path: Path) -> bytes:
         return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"file {path}", "a complete file", f"'{error}'", "get it again") from error
+
+
+def read_folder(folder: Path) -> dict[str, tuple[Bytes, NDArray[np.integer], Path]]:
+    """Return the parts 'train' and 'test' of a folder, those that it has: images, labels, and where they are.
+
+    Images (N, channels, rows, columns) and labels (N,) are not compared. What has no parts is a test part.
+
+    Raises
+    ------
+    InputError : files that are not what their names say, pictures of several sizes.
+    """
+    has_test = (folder / "test").is_dir()
+    places = {part: folder / part if has_test else folder for part in PARTS}
+    places = {part: place for part, place in places.items() if place.is_dir()}
+    classes = sorted({found.name for place in places.values() for found in _class_folders(place)})
+    parts = {part: (_read_part(place, part, classes), place) for part, place in places.items()}
+    if not has_test and not any(found for found, _ in parts.values()):
+        parts = {"test": (_read_part(folder, "", classes), folder)}
+    return {part: (*found, place) for part, (found, place) in parts.items() if found is not None}
+
+
+def _read_part(path: Path, part: str, classes: Sequence[str]) -> Labelled | None:
+    """A part of a folder in the first of the known forms; None if there is none."""
+    return _read_idx_files(path, part) or _read_cifar_files(path, part) or _read_pictures(path, part, classes)
+
+
+def _read_idx_files(path: Path, part: str) -> Labelled | None:
+    start = {"train": "train", "test": "t10k", "": ""}[part] if path.name != part else ""
+    found = [_idx_file(path, f"{start}*{what}*idx*") for what in ("images", "labels")]
+    if found == [None, None]:
+        return None
+    if None in found:
+        there = next(file for file in found if file is not None)
+        raise InputError(f"data {path}", "idx files of images and of labels", f"{there.name} alone")
+    images, labels = found
+    return read_idx(images, 3)[:, None], read_idx(labels, 1)  # type: ignore[arg-type]
+
+
+def _idx_file(folder: Path, pattern: str) -> Path | None:
+    """The file of this name; a packed one only where it does not lie beside what was packed."""
+    named = sorted(file for file in folder.glob(pattern) if file.is_file())
+    named = [file for file in named if file.suffix != ".gz" or file.with_suffix("") not in named]
+    if len(named) > 1:
+        raise InputError(f"data {folder}", f"one file {pattern}", ", ".join(file.name for file in named))
+    return named[0] if named else None
+
+
+def _read_cifar_files(path: Path, part: str) -> Labelled | None:
+    pattern = {"train": "data_batch_*.bin", "test": "test_batch.bin", "": "*.bin"}[part]
+    files = sorted(path.glob("*.bin" if path.name == part else pattern))
+    if not files:
+        return None
+    images, labels = zip(*map(read_cifar, files), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _class_folders(path: Path) -> list[Path]:
+    return sorted(folder for folder in path.iterdir() if folder.is_dir() and folder.name[0] not in "._")
+
+
+def _read_pictures(path: Path, part: str, classes: Sequence[str]) -> Labelled | None:
+    if part and path.name != part:
+        return None
+    files = [
+        (classes.index(folder.name), file)
+        for folder in _class_folders(path)
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in PICTURES
+    ]
+    if not files:
+        return None
+    images = [_picture(file) for _, file in files]
+    for image, (_, file) in zip(images, files, strict=True):
+        if image.shape != images[0].shape:
+            expected = f"{images[0].shape} (channels, rows, columns), as the others"
+            raise InputError(f"picture {file}", expected, image.shape)
+    return np.stack(images), np.array([place for place, _ in files])
+
+
+def _picture(file: Path) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            return pixels_of(picture)
+    except Exception as error:  # PIL's readers raise many kinds
+        raise InputError(f"picture {file}", "a picture that can be read", f"'{error}'"[:100]) from error
+
+
+def is_picture(thing: Any) -> bool:
+    """Whether it is a picture of PIL, which nothing needs to import."""
+    return hasattr(thing, "convert") and hasattr(thing, "getbands")
+
+
+def pixels_of(picture: Any) -> NDArray[np.uint8]:
+    """Return a PIL picture's (channels, rows, columns) bytes: one channel of a grey picture, else three.
+
+    Raises
+    ------
+    ValueError : a picture of more than 8 bits a channel.
+    """
+    if picture.mode[0] in "IF":
+        raise ValueError(f"mode {picture.mode}, more than 8 bits a channel")
+    grey = picture.mode in ("1", "L", "LA")
+    pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -35,8 +36,15 @@ def content_digest(thing: Any) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return sixteen digits of a file, or of the names and contents of a folder's files."""
+    """Return sixteen digits of a file, or of the names and contents of a folder's files.
+
+    Raises
+    ------
+    InputError : neither of them.
+    """
     state = blake2b(digest_size=DIGITS // 2)
+    if not os.path.isfile(path) and not os.path.isdir(path):
+        raise InputError(str(path), "a file or a folder", "nothing there")
     if path.is_file():
         state.update(path.read_bytes())
         return state.hexdigest()

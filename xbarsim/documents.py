@@ -9,8 +9,6 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-import numpy as np
-
 from xbarsim import __version__
 
 
@@ -23,6 +21,7 @@ def document(command: str, parameters: Mapping[str, Any], results: Mapping[str, 
 def plain(value: Any) -> Any:
     """Dataclasses, mappings, arrays, kinds (their names) and paths as JSON types; what is not finite is null.
 
+    >>> import numpy as np
     >>> plain({"rate": np.float64(0.5), "unknown": float("nan"), "shape": (2, 3)})
     {'rate': 0.5, 'unknown': None, 'shape': [2, 3]}
     """
@@ -32,7 +31,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)):
+    if hasattr(value, "tolist"):  # of numpy
         return plain(value.tolist())
     if isinstance(value, Enum):
         return value.name

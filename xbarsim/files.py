@@ -111,6 +111,19 @@ def check_folder(path: str | Path) -> None:
         raise _not_writable(path, error) from error
 
 
+def check_file(path: str | Path) -> None:
+    """Make a file's folder if it is missing, see that the file can be written; raise `InputError` if not."""
+    try:
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file():
+            raise OSError("not a regular file")
+        with tempfile.TemporaryFile(dir=target.parent) as probe:
+            probe.write(b"x")
+    except (OSError, ValueError) as error:
+        raise _not_writable(path, error) from error
+
+
 def _not_writable(path: str | Path, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or str(error)
     return InputError(

@@ -9,18 +9,19 @@ Source: FINN (FPGA 2017); FINN-R and FAT, section II, for faults of both archite
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import nan
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.config import FinnConfig, SharedArray
 from accel_models.finn.cycles import design_cycles
 from accel_models.finn.effects import LayerEffect, layer_effect
-from accel_models.finn.geometry import finn_geometry
+from accel_models.finn.geometry import SharedArray, finn_geometry
 from accel_models.finn.layer import IntArray
+from accel_models.finn.many import run_each
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.plan import LayerPlan, pack, unpack
 from accel_models.finn.resources import design_resources
@@ -36,13 +37,16 @@ from xbarsim.faults.pe import (
 )
 from xbarsim.kernels.mvtu import look_up
 
+if TYPE_CHECKING:
+    from accel_models.finn.config import FinnConfig
+
 BATCH_BYTES = 2**23  # of the widest stream: few launches, and it stays near the processor
 OnBatch = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FinnChip:
-    """An accelerator with a network and faults. `inject` gives a new one.
+    """An accelerator with a network and faults; `FinnConfig.program` makes one, `inject` gives a new one.
 
     Parameters
     ----------
@@ -51,8 +55,8 @@ class FinnChip:
     """
 
     network: FinnNetwork
-    accelerator: FinnConfig = field(default_factory=FinnConfig)
-    faults: PeFaults = field(default_factory=lambda: PeFaults.of(()))
+    accelerator: FinnConfig
+    faults: PeFaults
 
     def __post_init__(self) -> None:
         self.faults.check(self.geometry)
@@ -157,9 +161,7 @@ class FinnChip:
         self, faults: Iterable[PeFaults | Iterable[PeFault]], inputs: NDArray, *, seed: int = 0
     ) -> Iterator[Run]:
         """Run the same inputs on many faulty copies; see `accel_models.finn.many`."""
-        from accel_models.finn.many import run_each
-
-        return run_each(self, faults, inputs)
+        return run_each(self, map(as_table, faults), inputs)
 
     def run_of(self, scores: IntArray) -> Run:
         """Return what a run says that gave (N, rows) scores."""

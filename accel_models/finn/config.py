@@ -9,25 +9,18 @@ Source: FINN (FPGA 2017); FINN-R and FAT, section II, for the two architectures.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
 
+from accel_models.finn.chip import FinnChip
+from accel_models.finn.from_graph import from_graph
+from accel_models.finn.geometry import SharedArray
+from accel_models.finn.network import FinnNetwork
 from xbarsim.chip import Quantization
 from xbarsim.errors import InputError, check_int, check_positive, check_type
-
-if TYPE_CHECKING:
-    from accel_models.finn.chip import FinnChip
-    from accel_models.finn.network import FinnNetwork
-    from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.faults.pe import PeFaults
+from xbarsim.graph.integer_graph import IntegerGraph
 
 MOST_BITS = 8
 MOST_PES = 2**16
-
-
-class SharedArray(NamedTuple):
-    """The PEs of a loopback accelerator: row n of every layer is computed by PE n mod PE."""
-
-    pe: int
-    simd: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +72,7 @@ class FinnConfig:
         ------
         InputError : a graph with a node that a FINN dataflow cannot hold, or no network at all.
         """
-        from accel_models.finn.chip import FinnChip
-        from accel_models.finn.from_graph import from_graph
-        from accel_models.finn.network import FinnNetwork
-        from xbarsim.graph.integer_graph import IntegerGraph
-
         if isinstance(network, IntegerGraph):
             network = from_graph(network)
         check_type("network", network, FinnNetwork, "make an IntegerGraph of it, or read it from a file")
-        return FinnChip(network=network, accelerator=self)
+        return FinnChip(network=network, accelerator=self, faults=PeFaults.of(()))

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
-from accel_models.finn.config import SharedArray
 from accel_models.finn.layer import BIPOLAR, Mvtu, weight_range
 from accel_models.finn.network import FinnNetwork
 from xbarsim.faults.pe import FinnGeometry, UnitGeometry
+
+
+class SharedArray(NamedTuple):
+    """The PEs of a loopback accelerator: row n of every layer is computed by PE n mod PE."""
+
+    pe: int
+    simd: int
+
 
 
 def finn_geometry(network: FinnNetwork, shared: SharedArray | None = None) -> FinnGeometry:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accel_models.finn.chip import FinnChip, as_table
 from accel_models.finn.layer import IntArray
 from xbarsim.chip import Run
 from xbarsim.faults.pe import PeFault, PeFaults
+
+if TYPE_CHECKING:
+    from accel_models.finn.chip import FinnChip
 
 KEPT_BYTES = 2**29
 
 
 def run_each(
     chip: FinnChip,
-    faults: Iterable[PeFaults | Iterable[PeFault]],
+    faults: Iterable[PeFaults],
     inputs: NDArray,
     *,
     kept_bytes: int = KEPT_BYTES,
@@ -45,9 +48,9 @@ def run_each(
 
 
 def _runs(
-    chip: FinnChip, faults: Iterable[PeFaults | Iterable[PeFault]], batches: list[_Batch]
+    chip: FinnChip, faults: Iterable[PeFaults], batches: list[_Batch]
 ) -> Iterator[Run]:
-    for table in map(as_table, faults):
+    for table in faults:
         table.check(chip.geometry)
         own, new = tuple(chip.faults.merge(table)), tuple(table)
         yield chip.run_of(np.concatenate([batch.scores(chip, own, new) for batch in batches]))

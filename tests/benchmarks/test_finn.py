@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from accel_models.finn.board import read_board
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.presets import presets
 from networks.datasets import load_dataset, pixels_of
 from tests.accel_models.finn.networks import random_network
@@ -56,14 +56,14 @@ def test_torch_board(benchmark, name, threads):
 @pytest.mark.parametrize("name", presets())
 def test_board(benchmark, name, threads):
     rng = np.random.default_rng(0)
-    design = FinnChip(network=random_network(name, rng))
+    design = FinnConfig().program(random_network(name, rng))
     images = rng.integers(0, 256, (IMAGES, *design.network.image), dtype=np.uint8)
     design.classify(images[:2])
     assert len(benchmark.pedantic(lambda: design.classify(images), rounds=5)) == IMAGES
 
 
 def test_campaign_of_channels(benchmark, threads, data_folder):
-    design = FinnChip(network=read_board(data_folder / "bnn-pynq" / "cifar10" / "cnvW1A1"))
+    design = FinnConfig().program(read_board(data_folder / "bnn-pynq" / "cifar10" / "cnvW1A1"))
     data = load_dataset("cifar10", "test", limit=CAMPAIGN_IMAGES)
     images, labels = pixels_of(data), data.labels
     faults = design.fault_list([PeFaultKind.channel])

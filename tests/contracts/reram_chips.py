@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accel_models.reram.analog import AnalogChip
 from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.chip import ReramChip
 from accel_models.reram.config import ReramConfig, isaac
+from tests.contracts.case import Case
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
@@ -21,25 +20,24 @@ from xbarsim.graph.nodes import Flatten, Input, MatMul, Requantize
 from xbarsim.graph.window import Window
 
 ALL_KINDS = FaultMix(stuck_hrs=1, stuck_lrs=1, stuck_at=1, flip=1, step=1)
-Parts = tuple[Any, NDArray, Any, Any, Any]
 
 
-def reram_isaac() -> Parts:
+def reram_isaac() -> Case:
     """Arrays of few rows, whose ADC changes nothing."""
     return _parts(_arrays(8).program(graph()))
 
 
-def reram_clipping() -> Parts:
+def reram_clipping() -> Case:
     """An ADC of four bits, which clips."""
     return _parts(_arrays(4).program(graph()))
 
 
-def analog_ideal() -> Parts:
+def analog_ideal() -> Case:
     """Conductances that are what they should be."""
     return _parts(_analog("ideal").program(graph()))
 
 
-def analog_noisy() -> Parts:
+def analog_noisy() -> Case:
     """Cells that differ, drift and are read with noise."""
     return _parts(_analog("hfo2-wan").program(graph()))
 
@@ -85,9 +83,9 @@ def _analog(device: str) -> AnalogConfig:
     return AnalogConfig(base=_arrays(8), device=device, age_s=100.0)
 
 
-def _parts(chip: ReramChip | AnalogChip) -> Parts:
+def _parts(chip: ReramChip | AnalogChip) -> Case:
     rng = np.random.default_rng(1)
     inputs = rng.random((6, *chip.input_shape))
     a, b = (sample_by_rate(chip.geometry, rate, mix=ALL_KINDS, rng=rng) for rate in (0.02, 0.05))
     elsewhere = FaultMap.of(CellGeometry(arrays=1), array=0, row=0, column=0, kind="stuck_lrs")
-    return chip, inputs, a, b, elsewhere
+    return Case(chip=chip, inputs=inputs, first=a, second=b, elsewhere=elsewhere)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,13 +10,13 @@ from accel_models.spiking.cells import program_on_cells
 from accel_models.spiking.chip import SpikingChip
 from accel_models.spiking.config import SpikingConfig
 from accel_models.spiking.network import SpikingNetwork
+from tests.contracts.case import Case
 from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults, SpikingGeometry
 
 GEOMETRY = SpikingGeometry(sizes=(9, 8, 5), steps=8)
-Parts = tuple[Any, NDArray, Any, Any, Any]
 
 
-def spiking() -> Parts:
+def spiking() -> Case:
     """Neurons with gains and offsets of their own."""
     rng = np.random.default_rng(0)
     network = SpikingNetwork(
@@ -30,7 +28,7 @@ def spiking() -> Parts:
     return _parts(SpikingConfig().program(network))
 
 
-def spiking_on_cells() -> Parts:
+def spiking_on_cells() -> Case:
     """Weights that ReRAM cells hold."""
     chip, _ = program_on_cells(GEOMETRY, _weights(np.random.default_rng(2)), isaac())
     return _parts(chip)
@@ -40,9 +38,9 @@ def _weights(rng: np.random.Generator) -> list[NDArray]:
     return [rng.normal(0.25, 0.6, shape) for shape in ((9, 8), (8, 5))]
 
 
-def _parts(chip: SpikingChip) -> Parts:
+def _parts(chip: SpikingChip) -> Case:
     rng, kinds = np.random.default_rng(1), NeuronFaultKind
     universe = FaultUniverse(geometry=GEOMETRY, scope=("input", "hidden", "output"))
     a, b = universe.sample(kinds.nasf, 0.2, rng), universe.sample(kinds.hsf, 0.4, rng)
     elsewhere = NeuronFaults.of([NeuronFault(kind=kinds.dead, layer=1, neuron=99)])
-    return chip, rng.random((6, 9)), a, b, elsewhere
+    return Case(chip=chip, inputs=rng.random((6, 9)), first=a, second=b, elsewhere=elsewhere)

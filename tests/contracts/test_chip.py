@@ -171,7 +171,7 @@ def wrong_inputs(case):
     return [
         (case.inputs[0], f"inputs: expected shape {shape}, got {case.inputs[0].shape}"),
         (case.inputs[:, :-1], f"inputs: expected shape {shape}"),
-        (case.inputs[..., None], f"inputs: expected shape {shape}"),
+        (np.concatenate([case.inputs, case.inputs], axis=1), f"inputs: expected shape {shape}"),
         (np.float64(1.0), f"inputs: expected shape {shape}, got ()"),
         (None, "inputs: expected"),
         (case.inputs[:0], "inputs: expected at least one input"),

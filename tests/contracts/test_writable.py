@@ -62,14 +62,14 @@ def assert_same_cells(chip, other):
 
 def test_who_is_what():
     for name in MAKE:
-        chip = built(name)[0]
+        chip = built(name).chip
         assert isinstance(chip, Writable) and isinstance(chip, Varied) == isinstance(chip, AnalogChip)
-    chip = spiking()[0]
+    chip = spiking().chip
     assert not isinstance(chip, Writable) and not isinstance(chip, Varied)
 
 
 def test_refresh_cures_soft_faults_only(case):
-    chip, inputs, a, b, _ = case
+    chip, inputs, a, b = case.chip, case.inputs, case.first, case.second
     faults = a.merge(b)
     assert len(faults.soft) and len(faults.permanent)
     fresh = chip.inject(faults).refresh(7)
@@ -81,7 +81,7 @@ def test_refresh_cures_soft_faults_only(case):
 
 
 def test_update_gives_the_new_network_and_counts_changed_cells(case):
-    chip, inputs, *_ = case
+    chip, inputs = case.chip, case.inputs
     new = retrained(chip)
     updated = chip.update(new)
     assert updated.graph is new
@@ -94,7 +94,7 @@ def test_update_gives_the_new_network_and_counts_changed_cells(case):
 
 
 def test_update_keeps_stuck_cells_and_soft_faults_elsewhere(case):
-    chip, _, a, _, _ = case
+    chip, a = case.chip, case.first
     faulty = chip.inject(a)
     assert faulty.update(chip.graph).faults == a
     left = faulty.update(graph(seed=5)).faults
@@ -102,7 +102,7 @@ def test_update_keeps_stuck_cells_and_soft_faults_elsewhere(case):
 
 
 def test_update_refuses_other_layers(case):
-    chip = case[0]
+    chip = case.chip
     other = chip.graph.with_layers(
         [replace(chip.graph.layers[-1], weights=np.zeros((1, 12, 4), int), bias=np.zeros(4, int))]
     )
@@ -111,7 +111,7 @@ def test_update_refuses_other_layers(case):
 
 
 def test_training_masks_are_of_the_stuck_cells(case):
-    chip, _, a, b, _ = case
+    chip, a, b = case.chip, case.first, case.second
     assert chip.training_masks() == {}
     assert chip.inject(a.soft).training_masks() == {}
     faulty = chip.inject(a.merge(b))
@@ -129,7 +129,7 @@ def test_training_masks_are_of_the_stuck_cells(case):
 
 
 def test_another_specimen_differs_and_a_seed_names_it(noisy):
-    chip, inputs, a, _, _ = noisy
+    chip, inputs, a = noisy.chip, noisy.inputs, noisy.first
     faulty = chip.inject(a)
     first, again, other = faulty.another(1), faulty.another(np.random.default_rng(1)), faulty.another(2)
     assert_same_cells(first, again)
@@ -141,12 +141,12 @@ def test_another_specimen_differs_and_a_seed_names_it(noisy):
 
 
 def test_another_specimen_is_a_fresh_write_as_old(noisy):
-    chip = noisy[0]
+    chip = noisy.chip
     assert_same_cells(chip.another(4), chip.refresh(4).age(100))
 
 
 def test_faults_before_and_after_the_write_give_the_same_cells(noisy):
-    chip, inputs, a, b, _ = noisy
+    chip, inputs, a, b = noisy.chip, noisy.inputs, noisy.first, noisy.second
     faults = a.merge(b)
     before = write_analog(chip.chip.inject(faults), device("hfo2-wan"), np.random.default_rng(9)).age(50)
     after = write_analog(chip.chip, device("hfo2-wan"), np.random.default_rng(9)).age(50).inject(faults)
@@ -156,7 +156,7 @@ def test_faults_before_and_after_the_write_give_the_same_cells(noisy):
 
 
 def test_update_draws_the_changed_cells_anew_and_no_others(noisy):
-    chip, _, a, _, _ = noisy
+    chip, a = noisy.chip, noisy.first
     faulty = chip.inject(a.permanent)
     updated = faulty.update(retrained(chip))
     before, after = conductances(faulty), conductances(updated)
@@ -168,7 +168,7 @@ def test_update_draws_the_changed_cells_anew_and_no_others(noisy):
 
 
 def test_updates_of_specimens_and_of_seeds_differ_and_repeat(noisy):
-    chip = noisy[0]
+    chip = noisy.chip
     new, key = retrained(chip), next(iter(chip.draws))
     cell = tuple(np.argwhere(conductances(chip)[key] != conductances(chip.update(new))[key])[0])
     once = chip.update(new)
@@ -181,7 +181,7 @@ def test_updates_of_specimens_and_of_seeds_differ_and_repeat(noisy):
 
 
 def test_verified_writes_leave_the_chip_as_it_was(noisy):
-    chip = noisy[0]
+    chip = noisy.chip
     before = {key: value.copy() for key, value in conductances(chip).items()}
     written, report = chip.write_verify(2.0, 5)
     assert report.iterations > 1

@@ -1,5 +1,4 @@
 import gzip
-import struct
 
 import numpy as np
 import pooch
@@ -7,14 +6,8 @@ import pytest
 
 from networks import datasets
 from networks.datasets import load_dataset
-from xbarsim.data_files import CIFAR_RECORD, read_cifar
+from tests.helpers.image_files import cifar_bytes, idx_bytes
 from xbarsim.errors import InputError
-
-
-def idx(array):
-    array = np.asarray(array, np.uint8)
-    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28))
 LABELS = np.array([0, 9, 3, 3, 1])
@@ -31,8 +24,8 @@ def folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pooch, "retrieve", offline)
     (tmp_path / "mnist").mkdir()
-    (tmp_path / "mnist/t10k-images-idx3-ubyte").write_bytes(idx(IMAGES))
-    (tmp_path / "mnist/t10k-labels-idx1-ubyte").write_bytes(idx(LABELS))
+    (tmp_path / "mnist/t10k-images-idx3-ubyte").write_bytes(idx_bytes(IMAGES))
+    (tmp_path / "mnist/t10k-labels-idx1-ubyte").write_bytes(idx_bytes(LABELS))
     return tmp_path
 
 
@@ -64,17 +57,11 @@ def test_gzip_files_are_read_too(folder):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("images-idx3", idx(IMAGES)[:-1], "bytes of data"),
-        ("images-idx3", idx(IMAGES) + b"x", "bytes of data"),
-        ("images-idx3", idx(LABELS), "idx file of 3 dimensions"),
-        ("images-idx3", b"", "idx file of 3 dimensions"),
-        ("images-idx3", bytes((0, 0, 8, 3)) + b"\xff" * 12, "bytes of data"),
-        ("images-idx3", gzip.compress(idx(IMAGES))[:-20], "a complete file"),
-        ("images-idx3", b"\x1f\x8bnot gzip", "a complete file"),
-        ("labels-idx1", idx([1, 2, 3, 4]), "5 labels"),
-        ("labels-idx1", idx([1, 2, 3, 4, 10]), "labels in 0..9, got 10"),
-        ("images-idx3", idx(np.zeros((0, 28, 28))), "labels"),
-        ("images-idx3", idx(np.zeros((5, 14, 14))), "images of 28 x 28, got 14 x 14"),
+        ("images-idx3", idx_bytes(IMAGES)[:-1], "bytes of data"),
+        ("labels-idx1", idx_bytes([1, 2, 3, 4]), "5 labels"),
+        ("labels-idx1", idx_bytes([1, 2, 3, 4, 10]), "labels in 0..9, got 10"),
+        ("images-idx3", idx_bytes(np.zeros((0, 28, 28))), "labels"),
+        ("images-idx3", idx_bytes(np.zeros((5, 14, 14))), "images of 28 x 28, got 14 x 14"),
     ],
 )
 def test_damaged_idx_files_get_one_line(folder, name, content, message):
@@ -85,8 +72,8 @@ def test_damaged_idx_files_get_one_line(folder, name, content, message):
 
 
 def test_empty_data_set_is_refused(folder):
-    (folder / "mnist/t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((0, 28, 28))))
-    (folder / "mnist/t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(0)))
+    (folder / "mnist/t10k-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((0, 28, 28))))
+    (folder / "mnist/t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(0)))
     with pytest.raises(InputError, match="at least one image"):
         load_dataset("mnist", "test")
 
@@ -113,18 +100,16 @@ def test_unknown_names_and_limits_are_refused():
 
 
 def test_cifar_batches_are_read_and_centred(folder):
-    records = np.random.default_rng(0).integers(0, 256, (3, CIFAR_RECORD)).astype(np.uint8)
-    records[:, 0] = [4, 0, 9]
+    images = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32))
     (folder / "cifar-10-batches-bin").mkdir()
     path = folder / "cifar-10-batches-bin/test_batch.bin"
-    path.write_bytes(records.tobytes())
+    path.write_bytes(cifar_bytes(images, [4, 0, 9]))
     data = load_dataset("cifar10", "test")
     assert data.labels.tolist() == [4, 0, 9]
-    assert (np.rint((data.images + 0.5) * 255) == records[:, 1:].reshape(3, 3, 32, 32)).all()
-    for bad in (records.tobytes()[:-1], b"", np.full((1, CIFAR_RECORD), 10, np.uint8).tobytes()):
-        path.write_bytes(bad)
-        with pytest.raises(InputError, match=r"records of|labels 0"):
-            read_cifar(path)
+    assert (np.rint((data.images + 0.5) * 255) == images).all()
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="records of"):
+        load_dataset("cifar10", "test")
 
 
 def test_first_files_of_the_real_sets_are_right(data_folder):

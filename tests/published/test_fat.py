@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from accel_models.finn.board import read_board
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.config import FinnConfig
 from networks.datasets import load_dataset, pixels_of
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults
 
@@ -30,7 +30,7 @@ RIGHT = {
 def board(data_folder):
     data = load_dataset("cifar10", "test")
     network = read_board(data_folder / "bnn-pynq" / "cifar10" / "cnvW1A1")
-    return FinnChip(network=network), pixels_of(data), data.labels
+    return FinnConfig().program(network), pixels_of(data), data.labels
 
 
 def test_extreme_channels_of_every_layer_have_their_exact_counts(board):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from accel_models.finn.board import write_board
-from accel_models.finn.chip import FinnChip
+from accel_models.finn.config import FinnConfig
 from tests.accel_models.finn.networks import random_network
 
 IMAGES = 20
@@ -17,7 +17,7 @@ def finn_data(tmp_path_factory):
     network = random_network("cnvW1A1", rng)
     write_board(network, folder / "cnvW1A1")
     pixels = rng.integers(0, 256, (IMAGES, 3, 32, 32), dtype=np.uint8)
-    classes = FinnChip(network=network).classify(pixels.transpose(0, 2, 3, 1))
+    classes = FinnConfig().program(network).classify(pixels.transpose(0, 2, 3, 1))
     labels = np.where(np.arange(IMAGES) % 4 == 0, (classes + 1) % 10, classes).astype(np.uint8)
     cifar, mnist = folder / "cifar-10-batches-bin", folder / "mnist"
     cifar.mkdir()

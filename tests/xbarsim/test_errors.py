@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from xbarsim.errors import InputError, check_choice, check_int, check_positive, check_rate
+from xbarsim.errors import InputError, check_choice, check_int, check_number, check_positive, check_rate
 from xbarsim.files import check_folder, write_atomically
 
 
@@ -22,7 +22,7 @@ def test_check_int_accepts_numpy_integers():
     assert check_int("x", np.uint8(5), 1, 5) == 5
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.2, float("nan"), "0.5"])
+@pytest.mark.parametrize("value", [-0.1, 1.2, float("nan"), "0.5", 10**400, np.float32("nan")])
 def test_check_rate_refuses_what_is_not_a_probability(value):
     with pytest.raises(InputError, match="a number in 0"):
         check_rate("rate", value)
@@ -32,6 +32,39 @@ def test_check_rate_refuses_what_is_not_a_probability(value):
 def test_check_positive_refuses_zero_negative_and_not_finite(value):
     with pytest.raises(InputError, match="finite number above 0"):
         check_positive("x", value)
+
+
+CHECKS = {
+    "int": lambda value: check_int("x", value, 1, 5),
+    "number": lambda value: check_number("x", value, 0, 5),
+    "rate": lambda value: check_rate("x", value),
+    "positive": lambda value: check_positive("x", value),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("value", [1, np.int8(1), np.uint64(1)])
+def test_all_checks_take_integers_of_python_and_numpy(check, value):
+    found = CHECKS[check](value)
+    assert found == 1
+    assert type(found) is (int if check == "int" else float)
+
+
+@pytest.mark.parametrize("check", ["number", "rate", "positive"])
+@pytest.mark.parametrize(
+    "value", [0.5, np.float16(0.5), np.float32(0.5), np.float64(0.5), np.longdouble(0.5)]
+)
+def test_checks_of_numbers_take_floats_of_python_and_numpy(check, value):
+    found = CHECKS[check](value)
+    assert found == 0.5
+    assert type(found) is float
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("value", [True, np.True_, None, "1", 1j, [1], np.array([1, 1])])
+def test_no_check_takes_truth_values_words_or_lists(check, value):
+    with pytest.raises(InputError, match=r"x: expected .* got "):
+        CHECKS[check](value)
 
 
 def test_check_choice_names_the_choices():

@@ -95,7 +95,7 @@ class TaskStatus:
 
     @classmethod
     def planned_of(cls, task: Task) -> TaskStatus:
-        """Return the status of a task that no store has yet; the only facts are its words."""
+        """Return the status of a task that no store has yet."""
         return cls(
             id=0, key=task.key, seed=task.seed, planned=task.trials, stop="", failed=0, seconds=0.0,
             description=_entries(task.description), facts={"words": getattr(task.workload, "words", {})},

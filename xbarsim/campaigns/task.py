@@ -37,7 +37,8 @@ class Workload(Protocol):
 
     A workload whose trials share work may have an attribute `batch`: how many a worker gets at a time. One
     that has something to say for reports may have a method `facts()`: plain JSON that does not name the task.
-    An attribute `words` has what people read of parts of the description, by entry, for plans.
+    What people read of parts of its description may stand in an attribute `words`: a mapping by part, as
+    {"faults": "1 % stuck"}.
     One of classes from files that `xbarsim.code.load_code` ran may have an attribute `code`: these files, which
     workers run before they receive it.
     """

@@ -157,7 +157,7 @@ def _plan_table(plan: Plan) -> Table:
     from xbarsim.report.result_tables import described
     from xbarsim.report.tables import Table
 
-    headings, cells = described([TaskStatus.planned_of(task) for task in plan.tasks])
+    headings, cells, common = described([TaskStatus.planned_of(task) for task in plan.tasks])
     rows = []
     for task, row in zip(plan.tasks, cells, strict=True):
         population = plan.populations.get(task.key)
@@ -166,7 +166,7 @@ def _plan_table(plan: Plan) -> Table:
     trials = sum(task.trials for task in plan.tasks)
     note = f"{len(plan.tasks)} tasks, {trials:,} trials"
     note += f", fewer where '{plan.precision}' is reached." if plan.precision else "."
-    return Table(title=f"Plan of {plan.name}", columns=(*headings, "trials"), rows=tuple(rows), note=note)
+    return Table(title=f"Plan of {plan.name}" + (f": {common}" if common else ""), columns=(*headings, "trials"), rows=tuple(rows), note=note)
 
 
 def _status(path: Path) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _status_table(path: Path, found: dict[str, Any]) -> Table:
     from xbarsim.report.tables import Table, duration
 
     rows, failed, seconds = [], 0, 0.0
-    headings, cells = described([entry["task"] for entry in found["tasks"]])
+    headings, cells, common = described([entry["task"] for entry in found["tasks"]])
     for entry, row in zip(found["tasks"], cells, strict=True):
         task, value = entry["task"], entry["estimate"]
         interval = f"{100 * value.value:.2f}"
@@ -197,4 +197,4 @@ def _status_table(path: Path, found: dict[str, Any]) -> Table:
         errors = dict.fromkeys(error for _, _, error in found["failures"][-20:])
         note += f" {failed} trials failed; the latest errors: " + "; ".join(errors)
     columns = ("task", *headings, "done", "mean [%]")
-    return Table(title=str(path), columns=columns, rows=tuple(rows), note=note)
+    return Table(title=str(path) + (f": {common}" if common else ""), columns=columns, rows=tuple(rows), note=note)

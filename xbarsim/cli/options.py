@@ -45,6 +45,10 @@ Accelerator = Annotated[
         help=f"{SPEC} ('xbarsim list accelerators'), a TOML file, or FILE.py:FUNCTION.",
     ),
 ]  # fmt: skip
+CellsOf = Annotated[
+    str | None,
+    typer.Option("--accelerator", "-a", help=f"What stuck cells are cells of: {SPEC}.  [default: isaac]"),
+]
 Cells = Annotated[
     str | None, typer.Option("--cells", help="Source of cell timings: nvsim, pipelayer, puma, cimloop.")
 ]

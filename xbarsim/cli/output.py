@@ -134,11 +134,17 @@ def write_frame(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def results_document(results: Results) -> dict[str, Any]:
-    """Every task with its estimate and every trial's counts, for machines."""
+    """Every task with its estimate and every trial's counts, for machines; null for counts a trial has not."""
+    import pandas as pd
+
     found = []
     for task in results.tasks:
         trials = results.trials_of(task).dropna(axis=1, how="all")
-        counts = {name: trials[name].tolist() for name in trials if name.startswith("counts.")}
+        counts = {
+            name: [None if pd.isna(value) else value for value in trials[name].tolist()]
+            for name in trials
+            if name.startswith("counts.")
+        }
         found.append(
             {
                 "task": task.key,

@@ -40,6 +40,8 @@ def run(
 ) -> None:
     """Accuracy of a network on fault-free and on faulty chips, and what it takes of the hardware."""
     output.prepare(out)
+    from functools import partial
+
     from xbarsim.cli import subjects
     from xbarsim.experiments.experiment import grid
     from xbarsim.experiments.inspection import chip_table
@@ -66,6 +68,12 @@ def run(
     results = subjects.make(tasks, store, workers=workers)
     listed = [task for task in results.tasks if "counts.flips" in results.trials_of(task)]
     single = [task for task in listed if not results.trials_of(task)["counts.flips"].isna().any()]
+    figures = {
+        f"single-faults-{task.key[:8]}.png": partial(
+            answers.single_fault_figure, results, task, f"{subject.name}, one fault at a time"
+        )
+        for task in single
+    }
     output.finish(
         context,
         output.results_document(results),
@@ -80,6 +88,6 @@ def run(
         ],
         as_json=as_json,
         out=out,
-        figures={"accuracy.png": lambda: answers.accuracy_figure(results)},
+        figures={"accuracy.png": lambda: answers.accuracy_figure(results), **figures},
         files={"trials.csv": lambda path: output.write_frame(results.trials, path)},
     )

@@ -96,7 +96,7 @@ class AdversarialPatterns:
     def words(self) -> str:
         """What people read."""
         step = "" if self.epsilon is None else f", epsilon {self.epsilon:g}"
-        return f"{self.patterns} adversarial patterns, {self.criterion}{step}"
+        return f"{self.patterns} adversarial, {self.criterion}{step}"
 
     def prepare(self, subject: Any) -> PatternTest:
         """Attack the float network on every test image."""
@@ -116,7 +116,7 @@ class OriginalImages:
     @property
     def words(self) -> str:
         """What people read."""
-        return f"{self.patterns} original images, {self.criterion}"
+        return f"{self.patterns} original, {self.criterion}"
 
     def prepare(self, subject: Any) -> PatternTest:
         """Ask the float network about every test image."""

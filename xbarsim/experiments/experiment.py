@@ -79,15 +79,14 @@ class Experiment:
 
     @property
     def words(self) -> dict[str, str]:
-        """Parts of the description as people read them; see `Workload`."""
-        found = {
+        """What people read of its parts."""
+        detector = getattr(self.measure, "detector", None)
+        return {
             "accelerator": accelerators.words(self.subject.accelerator),
             "faults": fault_models.words(self.faults),
             "repair": repairs.words(self.repair),
+            **({} if detector is None else {"detector": detectors.words(detector)}),
         }
-        if (detector := getattr(self.measure, "detector", None)) is not None:
-            found["detector"] = detectors.words(detector)
-        return found
 
     def facts(self) -> dict[str, Any]:
         """What a report shows beside the trials: words, the healthy chip, its size and costs."""

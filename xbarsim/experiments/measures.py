@@ -11,7 +11,7 @@ from xbarsim.campaigns.task import Outcome
 from xbarsim.chip import Detector, FaultModel, Repair, Varied
 from xbarsim.errors import check_choice
 from xbarsim.experiments.drawing import faulty_chip, read_seed
-from xbarsim.experiments.single_faults import can_share, single_outcomes
+from xbarsim.experiments.single_faults import FAULTS_AT_ONCE, can_share, single_outcomes
 from xbarsim.faults.trials import faults_of
 from xbarsim.files import write_bytes
 from xbarsim.registry import detectors
@@ -96,7 +96,7 @@ class Accuracy:
         """See `Measure`."""
         if not self.together(condition):
             return 1
-        return 256 if can_share(condition.subject.chip, condition.faults) else 4
+        return FAULTS_AT_ONCE if can_share(condition.subject.chip, condition.faults) else 4
 
     def describe(self) -> dict[str, Any]:
         """See `Measure`."""

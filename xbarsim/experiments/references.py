@@ -4,16 +4,19 @@
 |---|---|---|---|
 | a name | of the catalogue, or of a checkpoint of the zoo | digits, mnist, ... | isaac, perhaps with fields |
 | a path | a checkpoint that says its network; a board's folder; a QONNX file | see `xbarsim.data` | TOML |
-| `file.py:function` | gives a torch module | gives what `xbarsim.data.as_data` takes | gives a configuration |
+| `file.py:function` | gives a torch module | gives what `xbarsim.data.as_data` takes | gives one |
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from accel_models.finn.board import read_board
 from accel_models.finn.network import FinnNetwork
@@ -26,10 +29,11 @@ from networks.zoo import zoo
 from xbarsim.chip import Accelerator
 from xbarsim.code import call_code, is_code
 from xbarsim.data import Data, as_data
-from xbarsim.errors import InputError, check_type
+from xbarsim.errors import InputError
 from xbarsim.registry import accelerators
 from xbarsim.subject import Subject
 from xbarsim.training.loop import initialise
+from xbarsim.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,8 @@ class SubjectReference:
         words = self.data or found.data
         if words is None:
             raise InputError(f"network {self.network}", "its data", "none", "say which data it takes")
-        data = data_of(words, limit=self.images)
+        trainable = isinstance(found.network, _module_class())
+        data = data_of(words, limit=self.images, training=trainable)
         return Subject(
             found.network,
             self.accelerator,
@@ -97,8 +102,7 @@ def network_of(words: str, weights: Path | None = None) -> FoundNetwork:
     InputError : an unknown name, no weights for it, weights of another network, a file that is none.
     """
     if is_code(words):
-        module = call_code(words, "a torch module")
-        check_type(words, module, _module_class())
+        module = _module(words)
         if weights is not None:
             load_checkpoint(weights, module)
         return FoundNetwork(network=module, name=words.rpartition(":")[2])
@@ -107,9 +111,9 @@ def network_of(words: str, weights: Path | None = None) -> FoundNetwork:
         if path is None:
             remedy = f"train it with 'xbarsim train {words}', and name the file as its weights"
             raise InputError(f"network {words!r}", "trained weights", "none", remedy)
-        return _trained(path, words if words in networks() else None)
+        return _trained(path, words if words in networks() else _said(zoo()[words]))
     path = Path(words)
-    if not path.exists():
+    if not os.path.exists(path):
         known = dict.fromkeys((*networks(), *zoo()))
         raise InputError("network", f"a file, file.py:function, or one of {', '.join(known)}", repr(words))
     if weights is not None:
@@ -117,10 +121,11 @@ def network_of(words: str, weights: Path | None = None) -> FoundNetwork:
     return _file(path)
 
 
-def _module_class() -> type:
-    from torch import nn
-
-    return nn.Module
+def _module(reference: str) -> nn.Module:
+    found = call_code(reference, "a torch module")
+    if not isinstance(found, nn.Module):
+        raise InputError(reference, "a torch module", type(found).__qualname__)
+    return found
 
 
 def _file(path: Path) -> FoundNetwork:
@@ -148,9 +153,13 @@ def _trained(path: Path, name: str | None) -> FoundNetwork:
     )
 
 
+def _said(path: Path) -> str | None:
+    """The network that a checkpoint is of, if it says so."""
+    return read_metadata(path).get("network") if path.suffix == ".safetensors" else None
+
+
 def _entry(path: Path, name: str | None) -> NetworkEntry:
-    safe = path.suffix == ".safetensors"
-    said = read_metadata(path).get("network") if safe else None
+    said = _said(path)
     if name is not None and said is not None and said in networks() and said != name:
         raise InputError(str(path), f"weights of {name}", f"weights of {said}")
     chosen = name or said
@@ -161,13 +170,56 @@ def _entry(path: Path, name: str | None) -> NetworkEntry:
     return networks()[chosen]
 
 
-def data_of(words: str, *, limit: int | None = None) -> Data:
-    """Return the data that words stand for; `limit` bounds what is read of a named test set."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trainee:
+    """A network to train.
+
+    Attributes
+    ----------
+    name : the word that it was named by, for the record
+    module : with new weights
+    data, recipe : what it is trained on and how, if it does not say otherwise; None if it is not known
+    """
+
+    name: str
+    module: nn.Module
+    data: str | None = None
+    recipe: Recipe | None = None
+
+
+def trainee_of(words: str, seed: int) -> Trainee:
+    """Return the network that words stand for, with initial weights that only `seed` decides.
+
+    Raises
+    ------
+    InputError : a name that is not of the catalogue, a function that gives no torch module.
+    """
+    if is_code(words):
+        return Trainee(name=words, module=initialise(lambda: _module(words), seed))
+    if words not in networks():
+        expected = f"file.py:function, or one of {', '.join(networks())}"
+        raise InputError("network", expected, repr(words))
+    entry = networks()[words]
+    module = initialise(entry.build, seed)
+    return Trainee(name=words, module=module, data=entry.dataset, recipe=entry.recipe)
+
+
+def data_of(
+    words: str, *, limit: int | None = None, train_limit: int | None = None, training: bool = True
+) -> Data:
+    """Return the data that words stand for.
+
+    Parameters
+    ----------
+    limit, train_limit : bound what is read of a named test and training set
+    training : whether the training part of named data is wanted
+    """
     if is_code(words):
         return as_data(call_code(words, "data"), name=words.rpartition(":")[2])
     if words in DATASETS:
-        return Data(train=load_dataset(words, "train"), test=load_dataset(words, "test", limit=limit))
-    if not Path(words).exists():
+        train = load_dataset(words, "train", limit=train_limit) if training else None
+        return Data(train=train, test=load_dataset(words, "test", limit=limit))
+    if not os.path.exists(words):
         raise InputError("data", f"a file, a folder, or one of {', '.join(DATASETS)}", repr(words))
     return as_data(Path(words))
 
@@ -181,7 +233,7 @@ def accelerator_from(words: str) -> Accelerator:
     """
     if is_code(words):
         found = call_code(words, "an accelerator")
-        if not hasattr(found, "program"):
+        if not hasattr(found, "program") or isinstance(found, type):
             raise InputError(words, "an accelerator, which has program(network)", type(found).__qualname__)
         return found
     return _from_toml(Path(words)) if words.endswith(".toml") else accelerators.parse(words)
@@ -198,9 +250,16 @@ def _from_toml(path: Path) -> Accelerator:
     if not isinstance(base, str):
         raise InputError(f"accelerator {path}", "base = one of " + ", ".join(accelerators.names), repr(base))
     try:
-        return accelerators.make(base, {"name": path.stem, **_dotted(content)}, strict=True)
+        named = {"name": path.stem} if _has_name(accelerators.entry(base)) else {}
+        return accelerators.make(base, {**named, **_dotted(content)}, strict=True)
     except InputError as error:
         raise error.at(str(path)) from error
+
+
+def _has_name(entry: Any) -> bool:
+    """Whether the name of what a registry's entry makes can be set."""
+    made = entry if isinstance(entry, type) else entry()
+    return any(field.name == "name" and field.init for field in fields(made))
 
 
 def _dotted(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.errors import InputError
+from xbarsim.faults.drawing import draw_fault_map
+from xbarsim.faults.files import read_fault_map, to_bytes
 from xbarsim.faults.kinds import CellGeometry, FaultKind, are_permanent, need_values, with_fixed_levels
 from xbarsim.faults.table import FaultTable, check_columns, integers, kind_codes, spread
 from xbarsim.files import write_atomically
@@ -186,8 +188,6 @@ class FaultMap(FaultTable[CellFault]):
 
     def save(self, path: str | Path) -> Path:
         """Write the map as a safetensors file; an earlier file survives a failure. See `load`."""
-        from xbarsim.faults.files import to_bytes
-
         content = to_bytes(self)
         return write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
@@ -199,14 +199,10 @@ class FaultMap(FaultTable[CellFault]):
         ------
         InputError : no such file, not a fault map, truncated, or faults outside the geometry.
         """
-        from xbarsim.faults.files import read_fault_map
-
-        return read_fault_map(Path(path))
+        return read_fault_map(Path(path), FaultMap)
 
     def draw(self, path: str | Path, **options: Any) -> Path:
         """Draw the map into a PNG, SVG or PDF file; see `xbarsim.faults.drawing.draw_fault_map`."""
-        from xbarsim.faults.drawing import draw_fault_map
-
         return draw_fault_map(self, path, **options)
 
     @property

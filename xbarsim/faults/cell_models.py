@@ -54,7 +54,7 @@ class SoftCells:
     @property
     def words(self) -> str:
         """What people read."""
-        return f"{100 * self.rate:g} % soft cells, {words_of_mix(self.mix)}"
+        return f"{100 * self.rate:g} % soft, {words_of_mix(self.mix)}"
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the soft faults of a chip."""

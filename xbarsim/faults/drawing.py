@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.errors import check_choice, check_int
-from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import FaultKind
 from xbarsim.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from xbarsim.faults.cell_map import FaultMap
 
 BARS = 1000
 

@@ -1,4 +1,4 @@
-"""Fault models of FINN chips and of spiking chips: single permanent faults, faulty neurons or synapses."""
+"""Fault models of FINN chips and of spiking chips: single faults, faulty neurons or synapses."""
 
 from __future__ import annotations
 
@@ -23,26 +23,33 @@ from xbarsim.rng import Trial, stream
 
 @dataclass(frozen=True, init=False)
 class SingleFaults:
-    """One permanent fault of a FINN chip, every one as likely.
+    """One fault of a FINN chip, every one as likely; a permanent one, unless it strikes one input only.
 
     Parameters
     ----------
     kinds : names of `PeFaultKind`; also one by one, as in the example
     layers : by number; all if not given. Faults of an array that all layers share are in all of them
+    strikes : each fault is there during one of the first so many inputs, drawn, in one call of one layer;
+        permanent if not given
 
     Raises
     ------
-    InputError : an unknown kind, a kind or a layer twice, none at all.
+    InputError : an unknown kind, a kind or a layer twice, none at all, no inputs to strike.
 
     >>> SingleFaults("channel", "pe")
-    SingleFaults(kinds=('channel', 'pe'), layers=None)
+    SingleFaults(kinds=('channel', 'pe'), layers=None, strikes=None)
     """
 
     kinds: tuple[str, ...] = ("channel",)
     layers: tuple[int, ...] | None = None
+    strikes: int | None = None
 
     def __init__(
-        self, *names: str, kinds: Iterable[str] | None = None, layers: Iterable[int] | None = None
+        self,
+        *names: str,
+        kinds: Iterable[str] | None = None,
+        layers: Iterable[int] | None = None,
+        strikes: int | None = None,
     ) -> None:
         if names and kinds is not None:
             raise InputError("SingleFaults.kinds", "kinds once", f"{', '.join(names)} beside them")
@@ -54,8 +61,11 @@ class SingleFaults:
         if places is not None:
             _check_each_once("SingleFaults.layers", places)
             places = tuple(check_int("SingleFaults.layers", layer, 0, 2**16) for layer in places)
+        if strikes is not None:
+            check_int("SingleFaults.strikes", strikes, 1, 2**31 - 1)
         object.__setattr__(self, "kinds", chosen)
         object.__setattr__(self, "layers", places)
+        object.__setattr__(self, "strikes", strikes)
 
     @property
     def scenario(self) -> str:
@@ -66,14 +76,26 @@ class SingleFaults:
     def words(self) -> str:
         """What people read."""
         layers = "" if self.layers is None else f" in layers {', '.join(map(str, self.layers))}"
-        return f"single {', '.join(self.kinds)}{layers}"
+        struck = "" if self.strikes is None else f", each during one of {self.strikes} inputs"
+        return f"single {', '.join(self.kinds)}{layers}{struck}"
 
     def all(self, geometry: FinnGeometry) -> PeFaults:
-        """List every one, by kind, layer, unit, word, bit and value."""
+        """List every one, by kind, layer, unit, word, bit and value.
+
+        Raises
+        ------
+        InputError : faults that strike one input, which is drawn.
+        """
+        if self.strikes is not None:
+            remedy = "take those of trials"
+            raise InputError("single faults", "permanent ones, to list them all", self.words, remedy)
+        return self._places(geometry)
+
+    def _places(self, geometry: FinnGeometry) -> PeFaults:
         return check_places(self, geometry, FinnGeometry).fault_list(self._kinds, self.layers)
 
     def draw(self, geometry: FinnGeometry, rng: np.random.Generator) -> PeFaults:
-        """Draw one of those that `all` lists, without listing them.
+        """Draw one, without listing all.
 
         Raises
         ------
@@ -87,7 +109,15 @@ class SingleFaults:
         offer = int(np.searchsorted(ends, number[0], side="right"))
         before = ends[offer - 1] if offer else 0
         layer, unit, kind = offers[offer]
-        return faults_at(layer, unit, kind, number - before)
+        return self._struck(geometry, faults_at(layer, unit, kind, number - before), rng)
+
+    def _struck(self, geometry: FinnGeometry, faults: PeFaults, rng: np.random.Generator) -> PeFaults:
+        """The same faults, each during a drawn input and, of a shared array, in a drawn layer."""
+        if self.strikes is None:
+            return faults
+        calls = [number for number, layer in enumerate(geometry.layers) if layer.values]
+        inputs = rng.integers(0, self.strikes, len(faults))
+        return faults.struck(inputs, rng.choice(calls, len(faults)))
 
     def population(self, geometry: FinnGeometry) -> int:
         """Return how many there are."""
@@ -108,7 +138,7 @@ class SingleFaults:
         ------
         InputError : more trials than faults.
         """
-        every = self.all(geometry)
+        every = self._struck(geometry, self._places(geometry), stream(trials[0].seed, "struck images"))
         last = max(trial.number for trial in trials)
         if last >= len(every):
             raise InputError("trial", f"one of {len(every)} faults", last, "ask for fewer trials")

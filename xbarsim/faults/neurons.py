@@ -238,10 +238,6 @@ class NeuronFaults(FaultTable[NeuronFault]):
         """Return the fields of `NeuronFault`, (faults,) each."""
         return {name: self.table[name] for name in NAMES}
 
-    def merge(self, other: NeuronFaults) -> NeuronFaults:
-        """Both tables' faults."""
-        return NeuronFaults(np.concatenate([self.table, other.table]))
-
     def during(self, first: int, last: int) -> NeuronFaults:
         """The same faults for steps first <= t < last only."""
         check_int("first step", first, 0, ALWAYS)

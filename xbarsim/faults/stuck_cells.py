@@ -52,7 +52,7 @@ class StuckCells:
     @property
     def words(self) -> str:
         """What people read."""
-        return f"{100 * self.rate:g} % stuck cells, {words_of_mix(self.mix)}"
+        return f"{100 * self.rate:g} % stuck, {words_of_mix(self.mix)}"
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the stuck cells of a chip."""

@@ -3,23 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import sem
 
-from xbarsim.papers.adversarial_features import GAMES, FaultCurve, FeatureBudget, TrainedFeatures
+from xbarsim.metrics.generalisation import generalisation_error
+from xbarsim.metrics.intervals import Estimate
 from xbarsim.papers.adversarial_paper import EPOCHS, FIG_3, FIG_7, TABLE_1, TABLE_2
+from xbarsim.papers.adversarial_training import GAMES, FeatureBudget
 from xbarsim.report.plots import accuracy_curves, loss_curves
 from xbarsim.report.tables import Table
-from xbarsim.training.adversarial_features import moves
+from xbarsim.training.adversarial_features import GameEpoch, moves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IN_PAPER = ("none", "lasso", "tikhonov")
 COLUMNS = ("training [%]", "test [%]", "generalisation error [points]", "95 % interval")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedFeatures:
+    """A trained network's right answers, and the losses of its games if it played."""
+
+    network: str
+    method: str
+    strength: float
+    train_hits: int
+    train_shots: int
+    test_hits: int
+    test_shots: int
+    games: tuple[GameEpoch, ...] = ()
+
+    @property
+    def generalisation(self) -> Estimate:
+        """Training accuracy less test accuracy (Eq. 8)."""
+        return generalisation_error(self.train_hits, self.train_shots, self.test_hits, self.test_shots)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultCurve:
+    """A trained network and its right answers with every mask, by the share of units that is stuck at 0."""
+
+    trained: TrainedFeatures
+    unit: str
+    hits: Mapping[float, Sequence[int]]
+
+    def accuracies(self, share: float) -> list[float]:
+        """Return the accuracy with every mask, in shares."""
+        return (np.array(self.hits[share]) / self.trained.test_shots).tolist()
 
 
 def table_1(found: Sequence[TrainedFeatures], budget: FeatureBudget) -> Table:
@@ -138,12 +173,6 @@ def losses_figure(one: TrainedFeatures) -> Figure:
     names = ("reconstruction", "discriminator", "extractor")
     losses = {name: np.array([getattr(e, name) for e in one.games]) for name in names}
     return loss_curves(epochs, losses, title=f"{one.network}, {one.method}: losses of the games")
-
-
-def record(one: TrainedFeatures) -> dict[str, object]:
-    """Counts for machines."""
-    names = ("network", "method", "strength", "train_hits", "train_shots", "test_hits", "test_shots", "games")
-    return {name: getattr(one, name) for name in names}
 
 
 def _cells(one: TrainedFeatures, paper: tuple[float, float] | None) -> tuple[str, ...]:

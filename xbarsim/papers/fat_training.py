@@ -1,45 +1,53 @@
-"""FAT's Tables II to IV and Fig. 9 on networks that are trained here: plain, with FAT, with Dropout2D.
+"""Networks of FAT's Tables II to IV, trained here: plain, with FAT, with Dropout2D; then stuck unit by unit.
 
 Each training has a file of its own in a folder, written after every epoch: a study that was stopped goes on,
-and studies that need the same network share it. Every network is then run as a FINN design under all its
-single stuck channels (Tables II and III) or pixels (Table IV).
+and studies that need the same network share it. Every network is then run on a FINN chip under all its single
+stuck channels (Tables II and III) or pixels (Table IV).
 
 Sources: FAT (Zahid et al.), section V. A pixel is stuck on feature maps of more than one pixel only: alone,
-it would be all there is. Variances are of the accuracies in % over all faults.
+it would be all there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 from torch import nn
 
-from accel_models.finn.chip import FinnChip
-from accel_models.finn.concurrent import FaultResults
-from accel_models.finn.from_graph import from_graph
+from accel_models.finn.config import FinnConfig
 from networks.catalogue import FAT_RECIPE, QUICK_QUANTIZED
 from networks.cnv import Cnv
-from networks.datasets import load_dataset, pixels_of
+from networks.datasets import load_dataset
+from xbarsim.campaigns.task import Outcome, Task, TrialFunction
+from xbarsim.chip import FaultModel
 from xbarsim.data import Dataset
-from xbarsim.errors import check_choice, check_int
-from xbarsim.faults.activations import StuckActivations
-from xbarsim.faults.pe import PeFaults
-from xbarsim.studies.boards import BoardBench, run_campaign
-from xbarsim.studies.trainings import ON_ACTIVATIONS, with_errors
+from xbarsim.digests import content_digest
+from xbarsim.documents import plain
+from xbarsim.errors import InputError, check_choice
+from xbarsim.experiments.drawing import trials_of
+from xbarsim.experiments.experiment import REVISION
+from xbarsim.experiments.measures import Accuracy, Condition
+from xbarsim.experiments.single_faults import FAULTS_AT_ONCE
+from xbarsim.experiments.trainings import ON_ACTIVATIONS, with_errors
+from xbarsim.faults.models import SingleFaults
+from xbarsim.faults.pe import FinnGeometry
+from xbarsim.faults.places import NoFaults
+from xbarsim.papers.study import Settings
+from xbarsim.papers.training import train_once
+from xbarsim.registry import fault_models
+from xbarsim.repair.nothing import AsItIs
+from xbarsim.subject import Subject
 from xbarsim.torch_bridge.finn_export import finn_graph
-from xbarsim.training.loop import OnBatch, fit, initialise
-from xbarsim.training.methods import TrainingMethod
+from xbarsim.training.loop import initialise
 from xbarsim.training.recipe import Recipe
-from xbarsim.training.resume import Epoch
 
 Method = Literal["plain", "fat-1", "fat-2", "dropout2d"]
 Unit = Literal["channel", "pixel"]
-OnStep = Callable[[int, int], None]
-Watch = Callable[[str], OnBatch | None]
+IMAGE = (3, 32, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,94 +82,94 @@ class CnvTraining:
         return f"cnvW{self.weight_bits}A{self.activation_bits}{width}"
 
     @property
-    def name(self) -> str:
+    def file(self) -> str:
         """The name of its file."""
         how: str = self.method
         if self.method != "plain":
             how += f"-{self.rate:g}" if self.method == "dropout2d" else f"-{self.unit}-{self.rate:g}"
-        return f"{self.network}-{how}-{self.recipe.epochs}-epochs-seed-{self.seed}"
+        return f"{self.network}-{how}-{self.recipe.epochs}-epochs-seed-{self.seed}.safetensors"
 
     def build(self) -> nn.Module:
-        """The untrained network."""
+        """Return the untrained network."""
         return initialise(lambda: Cnv(self.weight_bits, self.activation_bits, width=self.width), self.seed)
 
-    def with_method(self, module: nn.Module) -> tuple[nn.Module, list[TrainingMethod]]:
-        """What is trained in the network's place, and how."""
-        if self.method == "plain":
-            return module, []
-        return with_errors(module, self.method, self.rate, self.unit)
+    def train(self, data: Dataset, folder: Path, *, device: str = "cpu") -> nn.Module:
+        """Train the network, go on with it, or read it if it is done."""
+        module = self.build()
+        erring = self.method != "plain"
+        trained, methods = with_errors(module, self.method, self.rate, self.unit) if erring else (module, [])
+        train_once(
+            trained,
+            data,
+            self.recipe,
+            folder / self.file,
+            seed=self.seed,
+            methods=methods,
+            device=device,
+        )
+        return module.eval().to("cpu")
 
 
-def train_cnv(
-    training: CnvTraining,
-    data: Dataset,
-    folder: Path,
-    *,
-    on_batch: OnBatch | None = None,
-    device: str = "cpu",
-) -> tuple[nn.Module, list[Epoch]]:
-    """Train a network, or go on with it, or read it if it is done; the network and its epochs."""
-    module = training.build()
-    trained, methods = training.with_method(module)
-    history = fit(
-        trained,
-        data.images[: training.images],
-        data.labels[: training.images],
-        training.recipe,
-        seed=training.seed,
-        methods=methods,
-        resume=folder / f"{training.name}.safetensors",
-        on_batch=on_batch,
-        device=device,
-    )
-    return module.eval().to("cpu"), history
+@dataclass(frozen=True, kw_only=True)
+class TrainedCnv:
+    """A workload: right answers of a network that is trained, or found, where trials are made.
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StuckNetwork:
-    """A trained network under all its single faults."""
+    Parameters
+    ----------
+    test_images : the first so many; None for all
+    data : digest of the images that it is trained and tested on, see `data_digest`
+    folder : where it is kept
+    device : where it is trained
+    """
 
     training: CnvTraining
-    results: FaultResults
-    train_seconds: float
+    faults: FaultModel
+    test_images: int | None
+    data: str
+    folder: Path
+    device: str = "cpu"
 
-    @property
-    def error_free(self) -> float:
-        """Accuracy in % without a fault."""
-        return 100 * self.results.baseline_hits / self.results.shots
+    batch = FAULTS_AT_ONCE
 
-    @property
-    def lowest(self) -> float:
-        """Accuracy in % under the worst fault."""
-        return 100 * float(self.results.accuracy.min())
+    def describe(self) -> dict[str, Any]:
+        """See `Workload`."""
+        return {
+            "metric": "accuracy",
+            "network": self.training.network,
+            "training": plain(self.training),
+            "data": self.data,
+            "images": self.test_images,
+            "accelerator": FinnConfig().name,
+            "faults": fault_models.describe(self.faults),
+            "revision": REVISION,
+        }
 
-    @property
-    def variance(self) -> float:
-        """Variance over the faults of the accuracy in %."""
-        return float((100 * self.results.accuracy).var())
+    def prepare(self) -> TrialFunction:
+        """See `Workload`.
+
+        Raises
+        ------
+        InputError : other images than those of the plan.
+        """
+        train, test = cifar10(self.training.images, self.test_images)
+        if content_digest((train.digest, test.digest)) != self.data:
+            raise InputError(f"network {self.training.file}", "images as planned", "others", "plan again")
+        module = self.training.train(train, self.folder, device=self.device)
+        subject = Subject(module, FinnConfig(), test=test, name=self.training.network)
+        condition = Condition(subject=subject, faults=self.faults, repair=AsItIs())
+
+        def trials(seed: int, numbers: Sequence[int]) -> list[Outcome]:
+            return list(Accuracy().count(condition, list(trials_of(seed, numbers))))
+
+        return trials
 
 
-def stick_units(
-    module: nn.Module, name: str, test: Dataset, unit: Unit, *, on_step: OnStep | None = None
-) -> FaultResults:
-    """Every channel, or every pixel of the larger feature maps, stuck at every value, on all test images."""
-    graph = finn_graph(module, test.images.shape[1:])
-    bench = BoardBench(
-        design=FinnChip(network=from_graph(graph, name=name)),
-        dataset=test.name,
-        images=pixels_of(test),
-        labels=test.labels,
-        source=test.source,
+def cifar10(train_images: int | None, test_images: int | None) -> tuple[Dataset, Dataset]:
+    """Return the first so many images of both parts of CIFAR-10; None for all."""
+    return (
+        load_dataset("cifar10", "train", limit=train_images),
+        load_dataset("cifar10", "test", limit=test_images),
     )
-    return run_campaign(bench, _faults(bench.design, unit), on_step=on_step).results
-
-
-def _faults(design: FinnChip, unit: Unit) -> PeFaults:
-    kinds = StuckActivations(rate=1.0, unit=unit).kinds
-    if unit == "channel":
-        return design.fault_list(kinds)
-    maps = [i for i, layer in enumerate(design.network.layers) if int(np.prod(layer.output_shape[:2])) > 1]
-    return design.fault_list(kinds, maps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +183,11 @@ class FatBudget:
     test_images: int | None
 
 
-def fat_budget(name: str, *, epochs: int | None = None) -> FatBudget:
-    """A named budget: 'smoke' (a minute), 'cpu' (two cores, under 40 minutes), 'full' (the paper's recipe).
+def fat_budget(name: str) -> FatBudget:
+    """Return a named budget: 'smoke' (a minute), 'cpu' (two cores, under 40 minutes), 'full' (the paper's).
 
     Short budgets use method 1 with a small rate: with method 2 most layers would see few epochs of errors.
     """
-    check_choice("--budget", name, ("smoke", "cpu", "full"))
-    if epochs is not None:
-        check_int("--epochs", epochs, 1, 10**6)
     if name == "full":
         rates = {
             ("fat-2", 2): (0.05, 0.10, 0.15),
@@ -191,13 +196,13 @@ def fat_budget(name: str, *, epochs: int | None = None) -> FatBudget:
             ("dropout2d", 3): (0.025,),
             ("dropout2d", 4): (0.025, 0.10),
         }
-        base = CnvTraining(recipe=replace(FAT_RECIPE, epochs=epochs or FAT_RECIPE.epochs))
         bits = ((1, 1), (1, 2), (1, 3), (1, 4), (2, 2))
-        return FatBudget(base=base, bits=bits, fat="fat-2", rates=rates, test_images=None)
-    recipe = replace(QUICK_QUANTIZED, epochs=epochs or (1 if name == "smoke" else QUICK_QUANTIZED.epochs))
-    base = CnvTraining(width=32, recipe=recipe)
+        return FatBudget(
+            base=CnvTraining(recipe=FAT_RECIPE), bits=bits, fat="fat-2", rates=rates, test_images=None
+        )
+    base = CnvTraining(width=32, recipe=QUICK_QUANTIZED)
     if name == "smoke":
-        base = replace(base, width=8, images=300)
+        base = replace(base, width=8, images=300, recipe=replace(QUICK_QUANTIZED, epochs=1))
     rates = {
         ("fat-1", 2): (0.015,),
         ("fat-1", 3): (0.015,),
@@ -210,8 +215,7 @@ def fat_budget(name: str, *, epochs: int | None = None) -> FatBudget:
 
 
 def table_trainings(table: int, budget: FatBudget, *, seed: int = 0) -> list[CnvTraining]:
-    """The networks of Table II, III or IV."""
-    check_int("table", table, 2, 4)
+    """Return the networks of Table 2, 3 or 4."""
     unit: Unit = "pixel" if table == 4 else "channel"
     found = []
     for weight_bits, activation_bits in budget.bits:
@@ -225,32 +229,51 @@ def table_trainings(table: int, budget: FatBudget, *, seed: int = 0) -> list[Cnv
     return found
 
 
-def run_trainings(
-    trainings: Sequence[CnvTraining],
-    folder: Path,
-    *,
-    unit: Unit,
-    test_images: int | None = None,
-    watch: Callable[[str], OnBatch | None] = lambda name: None,
-    device: str = "cpu",
-) -> list[StuckNetwork]:
-    """Train every network of a list, and stick every unit of each.
+@dataclass(frozen=True, kw_only=True)
+class NetworkTasks:
+    """What is made of one network: its right answers without faults, and under every single fault."""
 
-    Parameters
-    ----------
-    folder : where the networks are kept
-    watch : gives the progress function of a named step
-    """
-    needed = {training.images for training in trainings}
-    limit = None if None in needed else max(n for n in needed if n is not None)
-    train = load_dataset("cifar10", "train", limit=limit)
-    test = load_dataset("cifar10", "test", limit=test_images)
+    training: CnvTraining
+    fault_free: Task
+    stuck: Task
+
+
+def network_tasks(table: int, settings: Settings) -> list[NetworkTasks]:
+    """Return what is made of every network of a table."""
+    budget = fat_budget(settings.budget)
+    digests = [part.digest for part in cifar10(budget.base.images, budget.test_images)]
     found = []
-    for training in trainings:
-        module, history = train_cnv(
-            training, train, folder, on_batch=watch(f"training {training.name}"), device=device
+    for training in table_trainings(table, budget, seed=settings.seed):
+        geometry = cnv_geometry(training.weight_bits, training.activation_bits, training.width)
+        model = stuck_units(training.unit, geometry)
+        workload = TrainedCnv(
+            training=training,
+            faults=NoFaults(),
+            test_images=budget.test_images,
+            data=content_digest(tuple(digests)),
+            folder=settings.folder,
+            device=settings.device,
         )
-        results = stick_units(module, training.network, test, unit, on_step=watch(f"sticking {unit}s"))  # type: ignore[arg-type]
-        seconds = sum(epoch.seconds for epoch in history)
-        found.append(StuckNetwork(training=training, results=results, train_seconds=seconds))
+        sticking = replace(workload, faults=model)
+        found.append(
+            NetworkTasks(
+                training=training,
+                fault_free=Task(workload=workload, trials=1, seed=settings.seed),
+                stuck=Task(workload=sticking, trials=model.population(geometry), seed=settings.seed),
+            )
+        )
     return found
+
+
+@lru_cache
+def cnv_geometry(weight_bits: int, activation_bits: int, width: int) -> FinnGeometry:
+    """Return the places for faults of a CNV, which its training does not change."""
+    module = initialise(lambda: Cnv(weight_bits, activation_bits, width=width), 0)
+    return FinnConfig().program(finn_graph(module.eval(), IMAGE)).geometry
+
+
+def stuck_units(unit: Unit, geometry: FinnGeometry) -> SingleFaults:
+    """Return the faults of a table: every channel, or every pixel of the larger feature maps."""
+    if unit == "channel":
+        return SingleFaults(unit)
+    return SingleFaults(unit, layers=[i for i, layer in enumerate(geometry.layers) if layer.pixels > 1])

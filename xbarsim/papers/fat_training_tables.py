@@ -1,13 +1,24 @@
-"""FAT's Tables II to IV and Fig. 9 for people: our networks, the paper's figures beside them, a verdict."""
+"""FAT's Tables II to IV for people: our networks, the paper's figures beside them, a verdict.
+
+Variances are of the accuracies in % over all faults.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from xbarsim.papers.fat_paper import TABLE_II, TABLE_III, TABLE_IV
-from xbarsim.papers.fat_training import StuckNetwork
+from accel_models.finn.concurrent import FaultResults
+from xbarsim.campaigns.task import Task
+from xbarsim.experiments.single_faults import fault_results
+from xbarsim.papers.fat_numbers import TABLE_II, TABLE_III, TABLE_IV
+from xbarsim.papers.fat_training import CnvTraining, network_tasks
+from xbarsim.papers.study import Settings, Shown, Study
+from xbarsim.papers.training import training_seconds
 from xbarsim.report.plots import trade_offs
+from xbarsim.report.results import Results
 from xbarsim.report.tables import Table
 
 if TYPE_CHECKING:
@@ -19,6 +30,62 @@ TITLES = {
     3: "Table III: FAT against Dropout2D, one channel stuck",
     4: "Table IV: standard training, FAT and Dropout2D, one pixel stuck in all channels",
 }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StuckNetwork:
+    """A trained network under all its single faults; how long it trained, if its file tells."""
+
+    training: CnvTraining
+    results: FaultResults
+    train_seconds: float | None
+
+    @property
+    def error_free(self) -> float:
+        """Accuracy in % without a fault."""
+        return 100 * self.results.baseline_hits / self.results.shots
+
+    @property
+    def lowest(self) -> float:
+        """Accuracy in % under the worst fault."""
+        return 100 * float(self.results.accuracy.min())
+
+    @property
+    def variance(self) -> float:
+        """Variance over the faults of the accuracy in %."""
+        return float((100 * self.results.accuracy).var())
+
+
+def table_tasks(table: int, settings: Settings) -> list[Task]:
+    """Return the tasks of a table: first those without faults, so that workers train side by side."""
+    networks = network_tasks(table, settings)
+    return [network.fault_free for network in networks] + [network.stuck for network in networks]
+
+
+def stuck_networks(table: int, results: Results, settings: Settings) -> list[StuckNetwork]:
+    """Return what the tasks of a table found, network by network."""
+    found = []
+    for network in network_tasks(table, settings):
+        healthy = results.of_keys({network.fault_free.key}).trials
+        trials = results.of_keys({network.stuck.key}).trials
+        found.append(
+            StuckNetwork(
+                training=network.training,
+                results=fault_results(trials, int(healthy["hits"].iloc[0])),
+                train_seconds=training_seconds(settings.folder / network.training.file),
+            )
+        )
+    return found
+
+
+def show_table(table: int, results: Results, settings: Settings) -> Shown:
+    """Return what is shown of a table."""
+    found = stuck_networks(table, results, settings)
+    return Shown(
+        results={"networks": [record(one) for one in found], "verdict": verdict(table, found)},
+        tables=[trained_table(table, found)],
+        figures={f"fat-table{table}.png": partial(trained_figure, table, found)},
+    )
 
 
 def trained_table(table: int, found: Sequence[StuckNetwork]) -> Table:
@@ -62,7 +129,8 @@ def record(one: StuckNetwork) -> dict[str, object]:
 
 
 def _minutes(found: Sequence[StuckNetwork]) -> str:
-    return f"{sum(one.train_seconds for one in found) / 60:.0f} minutes"
+    known = [one.train_seconds for one in found if one.train_seconds is not None]
+    return f"{sum(known) / 60:.0f} minutes" if len(known) == len(found) else "an unknown time"
 
 
 def _words(one: StuckNetwork) -> str:
@@ -135,3 +203,8 @@ def trained_figure(table: int, found: Sequence[StuckNetwork]) -> Figure:
         ylabel="error-free accuracy [%]",
         title=TITLES[table],
     )
+
+
+TABLE_2, TABLE_3, TABLE_4 = (
+    Study(tasks=partial(table_tasks, table), show=partial(show_table, table)) for table in (2, 3, 4)
+)

@@ -22,9 +22,15 @@ STUDIES = {
     "fat-table1": Entry(
         "fat:TABLE_1", "FAT, Table I and Fig. 3: every channel of cnvW1A1 stuck at -1 and at +1."
     ),
-    "fat-table2": Entry("fat:TABLE_2", "FAT, Table II: standard training against FAT, stuck channels."),
-    "fat-table3": Entry("fat:TABLE_3", "FAT, Table III: FAT against Dropout2D, stuck channels."),
-    "fat-table4": Entry("fat:TABLE_4", "FAT, Table IV: standard, FAT and Dropout2D, stuck pixels."),
+    "fat-table2": Entry(
+        "fat_training_tables:TABLE_2", "FAT, Table II: standard training against FAT, stuck channels."
+    ),
+    "fat-table3": Entry(
+        "fat_training_tables:TABLE_3", "FAT, Table III: FAT against Dropout2D, stuck channels."
+    ),
+    "fat-table4": Entry(
+        "fat_training_tables:TABLE_4", "FAT, Table IV: standard, FAT and Dropout2D, stuck pixels."
+    ),
     "fat-fig9": Entry("fat:FIGURE_9", "FAT, Fig. 9: worst-case error against cost with channels replicated."),
     "stochastic-table1": Entry("stochastic:TABLE_1", "Wang et al., Table I: accuracy on faulty chips."),
     "stochastic-table2": Entry("stochastic:TABLE_2", "Wang et al., Table II: Stability Scores."),

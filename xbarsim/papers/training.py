@@ -5,6 +5,7 @@ Several processes may ask for the same network: one trains it, the others wait a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 from torch import nn
 
+from networks.checkpoints import read_metadata
 from xbarsim.data import Dataset
 from xbarsim.training.loop import fit
 from xbarsim.training.methods import TrainingMethod
@@ -50,3 +52,10 @@ def train_once(
             device=device,
             **options,
         )
+
+
+def training_seconds(file: Path) -> float | None:
+    """Return how long a training took so far, by its file; None if there is no such file."""
+    if not file.exists():
+        return None
+    return sum(epoch["seconds"] for epoch in json.loads(read_metadata(file)["history"]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.campaigns.store import TaskStatus
-from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind
+from xbarsim.faults.pe import NAMES, NONE, SHARED_LAYER, PeFault, PeFaultKind
 from xbarsim.metrics.intervals import Estimate, wilson
 from xbarsim.report import plots
 from xbarsim.report.columns import part_of, told_apart, value_of
@@ -100,11 +100,11 @@ def detection_table(results: Results) -> Table:
     alarms = {repr(t.description["detector"]): t for t in tasks if _fault_free(t)}
     faulty = [task for task in tasks if not _fault_free(task)]
     rows = []
-    for name, task in zip(names_of(faulty, ("metric", "faults")), faulty, strict=True):
+    for name, task in zip(names_of(faulty, ("measure", "faults")), faulty, strict=True):
         free = alarms.get(repr(task.description["detector"]))
         rows.append(
             (
-                name.removeprefix("detection: "),
+                name,
                 *shown(task.moments.estimate()),
                 str(task.done),
                 "-" if free is None else f"{round(free.moments.mean * free.done)} of {free.done}",
@@ -131,7 +131,7 @@ def detection_figure(results: Results) -> Figure:
     tasks = [t for t in results.tasks if t.description.get("metric") == "detection" and not _fault_free(t)]
     groups: dict[str, dict[str, Estimate]] = {}
     for task in tasks:
-        name = part_of(task, "metric").removeprefix("detection: ").replace(", ", ",\n")
+        name = part_of(task, "measure").replace(", ", ",\n")
         groups.setdefault(name, {})[part_of(task, "faults")] = task.moments.estimate()
     title = f"Detection of faulty chips: {part_of(tasks[0], 'network')}"
     return plots.rate_bars(groups, ylabel="chips detected [%]", title=title)
@@ -140,7 +140,7 @@ def detection_figure(results: Results) -> Figure:
 def latency_table(results: Results) -> Table:
     """Latency of every detector beside March C- in all its addressing modes."""
     tasks = [task for task in results.tasks if "test_latency_ns" in task.facts]
-    timed = {part_of(t, "metric").removeprefix("detection: "): t.facts["test_latency_ns"] for t in tasks}
+    timed = {part_of(t, "measure"): t.facts["test_latency_ns"] for t in tasks}
     march = tasks[0].facts["march_latency_ns"]
     slowest = max(timed.values())
     rows = [(name, duration(ns), "") for name, ns in timed.items()]
@@ -218,11 +218,24 @@ def worst_fault_table(results: Results, task: TaskStatus) -> Table:
     """The single faults that cost most accuracy."""
     trials = results.trials_of(task)
     worst = np.lexsort((-trials["counts.flips"].to_numpy(int), trials["hits"].to_numpy(int)))[:WORST]
+    fields = trials.reindex(columns=[f"counts.{name}" for name in NAMES]).fillna(NONE).to_numpy(int)
     rows = []
     for place in worst:
+        kind, *rest = fields[place].tolist()
+        fault = PeFault(kind=PeFaultKind(kind), **dict(zip(NAMES[1:], rest, strict=True)))
         row = trials.iloc[int(place)]
-        kind, layer = PeFaultKind(int(row["counts.kind"])).name, int(row["counts.layer"])
-        where = "all layers" if layer == SHARED_LAYER else f"layer {layer}"
-        fault = f"{kind} in {where}, unit {row['counts.unit']}, value {row['counts.value']}"
-        rows.append((fault, f"{row['hits'] / row['shots']:.2%}", f"{row['counts.flips'] / row['shots']:.2%}"))
+        rows.append(
+            (str(fault), f"{row['hits'] / row['shots']:.2%}", f"{row['counts.flips'] / row['shots']:.2%}")
+        )
     return Table(title="The worst faults", columns=("fault", "accuracy", "flips"), rows=tuple(rows))
+
+
+def single_fault_figure(results: Results, task: TaskStatus, title: str) -> Figure:
+    """Every fault's accuracy, by layer, kind and value; see `fault_accuracies`."""
+    trials = results.trials_of(task)
+    groups = {}
+    for (kind, value), own in trials.groupby(["counts.kind", "counts.value"]):
+        accuracy = 100 * own["hits"].to_numpy(float) / own["shots"].to_numpy(float)
+        groups[f"{PeFaultKind(int(kind)).name} at {value}"] = own["counts.layer"].to_numpy(int), accuracy
+    healthy = 100 * task.facts["healthy_hits"] / task.facts["shots"]
+    return plots.fault_accuracies(groups, error_free=healthy, title=title)

@@ -1,7 +1,7 @@
 """What tells tasks apart, as columns: the entries of their descriptions, and words for whole parts of them.
 
 A column is an entry with dots ('faults.rate', 'repair.epochs'), 'seed', or a part as people read it: 'network',
-'accelerator', 'faults', 'repair', 'metric'. Reports know columns and nothing of what is measured.
+'accelerator', 'faults', 'repair', 'measure'. Reports know columns and nothing of what is measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from xbarsim.campaigns.exchange import flat
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.errors import InputError
 
-PARTS = ("network", "accelerator", "faults", "repair", "metric")
+PARTS = ("network", "accelerator", "faults", "repair", "measure")
 DIGESTS = ("weights", "data", "training", "hardware")
 
 
@@ -47,13 +47,9 @@ def part_words(description: Mapping[str, Any], facts: Mapping[str, Any], part: s
     """Return the words of a part; see `part_of`."""
     told = facts.get("words")
     own = told.get(part) if isinstance(told, Mapping) else None
-    if part == "metric":
-        detector = (told.get("detector") if isinstance(told, Mapping) else None) or words(
-            description.get("detector")
-        )
-        return (
-            f"{description.get('metric', '')}: {detector}" if detector else words(description.get("metric"))
-        )
+    if part == "measure":
+        detector = told.get("detector") if isinstance(told, Mapping) else None
+        return str(detector or words(description.get("detector")) or words(description.get("metric")))
     return str(own) if own else words(description.get(part))
 
 

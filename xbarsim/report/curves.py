@@ -10,7 +10,7 @@ import numpy as np
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.errors import InputError, check_choice
 from xbarsim.report import plots
-from xbarsim.report.columns import check_columns, entries, value_of, varying
+from xbarsim.report.columns import DIGESTS, PARTS, check_columns, entries, value_of, varying
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,40 +57,43 @@ def lines_over(tasks: Sequence[TaskStatus], x: str, by: Sequence[str] = ()) -> d
 
 
 def _names(tasks: Sequence[TaskStatus], x: str, by: Sequence[str]) -> list[str]:
-    """What tells lines apart: the columns `by`, then whatever differs at the same x."""
-    left = [name for name in varying(tasks) if name != x and not any(_within(name, part) for part in by)]
-    shown = [", ".join(str(value_of(task, part)) for part in by) for task in tasks]
-    more = _words(tasks, left)
-    return [", ".join(filter(None, pair)) for pair in zip(shown, more, strict=True)]
-
-
-def _within(name: str, part: str) -> bool:
-    return name == part or name.startswith(f"{part}.")
-
-
-def _words(tasks: Sequence[TaskStatus], names: Sequence[str]) -> list[str]:
-    """Short words for the columns that differ: a part's name alone where that is enough."""
-    found = []
-    dull = {"weights", "hardware", "data", "training"} if {"network", "accelerator"} & set(names) else set()
-    for task in tasks:
-        own = entries(task)
-        told = [
-            f"{own[name]}"
-            if name in ("network", "accelerator") or name.endswith(".name")
-            else f"{name} {own[name]}"
-            for name in names
-            if own.get(name) is not None and name not in dull
-        ]
-        found.append(", ".join(told))
+    """What tells lines apart: the columns `by`, then whatever else differs, a part of a task in its own words."""
+    left = [name for name in varying(tasks) if name != x and not any(_within(name, column) for column in by)]
+    columns = [*by, *dict.fromkeys(_column(name, x) for name in left if name not in DIGESTS)]
+    found = [", ".join(filter(None, [_said(task, column) for column in columns])) for task in tasks]
     lines: dict[str, set[str]] = {}
     for words, task in zip(found, tasks, strict=True):
-        lines.setdefault(words, set()).add(repr([entries(task).get(name) for name in names]))
-    if all(len(different) == 1 for different in lines.values()):
-        return found
+        lines.setdefault(words, set()).add(_but(task, x))
     return [
         f"{words}, {task.key[:8]}" if len(lines[words]) > 1 else words
         for words, task in zip(found, tasks, strict=True)
     ]
+
+
+def _within(name: str, column: str) -> bool:
+    return (
+        name == column
+        or name.startswith(f"{column}.")
+        or (column == "measure" and name.startswith("detector"))
+    )
+
+
+def _column(name: str, x: str) -> str:
+    """The part that an entry belongs to, unless x is in it too: then the entry itself."""
+    part = name.split(".")[0].replace("detector", "measure")
+    return part if part in PARTS and not _within(x, part) else name
+
+
+def _said(task: TaskStatus, column: str) -> str:
+    value = value_of(task, column)
+    if value is None:
+        return ""
+    return str(value) if column in PARTS or column.endswith(".name") else f"{column} {value}"
+
+
+def _but(task: TaskStatus, x: str) -> str:
+    """All that a task is but x, to see whether two are points of one line."""
+    return repr(sorted((name, repr(value)) for name, value in entries(task).items() if name != x))
 
 
 def _number(task: TaskStatus, x: str) -> float | None:

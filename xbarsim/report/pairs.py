@@ -71,13 +71,13 @@ def _but_repair(task: TaskStatus) -> str:
 
 def pair_table(pairs: Sequence[Pair], *, against: str = PLAIN) -> Table:
     """Return the gains of repairs over one of them, on the same chips."""
-    headings, rows = described([pair.task for pair in pairs])
+    headings, rows, common = described([pair.task for pair in pairs])
     cells = []
     for pair, row in zip(pairs, rows, strict=True):
         gain = [f"{100 * value:+.2f}" for value in (pair.gain.value, pair.gain.low, pair.gain.high)]
         cells.append((*row, *gain, f"{pair.chips:,}"))
     return Table(
-        title=f"Repairs against {against}, on the same chips",
+        title=f"Repairs against {against}, on the same chips" + (f": {common}" if common else ""),
         columns=(*headings, "gain [points]", "from", "to", "chips"),
         rows=tuple(cells),
         note="Accuracy with the repair less accuracy with the other, chip by chip. Intervals at 95 % "

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 # a line's x and its means with the ends of their intervals, all (points,)
 Curve = tuple[NDArray, NDArray, NDArray, NDArray]
+MOST_BESIDE = 24  # letters of a name beside the axes
 PALETTE = ("#3b6fb6", "#d9822b", "#4f9a63", "#c8452f", "#7a4fa3", "#6b6b6b")
 
 
 def with_plain_words(figure: Figure) -> Figure:
     """The figure, with titles and legends as they are: a name with dollar signs is no formula."""
-    legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
+    legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None] + figure.legends
     above: Any = figure
     titles = [axes.title for axes in figure.axes] + ([above._suptitle] if above._suptitle else [])
     for text in (*titles, *(text for legend in legends for text in legend.get_texts())):
@@ -69,7 +70,7 @@ def rate_bars(groups: Mapping[str, Mapping[str, Estimate]], *, ylabel: str, titl
     axes.set_xticks(range(len(groups)), groups, fontsize=9)
     axes.set_ylim(0, 105)
     axes.set_ylabel(ylabel)
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _legend(figure, axes)
     return figure
 
 
@@ -160,7 +161,7 @@ def trade_offs(
     axes.set_ylabel(ylabel)
     axes.margins(0.12)
     axes.grid(lw=0.3)
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _legend(figure, axes)
     return figure
 
 
@@ -186,7 +187,7 @@ def accuracy_curves(
     axes.minorticks_off()
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _legend(figure, axes)
     return figure
 
 
@@ -223,7 +224,7 @@ def chip_lines(panels: Mapping[str, Mapping[str, Sequence[float]]], *, title: st
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     all_axes[0].set_ylabel("accuracy [%]")
-    all_axes[-1].legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _legend(figure, all_axes[-1])
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -238,8 +239,19 @@ def roc_curves(curves: Mapping[str, tuple[NDArray, NDArray]], *, title: str) -> 
     axes.plot([0, 100], [0, 100], color="#999999", lw=0.8, ls=":")
     axes.set_xlabel("false alarms [% of healthy chips]")
     axes.set_ylabel("detected [% of faulty chips]")
-    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _legend(figure, axes)
     return figure
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    """Names beside the axes; long ones below, in a figure that is higher for them."""
+    handles, names = axes.get_legend_handles_labels()
+    if max(map(len, names), default=0) <= MOST_BESIDE:
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.17 * len(names))
+    figure.legend(handles, names, fontsize=8, frameon=False, loc="outside lower left")
 
 
 def _figure(title: str):  # type: ignore[no-untyped-def]

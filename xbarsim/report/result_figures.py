@@ -140,7 +140,7 @@ def _detection(results: Results) -> Iterator[Shown]:
         if not faulty:
             continue
         curves = {}
-        shown = ("faults", "metric")
+        shown = ("measure", "faults")
         for task, more in zip(faulty, told_apart(faulty, shown), strict=True):
             name = ", ".join(filter(None, [*(str(value_of(task, column)) for column in shown), more]))
             alarms, found = (_scores(results, t) for t in (healthy[repr(_detector(task))], task))
@@ -179,10 +179,10 @@ def _latencies(results: Results) -> Iterator[Shown]:
     for group in _groups(tasks, *SUBJECT):
         tests = {"inference": {"one image": group[0].facts["latency_ns"]}}
         timed = {
-            part_of(t, "metric"): t.facts["test_latency_ns"] for t in group if _has(t, "test_latency_ns")
+            part_of(t, "measure"): t.facts["test_latency_ns"] for t in group if _has(t, "test_latency_ns")
         }
         if timed:
-            tests["detectors"] = {name.removeprefix("detection: "): ns for name, ns in timed.items()}
+            tests["detectors"] = timed
         tests["March C-"] = group[0].facts["march_latency_ns"]
         yield Shown(
             name=_slug("latency", part_of(group[0], "network"), entries(group[0]).get("accelerator", "")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.metrics.intervals import Estimate
@@ -18,21 +19,34 @@ def interval(found: Estimate) -> tuple[str, str, str]:
     return f"{100 * found.value:.2f}", ends[0], ends[1]
 
 
-def described(tasks: Sequence[TaskStatus], by: Sequence[str] = PARTS) -> tuple[list[str], list[list[str]]]:
-    """Return headings and a row a task: the columns `by`, and what else tells tasks apart.
+class Described(NamedTuple):
+    """Tasks as rows of words: headings, a row a task, and what all of them have in common."""
 
-    Columns that are empty everywhere are left out.
+    headings: list[str]
+    rows: list[list[str]]
+    common: str
+
+
+def described(tasks: Sequence[TaskStatus], by: Sequence[str] = PARTS) -> Described:
+    """Return the columns `by` of every task, and what else tells tasks apart.
+
+    Columns that are empty everywhere are left out; of the usual ones, those in which all tasks are the same
+    are said once instead.
     """
     check_columns(tasks, by)
-    rows = [[_cell(value_of(task, column)) for column in by] for task in tasks]
-    kept = [place for place in range(len(by)) if any(row[place] for row in rows)]
+    cells = [[_cell(value_of(task, column)) for column in by] for task in tasks]
+    same = [len({row[place] for row in cells}) == 1 for place in range(len(by))]
+    said = [s and len(tasks) > 1 and column in PARTS[:3] for s, column in zip(same, by, strict=True)]
+    kept = [place for place in range(len(by)) if not said[place] and any(row[place] for row in cells)]
     apart = told_apart(tasks, by)
     more = any(apart)
     headings = [by[place] for place in kept] + (["with"] if more else [])
-    cells = [
-        [row[place] for place in kept] + ([w] if more else []) for row, w in zip(rows, apart, strict=True)
+    rows = [
+        [row[place] for place in kept] + ([words] if more else [])
+        for row, words in zip(cells, apart, strict=True)
     ]
-    return headings, cells
+    common = [cells[0][place] for place in range(len(by)) if said[place] and cells[0][place]]
+    return Described(headings, rows, ", ".join(common))
 
 
 def _cell(value: object) -> str:
@@ -43,7 +57,7 @@ def _cell(value: object) -> str:
 
 def task_table(tasks: Sequence[TaskStatus], *, by: Sequence[str] = PARTS) -> Table:
     """Every task with its estimate."""
-    headings, rows = described(tasks, by)
+    headings, rows, common = described(tasks, by)
     cells = [
         (
             task.key[:8],
@@ -55,7 +69,7 @@ def task_table(tasks: Sequence[TaskStatus], *, by: Sequence[str] = PARTS) -> Tab
         for task, row in zip(tasks, rows, strict=True)
     ]
     return Table(
-        title="Tasks",
+        title=f"Tasks: {common}" if common else "Tasks",
         columns=("task", *headings, "mean [%]", "from", "to", "trials", "planned"),
         rows=tuple(cells),
         note="Accuracies are means over chips (Student's t), detections are rates (Wilson); intervals at 95 %.",

@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 PLAIN_WIDTH = 110
+SHORT = 23  # a column of so many letters is not broken where others can be
 GAP = 2  # blanks between columns
 NUMERIC = (*"0123456789-+<>", "")
 
@@ -63,9 +64,13 @@ def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int | None]:
     spare = width - GAP * (len(columns) - 1) - sum(found)
     if spare < 0:
         return [None] * len(columns)
-    for place in sorted(range(len(columns)), key=lambda i: full[i] - found[i]):
-        more = min(spare, full[place] - found[place])
-        found[place], spare = found[place] + more, spare - more
+    for place in sorted(range(len(columns)), key=lambda i: full[i]):
+        if full[place] <= SHORT:
+            more = min(spare, full[place] - found[place])
+            found[place], spare = found[place] + more, spare - more
+    while spare > 0 and found != full:
+        place = max(range(len(columns)), key=lambda i: full[i] / found[i] if found[i] else 0.0)  # most lines
+        found[place], spare = found[place] + 1, spare - 1
     return list(found)
 
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from accel_models.finn.board import read_board
 from accel_models.finn.chip import FinnChip, OnBatch
 from accel_models.finn.concurrent import FaultResults, simulate_faults
-from accel_models.finn.config import FinnConfig, SharedArray
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.cycles import DesignCycles, design_cycles
 from accel_models.finn.equivalence import FaultClasses, collapse
 from accel_models.finn.from_graph import from_graph
+from accel_models.finn.geometry import SharedArray
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import presets
 from accel_models.finn.qonnx.reader import read_qonnx
@@ -117,7 +118,7 @@ def board_bench(
     data = load_dataset(chosen, "test", limit=images)
     pixels = network.check_pixels(pixels_of(data))
     return BoardBench(
-        design=FinnChip(network=network, accelerator=FinnConfig(loopback=shared)),
+        design=FinnConfig(loopback=shared).program(network),
         dataset=chosen,
         images=pixels,
         labels=data.labels,
@@ -219,4 +220,4 @@ def run_campaign(
 
 def with_network(bench: BoardBench, network: FinnNetwork) -> BoardBench:
     """The same images on another folding of the network."""
-    return replace(bench, design=FinnChip(network=network, accelerator=bench.design.accelerator))
+    return replace(bench, design=bench.design.accelerator.program(network))

@@ -27,12 +27,12 @@ from xbarsim.detection.adversarial import fires, pattern_sets
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.documents import plain
 from xbarsim.errors import InputError
+from xbarsim.experiments.trainings import data_hash
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_trial
 from xbarsim.metrics.corruption import softmax
 from xbarsim.rng import stream
 from xbarsim.studies.repair import RetrainSettings, repair_chip
-from xbarsim.studies.trainings import data_hash
 from xbarsim.studies.workbench import Workbench, build_workbench
 
 REVISION = 1  # one more whenever an unchanged description gives other counts

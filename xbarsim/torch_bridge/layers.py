@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.faults.masks import CellMasks
 from xbarsim.graph.nodes import MatMul
+from xbarsim.graph.thresholds import Threshold
 from xbarsim.graph.window import Window
 
 
@@ -60,6 +61,36 @@ class FixedPoint(torch.autograd.Function):
         """Pass the gradient on where nothing saturated."""
         (inside,) = ctx.saved_tensors
         return gradients[0] * inside, None, None, None
+
+
+class Steps(torch.autograd.Function):
+    """A `Threshold` node: low + step * thresholds exceeded forward; backward identity.
+
+    The gradient passes where the accumulator lies within a mean step of its channel's thresholds, and
+    everywhere behind a single one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, node: Threshold, fraction: int) -> torch.Tensor:
+        """(N, channels, ...) accumulators of `fraction` binary places to activations of the same shape."""
+        accumulators = (x * 2.0**fraction).round_().movedim(1, 0)
+        flat = accumulators.reshape(len(accumulators), -1).contiguous()
+        thresholds = torch.from_numpy(node.thresholds).to(flat)
+        passed = torch.searchsorted(thresholds, flat, right=False)
+        if ctx.needs_input_grad[0]:
+            low, high = thresholds[:, :1], thresholds[:, -1:]
+            count = thresholds.shape[1]
+            reach = (high - low) / (count - 1) if count > 1 else torch.full_like(low, float("inf"))
+            near = (flat >= low - reach) & (flat <= high + reach)
+            ctx.save_for_backward(near.reshape(accumulators.shape).movedim(0, 1))
+        activations = (node.low + node.step * passed).to(x) * 2.0**-node.fraction
+        return activations.reshape(accumulators.shape).movedim(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Pass the gradient on near the thresholds."""
+        (near,) = ctx.saved_tensors
+        return gradients[0] * near, None, None
 
 
 class _FaultyLayer(nn.Module):

@@ -29,7 +29,8 @@ from xbarsim.graph.nodes import (
     Requantize,
     integer_range,
 )
-from xbarsim.torch_bridge.layers import FaultyConv2d, FaultyLinear, FixedPoint, pad
+from xbarsim.graph.thresholds import Threshold
+from xbarsim.torch_bridge.layers import FaultyConv2d, FaultyLinear, FixedPoint, Steps, pad
 
 
 class ChipModule(nn.Module):
@@ -102,6 +103,8 @@ class ChipModule(nn.Module):
                 return FixedPoint.apply(x, fraction, *integer_range(node.bits, node.signed))
             case MatMul():
                 return self.layer(node.name)(x)
+            case Threshold():
+                return Steps.apply(x, node, self.graph.fractions[node.source])
             case Relu():
                 return torch.relu(x)
             case Flatten():

@@ -40,7 +40,7 @@ def tensorboard_log(folder: str | Path) -> OnEpoch:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         remedy = "install it with pip install 'xbarsim[tensorboard]'"
-        raise InputError("--tensorboard", "TensorBoard", "it is not installed", remedy) from error
+        raise InputError("tensorboard", "TensorBoard", "it is not installed", remedy) from error
     check_folder(folder)
 
     def write(history: Sequence[Epoch]) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -79,13 +80,10 @@ class StateFile(Generic[OneEpoch]):
         if not self.path.exists():
             return []
         where = f"training {self.path}"
-        try:
-            with safe_open(str(self.path), framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                words = file.metadata() or {}
-            history = [self.epoch(**epoch) for epoch in json.loads(words["history"])]
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(where, "a training's state", f"'{error}'", REMEDY) from error
+        with _state_errors(where), safe_open(str(self.path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            words = file.metadata() or {}
+            history = _history(words, self.epoch)
         if words.get("about") != self.about:
             raise InputError(where, f"the training {self.about}", words.get("about"), REMEDY)
         own = {name: _part(tensors, f"{name}.") for name in self.parts}
@@ -103,6 +101,29 @@ class StateFile(Generic[OneEpoch]):
         """A digest of what the modules say of their layers, which their tensors' shapes do not tell."""
         shown = [repr(part) for part in self.parts.values() if isinstance(part, nn.Module)]
         return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:16]
+
+
+def read_history(path: Path, epoch: type[OneEpoch]) -> list[OneEpoch]:
+    """Return the epochs that a training's file tells of, without its tensors.
+
+    Raises
+    ------
+    InputError : not such a file.
+    """
+    with _state_errors(f"training {path}"), safe_open(str(path), framework="pt") as file:
+        return _history(file.metadata() or {}, epoch)
+
+
+def _history(words: Mapping[str, str], epoch: type[OneEpoch]) -> list[OneEpoch]:
+    return [epoch(**values) for values in json.loads(words["history"])]
+
+
+@contextmanager
+def _state_errors(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(where, "a training's state", f"'{error}'", REMEDY) from error
 
 
 def about_training(recipe: Recipe, seed: int, methods: Sequence[TrainingMethod]) -> str:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from accel_models.finn.board import read_board
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.cycles import design_cycles
 from accel_models.finn.layer import Stream, unsigned
@@ -68,7 +67,7 @@ def test_every_accumulator_equals_plain_products_on_50_images(name):
     network = random_network(name, rng)
     images = images_for(network, 50, rng)
     for ours, slow in zip(
-        accumulators_of(FinnChip(network=network), images)[0],
+        accumulators_of(FinnConfig().program(network), images)[0],
         accumulators_by_products(network, images),
         strict=True,
     ):
@@ -78,7 +77,7 @@ def test_every_accumulator_equals_plain_products_on_50_images(name):
 @pytest.mark.parametrize("name", RIGHT)
 def test_shipped_boards_reach_their_published_counts(name, data_folder):
     preset = presets()[name]
-    design = FinnChip(network=read_board(data_folder / "bnn-pynq" / preset.dataset / name))
+    design = FinnConfig().program(read_board(data_folder / "bnn-pynq" / preset.dataset / name))
     data = load_dataset(preset.dataset, "test")
     images = pixels_of(data)
     assert (design.classify(images) == data.labels).sum() == RIGHT[name]
@@ -94,7 +93,7 @@ def test_small_networks_of_any_precision_equal_the_slow_twin(seed, weight_bits, 
     network = small_network(rng, weight_bits, activation_bits, inclusive=inclusive)
     images = images_for(network, 2, rng)
     slow, classes = run_network(network, images)
-    ours, found = accumulators_of(FinnChip(network=network), images)
+    ours, found = accumulators_of(FinnConfig().program(network), images)
     for a, b in zip(ours, slow, strict=True):
         np.testing.assert_array_equal(a, b)
     assert found.tolist() == classes
@@ -111,7 +110,7 @@ def test_packing_is_undone_by_unpacking(seed, channels, bits):
 def test_batches_change_nothing():
     rng = np.random.default_rng(3)
     network = small_network(rng, 2, 3)
-    design, images = FinnChip(network=network), images_for(network, 23, rng)
+    design, images = FinnConfig().program(network), images_for(network, 23, rng)
     steps = []
     whole = design.scores(images)
     np.testing.assert_array_equal(
@@ -129,7 +128,7 @@ def test_batches_change_nothing():
     ],
 )
 def test_images_that_do_not_fit_are_refused(images, words):
-    design = FinnChip(network=small_network(np.random.default_rng(0)))
+    design = FinnConfig().program(small_network(np.random.default_rng(0)))
     with pytest.raises(ValueError, match=words):
         design.classify(images)
 
@@ -158,7 +157,7 @@ def test_layer_refuses_what_it_cannot_mean():
 
 def test_run_gives_what_scores_and_classify_give_of_the_same_bytes():
     rng = np.random.default_rng(0)
-    design, floats = FinnChip(network=small_network(rng, 2, 3)), rng.random((23, 3, 8, 8), np.float32)
+    design, floats = FinnConfig().program(small_network(rng, 2, 3)), rng.random((23, 3, 8, 8), np.float32)
     pixels, steps = design.network.to_pixels(floats), []
     found = design.run(floats, batch_size=4, on_batch=lambda *s: steps.append(s))
     np.testing.assert_array_equal(found.scores, design.scores(pixels)[:, :10])
@@ -179,24 +178,24 @@ def test_shipped_boards_run_on_the_data_sets_floats(name, data_folder):
 def test_cost_is_a_latency_and_intervals_at_the_clock():
     network = random_network("lfcW1A1", np.random.default_rng(0))
     cycles = design_cycles(network, first_layer_interval=2)
-    chip = FinnChip(network=network, accelerator=FinnConfig(clock_MHz=200.0))
+    chip = FinnConfig(clock_MHz=200.0).program(network)
     assert chip.cost(1).latency_ns == 5 * cycles.latency_cycles
     assert chip.cost(11).latency_ns == 5 * (cycles.latency_cycles + 10 * cycles.interval_cycles)
     assert isnan(chip.cost(1).energy_pJ)
-    loopback = FinnChip(network=network, accelerator=FinnConfig(loopback=(4, 8)))
+    loopback = FinnConfig(loopback=(4, 8)).program(network)
     assert isnan(loopback.cost(1).latency_ns)
 
 
 def test_resources_are_the_estimate_of_all_layers():
     network = small_network(np.random.default_rng(0))
-    found, estimate = FinnChip(network=network).resources, design_resources(network)
+    found, estimate = FinnConfig().program(network).resources, design_resources(network)
     assert found == {"pes": 13, "lanes": 52, "luts": estimate.luts, "bram18": estimate.bram18}
-    shared = FinnChip(network=network, accelerator=FinnConfig(loopback=(4, 8))).resources
+    shared = FinnConfig(loopback=(4, 8)).program(network).resources
     assert (shared["pes"], shared["lanes"]) == (4, 32) and isnan(shared["luts"])
 
 
 def test_injected_faults_come_last_in_any_form():
-    design = FinnChip(network=small_network(np.random.default_rng(0)))
+    design = FinnConfig().program(small_network(np.random.default_rng(0)))
     every = design.fault_list([PeFaultKind.channel])
     for some in (every, list(every), iter(every)):
         found = design.inject(every.take(np.arange(3))).inject(some).faults
@@ -207,6 +206,6 @@ def test_injected_faults_come_last_in_any_form():
 
 
 def test_chips_of_a_network_share_what_faults_do_not_change():
-    design = FinnChip(network=small_network(np.random.default_rng(0)))
+    design = FinnConfig().program(small_network(np.random.default_rng(0)))
     faulty = design.inject(design.fault_list([PeFaultKind.channel]))
     assert faulty.plans is design.plans and faulty.plans[0].arrays is design.plans[0].arrays

@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from accel_models.finn.config import FinnConfig, SharedArray
+from accel_models.finn.config import FinnConfig
+from accel_models.finn.geometry import SharedArray
 from tests.accel_models.finn.networks import small_network
-from tests.contracts.chips import image_graph
+from tests.contracts.finn_chips import image_graph
 from xbarsim.chip import Quantization
 from xbarsim.errors import InputError
 from xbarsim.registry import accelerators

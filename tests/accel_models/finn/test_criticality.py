@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults, simulate_faults
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.criticality import channel_criticality, layer_extremes, pe_criticality
 from tests.accel_models.finn.networks import small_network
 from xbarsim.errors import InputError
@@ -85,7 +85,7 @@ def test_transient_faults_are_not_ranked():
 
 def test_ranking_of_a_simulated_design_is_what_a_loop_finds():
     rng = np.random.default_rng(3)
-    design = FinnChip(network=small_network(rng, 2, 2))
+    design = FinnConfig().program(small_network(rng, 2, 2))
     images, labels = rng.integers(0, 256, (12, 8, 8, 3), np.uint8), rng.integers(0, 10, 12)
     results = simulate_faults(design, design.fault_list([PeFaultKind.channel]), images, labels)
     table = channel_criticality(results)

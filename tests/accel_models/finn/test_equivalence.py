@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.equivalence import collapse, saved_by_kind
@@ -33,7 +32,7 @@ def assert_expands(design, faults, rng):
 def test_classes_give_the_results_of_the_whole_list(seed, weight_bits, activation_bits, inclusive, loopback):
     rng = np.random.default_rng(seed)
     network = small_network(rng, weight_bits, activation_bits, inclusive=inclusive)
-    design = FinnChip(network=network, accelerator=FinnConfig(loopback=(5, 7) if loopback else None))
+    design = FinnConfig(loopback=(5, 7) if loopback else None).program(network)
     faults = design.fault_list(KINDS).sample(400, rng)
     struck = faults.take(np.arange(0, 400, 5)).struck(rng.integers(0, 6, 80))
     for some in (faults, struck):
@@ -44,7 +43,7 @@ def test_what_is_recognised_is_saved():
     rng = np.random.default_rng(8)
     network = small_network(rng)
     wide = [dataclasses.replace(m, threshold_bits=16) for m in network.layers]
-    design = FinnChip(network=dataclasses.replace(network, layers=tuple(wide)))
+    design = FinnConfig().program(dataclasses.replace(network, layers=tuple(wide)))
     classes = assert_expands(design, design.fault_list([PeFaultKind.threshold, PeFaultKind.weight]), rng)
     found = saved_by_kind(classes)
     for faults, without_effect, kept in found.values():
@@ -56,7 +55,7 @@ def test_what_is_recognised_is_saved():
 
 
 def test_stuck_threshold_out_of_reach_becomes_a_stuck_channel():
-    design = FinnChip(network=small_network(np.random.default_rng(9)))
+    design = FinnConfig().program(small_network(np.random.default_rng(9)))
     top = design.geometry.layers[1].threshold_bits - 2
     faults = design.fault_list([PeFaultKind.threshold], [1])
     faults = faults.where(bit=top, value=1).take(np.arange(1))
@@ -66,6 +65,6 @@ def test_stuck_threshold_out_of_reach_becomes_a_stuck_channel():
 
 @pytest.mark.parametrize("kind", [PeFaultKind.channel, PeFaultKind.pe, PeFaultKind.lane, PeFaultKind.pixel])
 def test_faults_that_always_matter_are_their_own_class(kind):
-    design = FinnChip(network=small_network(np.random.default_rng(10)))
+    design = FinnConfig().program(small_network(np.random.default_rng(10)))
     faults = design.fault_list([kind])
     assert len(collapse(design, faults).representatives) == len(faults)

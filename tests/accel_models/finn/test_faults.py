@@ -9,7 +9,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.layer import BIPOLAR, TERNARY, Mvtu, Stream, signed, unsigned, weight_range
@@ -173,7 +172,7 @@ def random_design(case, rng, loopback):
     """A dataflow accelerator, or the shared array of a loopback one, of any size."""
     network = random_network_of(case, rng)
     shared = (int(rng.integers(1, 10)), int(rng.integers(1, 14))) if loopback else None
-    return FinnChip(network=network, accelerator=FinnConfig(loopback=shared))
+    return FinnConfig(loopback=shared).program(network)
 
 
 def random_images(network, count, rng):
@@ -354,7 +353,7 @@ def test_simulation_of_wide_layers_counts_what_plain_runs_count(bits):
 def test_simulation_of_small_networks_of_the_boards():
     rng = np.random.default_rng(8)
     for bits, activations in ((1, 1), (1, 2), (2, 2)):
-        design = FinnChip(network=small_network(rng, bits, activations))
+        design = FinnConfig().program(small_network(rng, bits, activations))
         images = random_images(design.network, 5, rng)
         check_simulation(design, faults_of_all_kinds(design, 15, 5, rng), images, np.arange(5))
 
@@ -380,7 +379,7 @@ def test_shared_pe_that_no_layer_uses_changes_nothing():
     """Row n is on PE n mod pe: PE 8 has no work in layers of up to 8 rows."""
     rng = np.random.default_rng(4)
     network = random_network_of(CASES["w1a1"], rng)
-    design = FinnChip(network=network, accelerator=FinnConfig(loopback=(9, 2)))
+    design = FinnConfig(loopback=(9, 2)).program(network)
     idle = PeFault(kind=PeFaultKind.pe, layer=-1, unit=8, value=1)
     images = random_images(network, 3, rng)
     check_against_twin(design, [idle], images)
@@ -401,7 +400,7 @@ def test_fault_in_a_row_with_a_bias_keeps_the_bias():
         bit=0,
         value=int(network.layers[-1].weights[0, 0] > 0),
     )
-    check_against_twin(FinnChip(network=network), [held], images)
+    check_against_twin(FinnConfig().program(network), [held], images)
 
 
 def test_accumulator_bit_beyond_the_width_of_the_sum_is_its_sign():
@@ -413,9 +412,9 @@ def test_accumulator_bit_beyond_the_width_of_the_sum_is_its_sign():
         for i in range(bits)
     ]
     images = random_images(network, 2, np.random.default_rng(7))
-    design = FinnChip(network=network).inject(faults)
+    design = FinnConfig().program(network).inject(faults)
     assert (design.scores(images)[:, 1::4] == -(1 << (bits - 1))).all()
-    check_against_twin(FinnChip(network=network), faults, images)
+    check_against_twin(FinnConfig().program(network), faults, images)
 
 
 def test_transient_faults_find_their_image_in_any_batch_and_come_one_after_the_other():

@@ -28,7 +28,7 @@ def tables_of(chip, rng, count, images):
 def test_copies_are_whole_runs(kept_bytes, loopback, healthy, monkeypatch):
     """In batches of a few images, all, some and none of which are kept."""
     rng = np.random.default_rng(0)
-    chip = FinnChip(network=small_network(rng, 2, 2), accelerator=FinnConfig(loopback=loopback))
+    chip = FinnConfig(loopback=loopback).program(small_network(rng, 2, 2))
     images = rng.random((17, 3, 8, 8))
     if not healthy:
         chip = chip.inject([f for table in tables_of(chip, rng, 3, 17) for f in table])
@@ -45,7 +45,7 @@ def test_copies_are_whole_runs(kept_bytes, loopback, healthy, monkeypatch):
 
 def test_copies_start_at_the_first_layer_that_changes(monkeypatch):
     rng = np.random.default_rng(1)
-    chip, images = FinnChip(network=small_network(rng)), rng.random((5, 3, 8, 8))
+    chip, images = FinnConfig().program(small_network(rng)), rng.random((5, 3, 8, 8))
     faults = [chip.fault_list([PeFaultKind.channel], [layer]).take(np.arange(1)) for layer in (2, 0)]
     faults.append(chip.fault_list([PeFaultKind.lane], [3]).take(np.arange(1)).struck(np.array([3])))
     faults.append(faults[0].take(np.arange(0)))
@@ -63,7 +63,7 @@ def test_copies_start_at_the_first_layer_that_changes(monkeypatch):
 
 def test_inputs_are_refused_before_any_run_and_faults_in_their_turn():
     rng = np.random.default_rng(2)
-    chip, images = FinnChip(network=small_network(rng)), rng.random((2, 3, 8, 8))
+    chip, images = FinnConfig().program(small_network(rng)), rng.random((2, 3, 8, 8))
     with pytest.raises(InputError, match="inputs: expected shape"):
         chip.run_each([], images[0])
     with pytest.raises(InputError, match=r"inputs: expected numbers in 0..1"):

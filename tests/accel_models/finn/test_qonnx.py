@@ -508,13 +508,15 @@ def test_without_the_extra_the_remedy_is_named(tmp_path, monkeypatch):
 
 
 def test_floats_are_what_the_file_takes_unless_a_range_is_said(tmp_path):
-    line = Line((6,), 3).cnv_input().linear(8, 6, 2).norm(8).quant(2, 0.5).linear(4, 8, 2)
-    path = line.save(tmp_path)
-    assert read_qonnx(path).floats == FloatPixels(low=0, high=1)
-    assert read_qonnx(path, white=255).floats == FloatPixels(low=0, high=255)
+    line = Line((3,))
+    line.op("MatMul", line.const(np.eye(3))).quant(6, 4.0, signed=0, narrow=0)
+    path = line.op("MatMul", line.const(np.eye(3))).save(tmp_path)
+    flat = read_qonnx(path, white=255)
+    assert flat.floats == FloatPixels(low=0, high=255)
+    assert flat.input_shape == (3,) and flat.image == (1, 1, 3)
     assert read_qonnx(path, white=255, value_range=(-1, 1)).floats == FloatPixels(low=-1, high=1)
-    assert read_qonnx(path).input_shape == (6,) and read_qonnx(path).image == (1, 1, 6)
     images = read_qonnx(cnv(1, Line.bipolar, 0).save(tmp_path))
+    assert images.floats == FloatPixels(low=0, high=1)
     assert images.input_shape == (2, 8, 9) and images.image == (8, 9, 2)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 2)).astype(np.uint8)
     assert (images.to_pixels(pixels.transpose(0, 3, 1, 2) / 255) == pixels).all()

@@ -5,7 +5,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.criticality import channel_criticality
@@ -23,7 +22,7 @@ CHANNEL = PeFaultKind.channel
 
 @pytest.fixture(scope="module", params=[(1, 1), (2, 2)], ids=["W1A1", "W2A2"])
 def design(request):
-    return FinnChip(network=small_network(np.random.default_rng(1), *request.param))
+    return FinnConfig().program(small_network(np.random.default_rng(1), *request.param))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +161,7 @@ def test_the_same_fault_in_two_copies_wins_the_vote(design, images):
 def test_a_last_layer_with_thresholds_is_voted_too():
     rng = np.random.default_rng(5)
     design, images = (
-        FinnChip(network=random_network("lfcW1A1", rng)),
+        FinnConfig().program(random_network("lfcW1A1", rng)),
         rng.integers(0, 256, (3, 28, 28, 1), np.uint8),
     )
     fault = PeFault(kind=CHANNEL, layer=3, unit=9, value=1)
@@ -199,7 +198,7 @@ def test_faults_that_no_copy_holds_are_refused(design, images):
         voted_scores(design, ReplicationPlan(frozenset({(3, 0)})), [], images)
     with pytest.raises(InputError, match="no faults of its own"):
         voted_scores(design.inject([channel]), plan, [], images)
-    loopback = FinnChip(network=design.network, accelerator=FinnConfig(loopback=(2, 2)))
+    loopback = FinnConfig(loopback=(2, 2)).program(design.network)
     shared = PeFault(kind=PeFaultKind.pe, layer=-1, unit=0, value=-1)
     assert not plan.covers(loopback, shared)
     with pytest.raises(InputError, match="a permanent fault of a layer's channels"):

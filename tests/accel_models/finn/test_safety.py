@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import FaultResults, simulate_faults
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.replication import ReplicationPlan
 from accel_models.finn.safety import EFFECTS, safety_table
 from tests.accel_models.finn.networks import small_network
@@ -51,7 +51,7 @@ def test_effects_without_a_detector():
 
 def test_what_a_detector_sees_is_not_dangerous():
     plan = ReplicationPlan(frozenset({(0, 1)}))
-    design = FinnChip(network=small_network(np.random.default_rng(0)))
+    design = FinnConfig().program(small_network(np.random.default_rng(0)))
     table = safety_table(RESULTS, detected=partial(plan.covers, design), most_loss=0.1)
     first = table.rows[0]
     assert counts(first) == (100, 30, 35, 25, 10)
@@ -95,7 +95,7 @@ def test_no_faults_are_refused():
 
 def test_simulated_effects_add_up_and_full_replication_leaves_no_danger():
     rng = np.random.default_rng(6)
-    design, images = FinnChip(network=small_network(rng)), rng.integers(0, 256, (16, 8, 8, 3), np.uint8)
+    design, images = FinnConfig().program(small_network(rng)), rng.integers(0, 256, (16, 8, 8, 3), np.uint8)
     permanent = design.fault_list([PeFaultKind.channel, PeFaultKind.pe])
     channels = design.fault_list([PeFaultKind.channel])
     struck = channels.struck(rng.integers(0, 16, len(channels)))

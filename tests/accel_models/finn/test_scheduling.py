@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from accel_models.finn.chip import FinnChip
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.criticality import channel_criticality
@@ -62,12 +61,12 @@ def test_permuted_rows_compute_the_same_scores(weight_bits, activation_bits, inc
     rng = np.random.default_rng(weight_bits)
     network = small_network(rng, weight_bits, activation_bits, inclusive=inclusive)
     images = rng.integers(0, 256, (9, 8, 8, 3), np.uint8)
-    expected, every = FinnChip(network=network).scores(images), network
+    expected, every = FinnConfig().program(network).scores(images), network
     for place in range(3):
         order = rng.permutation(network.layers[place].rows)
         moved, every = permute_rows(network, place, order), permute_rows(every, place, order)
-        np.testing.assert_array_equal(FinnChip(network=moved).scores(images), expected)
-    np.testing.assert_array_equal(FinnChip(network=every).scores(images), expected)
+        np.testing.assert_array_equal(FinnConfig().program(moved).scores(images), expected)
+    np.testing.assert_array_equal(FinnConfig().program(every).scores(images), expected)
 
 
 @pytest.mark.parametrize("name", ["lfcW1A1", "cnvW1A1"])
@@ -77,15 +76,15 @@ def test_permuted_boards_compute_the_same_scores(name):
     images, moved = rng.integers(0, 256, (2, *network.image), np.uint8), network
     for place in range(len(network.layers) - 1):
         moved = permute_rows(moved, place, rng.permutation(network.layers[place].rows))
-    expected = FinnChip(network=network).scores(images)
-    np.testing.assert_array_equal(FinnChip(network=moved).scores(images), expected)
+    expected = FinnConfig().program(network).scores(images)
+    np.testing.assert_array_equal(FinnConfig().program(moved).scores(images), expected)
 
 
 def test_a_channel_fault_moves_with_its_row():
     rng = np.random.default_rng(11)
     network = small_network(rng, 2, 2)
     order, images = rng.permutation(12), rng.integers(0, 256, (4, 8, 8, 3), np.uint8)
-    design, moved = FinnChip(network=network), FinnChip(network=permute_rows(network, 1, order))
+    design, moved = FinnConfig().program(network), FinnConfig().program(permute_rows(network, 1, order))
     for place, row in enumerate(order.tolist()):
         old = PeFault(kind=PeFaultKind.channel, layer=1, unit=row, value=1)
         new = PeFault(kind=PeFaultKind.channel, layer=1, unit=place, value=1)
@@ -118,7 +117,7 @@ def test_scores_of_rows_are_their_losses():
 
 
 def test_protected_pes_cost_two_more_and_a_voter_each():
-    design = FinnChip(network=small_network(np.random.default_rng(0)))
+    design = FinnConfig().program(small_network(np.random.default_rng(0)))
     rows = [(0, 1, 1, 60, 0), (1, 0, 1, 70, 0), (0, 3, 1, 80, 0)]
     curve, layers = protect_pes(design, results_of(rows, kind=PeFaultKind.pe)), design.network.layers
     base = design_resources(design.network).luts
@@ -134,7 +133,7 @@ def test_protected_pes_cost_two_more_and_a_voter_each():
 
 def test_schedules_are_compared_on_one_front():
     rng = np.random.default_rng(13)
-    design, images = FinnChip(network=small_network(rng)), rng.integers(0, 256, (20, 8, 8, 3), np.uint8)
+    design, images = FinnConfig().program(small_network(rng)), rng.integers(0, 256, (20, 8, 8, 3), np.uint8)
     labels = design.classify(images)
     channels = simulate_faults(design, design.fault_list([PeFaultKind.channel]), images, labels)
     curves = compare_schedules(design, channels, images, labels)
@@ -150,6 +149,6 @@ def test_schedules_are_compared_on_one_front():
     for curve in curves.values():
         for price, error in zip(curve.price, curve.error_percent, strict=True):
             assert any(p.luts <= price and p.error_percent <= error for p in front)
-    loopback = FinnChip(network=design.network, accelerator=FinnConfig(loopback=(2, 2)))
+    loopback = FinnConfig(loopback=(2, 2)).program(design.network)
     with pytest.raises(InputError, match="a shared array"):
         compare_schedules(loopback, channels, images, labels)

@@ -18,6 +18,7 @@ from xbarsim.faults.pe import (
     check_faults,
     count_faults,
     enumerate_faults,
+    faults_at,
     join,
 )
 
@@ -331,3 +332,30 @@ def test_load_gives_a_list_or_one_line(tmp_path_factory, content):
             PeFaults.load(path)
         except InputError as error:
             assert "\n" not in str(error)
+
+
+@kinds
+def test_numbers_are_places_of_the_list(kind):
+    every = enumerate_faults(1, INNER, kind)
+    numbers = np.random.default_rng(5).integers(0, len(every), 30)
+    assert faults_at(1, INNER, kind, numbers) == every.take(numbers)
+
+
+@pytest.mark.parametrize("shared", [None, LAST], ids=["dataflow", "loopback"])
+def test_a_geometry_lists_kinds_then_layers_and_counts_without_listing(shared):
+    geometry = FinnGeometry((INNER, LAST, INNER), shared)
+    found = geometry.fault_list([PeFaultKind.lane, PeFaultKind.weight], layers=[2, 0])
+    places = [(-1, LAST)] if shared else [(2, INNER), (0, INNER)]
+    lanes = [enumerate_faults(layer, unit, PeFaultKind.lane) for layer, unit in places]
+    weights = [enumerate_faults(layer, INNER, PeFaultKind.weight) for layer in (2, 0)]
+    assert found == join([*lanes, *weights])
+    for kind in PeFaultKind:
+        assert geometry.count_faults(kind) == len(geometry.fault_list([kind]))
+    geometry.fault_list(PeFaultKind).check(geometry)
+    assert str(geometry) == "3-layer FINN design"
+
+
+@pytest.mark.parametrize("layer", [-1, 3, 0.5])
+def test_a_geometry_refuses_layers_that_it_has_not(layer):
+    with pytest.raises(InputError, match=r"layer: expected an integer in 0\.\.2"):
+        FinnGeometry((INNER,) * 3).fault_list([PeFaultKind.pe], [layer])

@@ -3,15 +3,17 @@ import pytest
 from scipy.stats import binom, chisquare
 
 from xbarsim.errors import InputError
-from xbarsim.faults.kinds import CellGeometry
+from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.faults.sampling import (
     FaultMix,
+    mix_of,
     mix_presets,
     sample_by_count,
     sample_by_rate,
     sample_clusters,
     sample_columns,
     sample_rows,
+    words_of_mix,
 )
 
 G = CellGeometry(arrays=3, rows=16, columns=20, levels=4)
@@ -98,3 +100,18 @@ def test_wrong_rates_counts_and_mixes_are_refused():
     for shares in ({}, {"flip": -1.0}, {"step": float("nan")}):
         with pytest.raises(InputError, match="FaultMix"):
             FaultMix(**shares)
+
+
+def test_mixes_know_their_kinds_and_are_found_by_name():
+    mix = FaultMix(stuck_lrs=2, step=0.5)
+    assert mix.kinds == (FaultKind.stuck_lrs, FaultKind.step)
+    mix.check_only("x", [FaultKind.step, FaultKind.stuck_lrs], "")
+    with pytest.raises(InputError, match="x: expected flip and step alone, got stuck_lrs, step; use y"):
+        mix.check_only("x", [FaultKind.flip, FaultKind.step], "use y")
+    assert mix_of("x", mix) is mix
+    assert {name: mix_of("x", name) for name in mix_presets()} == mix_presets()
+    assert (words_of_mix("even"), words_of_mix(mix)) == ("even", "stuck_lrs 2, step 0.5")
+    with pytest.raises(InputError, match="x: expected one of even"):
+        mix_of("x", "odd")
+    with pytest.raises(InputError, match="or a FaultMix"):
+        mix_of("x", 0.5)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from accel_models.finn.chip import FinnChip
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.from_graph import from_graph, image_pixels
 from networks.cnv import Cnv
 from xbarsim.errors import InputError
@@ -90,7 +90,7 @@ def assert_same_classes(module, seed, *, side=32, exact=True):
     images = scaled(pixels)
     graph = finn_graph(module, images.shape[1:])
     scores = module(images).numpy()
-    found = FinnChip(network=from_graph(graph)).classify(pixels.transpose(0, 2, 3, 1))
+    found = FinnConfig().program(from_graph(graph)).classify(pixels.transpose(0, 2, 3, 1))
     assert len(set(found.tolist())) > 2
     assert (found == graph.run(images.numpy()).argmax(axis=1)).all()
     if exact:
@@ -299,7 +299,7 @@ def test_brevitas_layers_behind_the_inputs_of_this_package():
         graph = finn_graph(module, (3, 12, 12))
         network = from_graph(graph)
         assert network.pixels.kind == kind
-        found = FinnChip(network=network).classify(image_pixels(graph, images.numpy()))
+        found = FinnConfig().program(network).classify(image_pixels(graph, images.numpy()))
         with torch.no_grad():
             scores = module(images).numpy()
         assert (scores.max(axis=1) - scores[np.arange(50), found] < 1e-9).all()

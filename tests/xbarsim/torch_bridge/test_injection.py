@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from accel_models.finn.chip import FinnChip
+from accel_models.finn.config import FinnConfig
 from networks.cnv import Cnv
 from networks.lfc import Lfc
 from networks.resnet import ResNet
@@ -329,7 +329,7 @@ def test_an_injection_needs_values():
 
 @pytest.mark.parametrize(("unit", "kind"), [("channel", PeFaultKind.channel), ("pixel", PeFaultKind.pixel)])
 def test_a_campaign_takes_its_faults_from_the_same_model(unit, kind):
-    design = FinnChip(network=small_network(np.random.default_rng(0), 1, 2))
+    design = FinnConfig().program(small_network(np.random.default_rng(0), 1, 2))
     faults = design.fault_list(model(0.1, unit).kinds)
     assert len(faults) == design.count_faults(kind) > 0
     assert {fault.kind for fault in faults} == {kind}

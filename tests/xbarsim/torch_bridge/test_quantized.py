@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from accel_models.finn.chip import FinnChip
+from accel_models.finn.config import FinnConfig
 from accel_models.finn.from_graph import from_graph, image_pixels
 from accel_models.finn.network import PixelInput
 from networks.cnv import Cnv
@@ -219,7 +219,7 @@ def assert_same_scores(module, pixels, images):
     assert (scores == module[:-1](images).numpy()).all()
     out = module(images).numpy()
     assert (np.argsort(out, axis=1, kind="stable") == np.argsort(scores, axis=1, kind="stable")).all()
-    design = FinnChip(network=from_graph(graph))
+    design = FinnConfig().program(from_graph(graph))
     assert (design.classify(pixels.transpose(0, 2, 3, 1)) == out.argmax(axis=1)).all()
     assert (design.scores(pixels.transpose(0, 2, 3, 1)) == scores).all()
     assert (np.ptp(scores, axis=0) > 0).all()
@@ -379,7 +379,7 @@ def test_bits_out_of_range_are_refused(bits):
 def assert_same_classes_of_a_test_set(module, data):
     """On every image, the module in single precision and the design on the image's pixels."""
     graph = finn_graph(module, data.images.shape[1:])
-    found = FinnChip(network=from_graph(graph)).classify(pixels_of(data))
+    found = FinnConfig().program(from_graph(graph)).classify(pixels_of(data))
     assert len(set(found.tolist())) == 10
     expected = scores_of(module, data.images).argmax(dim=1).numpy()
     assert np.flatnonzero(found != expected).tolist() == []

@@ -1,0 +1,58 @@
+"""No module imports itself by way of others, neither at its head nor inside a function."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("xbarsim", "accel_models", "networks")
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def project_modules():
+    return {module_name(path): path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+def imported_by(path, known):
+    """Modules of the project that a file imports anywhere but for its type checker."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & known
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= names or ({node.module} & known)
+    return found
+
+
+def test_no_import_cycles_lazy_ones_included():
+    modules = project_modules()
+    graph = {name: imported_by(path, set(modules)) - {"xbarsim"} for name, path in modules.items()}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from error
+
+
+def test_every_module_has_its_test_file():
+    missing = []
+    for name, path in project_modules().items():
+        if path.name == "__init__.py" or not path.read_text().strip():
+            continue
+        place = path.relative_to(ROOT)
+        if not (ROOT / "tests" / place.parent / f"test_{place.name}").exists():
+            missing.append(name)
+    assert not missing, f"{len(missing)} modules: {', '.join(missing)}"
