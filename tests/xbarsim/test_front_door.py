@@ -24,7 +24,9 @@ def foreign_imports(text):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names = [(alias.name, alias.asname) for alias in node.names]
-            found += [f"import {name}" for name, own in names if _ours(name) and (name, own) != ("xbarsim", "xb")]
+            found += [
+                f"import {name}" for name, own in names if _ours(name) and (name, own) != ("xbarsim", "xb")
+            ]
         elif isinstance(node, ast.ImportFrom) and (node.level or _ours(node.module or "")):
             found.append(f"from {'.' * node.level}{node.module or ''}")
     return found
@@ -68,7 +70,9 @@ def test_the_type_stub_has_the_same_names_from_the_same_places():
 
 def test_the_import_loads_nothing_slow():
     code = "import sys; before = set(sys.modules); import xbarsim as xb; dir(xb); "
-    code += "print({'torch', 'numba', 'numpy', 'pandas', 'scipy', 'matplotlib'} & (set(sys.modules) - before))"
+    code += (
+        "print({'torch', 'numba', 'numpy', 'pandas', 'scipy', 'matplotlib'} & (set(sys.modules) - before))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

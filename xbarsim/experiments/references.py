@@ -69,7 +69,7 @@ class SubjectReference:
         words = self.data or found.data
         if words is None:
             raise InputError(f"network {self.network}", "its data", "none", "say which data it takes")
-        trainable = isinstance(found.network, _module_class())
+        trainable = isinstance(found.network, nn.Module)
         data = data_of(words, limit=self.images, training=trainable)
         return Subject(
             found.network,
