@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from xbarsim.studies.campaign_file import CampaignFile, plan
 
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.runner import collect
 from xbarsim.metrics.intervals import mean_over_chips, paired_difference
+from xbarsim.studies.campaign_file import CampaignFile, plan
 
 STORE = Path("campaign.db")
 

@@ -3,6 +3,11 @@
 import numpy as np
 import pytest
 import torch
+
+from tests.xbarsim.cli.test_cli import document
+from xbarsim.errors import InputError
+from xbarsim.faults.stuck_at_zero import StuckAtZero
+from xbarsim.metrics.generalisation import generalisation_error
 from xbarsim.papers.adversarial_features import (
     FIG_7_NETWORKS,
     GAMES,
@@ -16,11 +21,6 @@ from xbarsim.papers.adversarial_features import (
     run_table_1,
     run_table_2,
 )
-
-from tests.xbarsim.cli.test_cli import document
-from xbarsim.errors import InputError
-from xbarsim.faults.stuck_at_zero import StuckAtZero
-from xbarsim.metrics.generalisation import generalisation_error
 from xbarsim.papers.adversarial_paper import TABLE_1, TABLE_2
 from xbarsim.papers.adversarial_tables import fault_figure, fault_table, losses_figure, table_1, table_2
 from xbarsim.rng import stream

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from xbarsim.papers.fat_paper import TABLE_I
 
 from accel_models.finn.board import read_board, write_board
 from tests.accel_models.finn.networks import random_network
 from tests.xbarsim.cli.test_cli import document, run
 from xbarsim.errors import InputError
 from xbarsim.papers import fat
+from xbarsim.papers.fat_paper import TABLE_I
 
 PNG = b"\x89PNG\r\n\x1a\n"
 COMMANDS = ("fat-table1", "fat-fig9")
