@@ -120,6 +120,17 @@ class Registry:
         made = entry if isinstance(entry, type) else entry()
         return {f.name: _typed_as(f, made) for f in fields(made) if f.name != "name"}
 
+    def list_fields(self, name: str) -> frozenset[str]:
+        """Return the fields of a name that hold lists.
+
+        Raises
+        ------
+        InputError : an unknown name, annotations that cannot be resolved.
+        """
+        entry = self.entry(name)
+        hints = _hints(f"{self.kind} {name}", entry if isinstance(entry, type) else type(entry()))
+        return frozenset(field for field, hint in hints.items() if _is_listed(hint))
+
     def about(self, name: str) -> str:
         """Return the first sentence of a name's docstring."""
         return " ".join((self.entry(name).__doc__ or "").strip().split("\n\n")[0].split())
@@ -186,7 +197,7 @@ def _filled(
     where: str, make: Callable[..., Any], kind: type, values: dict[str, Any], strict: bool, start: Any = None
 ) -> Any:
     known = {f.name: f for f in fields(kind) if f.init}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(kind)
+    hints = _hints(where, kind) if values else {}
     own: dict[str, Any] = {}
     inner: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
@@ -210,6 +221,19 @@ def _filled(
     return make(**own)
 
 
+def _hints(where: str, kind: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(kind)
+    except (NameError, TypeError, AttributeError) as error:
+        remedy = "import what they name, not for type checkers alone"
+        raise InputError(where, "annotations that can be resolved", str(error), remedy) from error
+
+
+def _is_listed(hint: Any) -> bool:
+    """Whether a field of this type holds a list."""
+    return any(typing.get_origin(h) in (tuple, list) for h in (hint, *typing.get_args(hint)))
+
+
 def _needed(field: Any) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
@@ -219,7 +243,7 @@ def _typed(where: str, hint: Any, value: Any, strict: bool) -> Any:
 
     if not strict and value in ("none", "None") and type(None) in typing.get_args(hint):
         return None
-    listed = any(typing.get_origin(h) in (tuple, list) for h in (hint, *typing.get_args(hint)))
+    listed = _is_listed(hint)
     if isinstance(value, str) and not strict and listed:
         value = tuple(part for part in value.split("+") if part)
     if isinstance(value, list) and listed:

@@ -16,7 +16,6 @@ from torch import nn
 from xbarsim.chip import Accelerator, Chip
 from xbarsim.data import Dataset, as_data, as_dataset
 from xbarsim.digests import content_digest
-from xbarsim.documents import plain
 from xbarsim.errors import InputError
 from xbarsim.programs import CALIBRATION_INPUTS, accelerator_of, as_integers
 
@@ -137,7 +136,7 @@ class Subject:
                 "images": len(self.test),
                 "training": None if self.train is None else self.train.digest,
                 "accelerator": self.accelerator.name,
-                "hardware": content_digest(plain(self.accelerator)),
+                "hardware": self._hardware_digest(),
             }
         return dict(self._described or {})
 
@@ -148,6 +147,12 @@ class Subject:
             return content_digest(self.integers)
         state = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.state_dict().items()}
         return content_digest((state, self.integers))
+
+    def _hardware_digest(self) -> str:
+        try:
+            return content_digest(self.accelerator)
+        except InputError as error:
+            raise error.at(f"accelerator {self.accelerator.name!r}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Be small where another process can load it, else whole; a chip is made again."""

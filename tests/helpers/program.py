@@ -1,4 +1,4 @@
-"""Running the program as a user does."""
+"""The program `xbarsim` from outside, in the process of the tests."""
 
 import json
 
@@ -10,9 +10,25 @@ from xbarsim.cli.app import main
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of the program."""
     with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return ended.value.code, out, err
+        main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def document(capsys, *arguments):
+    """The JSON document that a command prints."""
+    code, out, err = run(capsys, *arguments, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def refused(capsys, *arguments):
+    """The one line of a refused command."""
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("xbarsim: ") and err.count("\n") == 1
+    assert err[:-1].isprintable() and "Traceback" not in err
+    return err
 
 
 def run_well(capsys, *arguments):
@@ -20,16 +36,3 @@ def run_well(capsys, *arguments):
     code, out, err = run(capsys, *arguments)
     assert code == 0, err
     return out
-
-
-def document(capsys, *arguments):
-    """The JSON document of a command that ends well: nothing else is on standard output."""
-    return json.loads(run_well(capsys, *arguments, "--json"))
-
-
-def one_line(capsys, *arguments):
-    """The one line with which a command refuses bad input."""
-    code, out, err = run(capsys, *arguments)
-    assert code == 2, (out, err)
-    assert out == "" and err.startswith("xbarsim: ") and err.count("\n") == 1, err
-    return err

@@ -6,7 +6,7 @@ Each goes through Python, a command, a campaign in two processes and its report,
 import pytest
 
 import xbarsim as xb
-from tests.helpers.program import document, one_line, run_well
+from tests.helpers.program import document, refused, run_well
 from xbarsim.code import load_code
 from xbarsim.report.result_figures import figures
 
@@ -265,7 +265,7 @@ def test_accelerator_of_ones_own(file, capsys, registries):
 
     shown = run_well(capsys, "simulate", "--plugin", plugin, *SMALL, "--chips", "2", "-a", "coarse")
     assert "digits-mlp on coarse" in shown and "energy unknown" in shown
-    line = one_line(capsys, "simulate", "--plugin", plugin, *SMALL, "-a", "coarse:arrays=3")
+    line = refused(capsys, "simulate", "--plugin", plugin, *SMALL, "-a", "coarse:arrays=3")
     assert "at most 3 arrays" in line
 
     said, page, drawn = campaign(capsys, file, plugin, accelerator='coarse", "isaac')

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import typer
 
 from xbarsim import __version__
-from xbarsim.cli import list as names
 from xbarsim.cli import (
     campaign,
     demo,
@@ -26,6 +28,7 @@ from xbarsim.cli import (
     study,
     train,
 )
+from xbarsim.cli import list as names
 from xbarsim.errors import InputError
 
 app = typer.Typer(
@@ -34,9 +37,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+FIELD = re.compile(r"[\w.]+|[a-z]+( [a-z]+)*")
 COMMANDS = (simulate, detect, repair, train, inspect, report, names, demo)
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2])(module.run)
+app.command("retrain", hidden=True)(repair.run)  # what it was called
+for what in ("networks", "accelerators"):
+    app.command(what, hidden=True)(names.only(what))
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")
 app.add_typer(study.app, name="study")
@@ -62,7 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(args=arguments, prog_name="xbarsim", standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
-        sys.exit(_fail(str(error)))
+        given = sys.argv[1:] if arguments is None else arguments
+        sys.exit(_fail(str(_with_flag(error, given))))
     except typer.TyperException as error:
         sys.exit(_fail(f"command line: {error.format_message().rstrip('.')}; see 'xbarsim --help'"))
     except (typer.Abort, KeyboardInterrupt):
@@ -74,6 +82,33 @@ def main(arguments: list[str] | None = None) -> None:
     except (OSError, MemoryError) as error:
         sys.exit(_fail(f"system: expected to go on, got {error!r}; free some space, memory or permissions"))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+FIELDS = {"trials": "chips", "age_s": "age", "number_of_images": "images"}  # whose options have other names
+
+
+def _with_flag(error: InputError, arguments: Sequence[str]) -> InputError:
+    """Return the mistake at the option of the given command that sets the field where it is, if one does."""
+    if not FIELD.fullmatch(error.where):
+        return error
+    field = error.where.rpartition(".")[2].replace(" ", "_")
+    flags = _flags(arguments)
+    flag = flags.get(field) or flags.get(FIELDS.get(field, ""))
+    return error if flag is None else InputError(flag, error.expected, error.got, error.remedy)
+
+
+def _flags(arguments: Sequence[str]) -> dict[str, str]:
+    """The options of the command that these words name, by the name of their parameter."""
+    command: Any = typer.main.get_command(app)
+    for word in arguments:
+        if word not in getattr(command, "commands", {}):
+            break
+        command = command.commands[word]
+    found = {}
+    for option in command.params:
+        long = [flag for flag in option.opts if flag.startswith("--")]
+        found |= {option.name: flag for flag in long[:1]}
+    return found
 
 
 def _fail(message: str) -> int:

@@ -46,6 +46,16 @@ def run(
     )
 
 
+def only(what: str) -> Callable[..., None]:
+    """Return a command that lists one kind of thing."""
+
+    def command(context: typer.Context, as_json: options.AsJson = False) -> None:
+        run(context, what, None, as_json)
+
+    command.__doc__ = f"See 'xbarsim list {what}'."
+    return command
+
+
 def _kinds() -> dict[str, Callable[[], Listed]]:
     from xbarsim.registry import accelerators, detectors, fault_models, repairs
 

@@ -8,7 +8,7 @@ The description is data: 'file.py:function' is called only if that file was name
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -107,10 +107,8 @@ class FaultsChoice(BaseModel):
         """Whether a list is several values of a field, and not one value of a field that is a list."""
         if not isinstance(value, (list, tuple)):
             return False
-        kinds = {f.name: str(f.type) for f in fields(fault_models.entry(self.name))}  # type: ignore[arg-type]
-        return not kinds.get(name, "").startswith("tuple") or (
-            bool(value) and isinstance(value[0], (list, tuple))
-        )
+        of_lists = bool(value) and isinstance(value[0], (list, tuple))
+        return of_lists or name not in fault_models.list_fields(self.name)
 
 
 class CampaignFile(_Strict):

@@ -15,6 +15,7 @@ from typing import Any
 from xbarsim.campaigns.task import Outcome, Task, TrialFunction
 from xbarsim.chip import FaultModel, Repair
 from xbarsim.code import code_of
+from xbarsim.errors import InputError
 from xbarsim.experiments.drawing import trials_of
 from xbarsim.experiments.facts import subject_facts
 from xbarsim.experiments.measures import Condition, Measure
@@ -115,9 +116,13 @@ def grid(
     InputError : nothing to combine, a number out of range.
     """
     found: dict[str, Task] = {}
-    for subject, measure, repair, model in product(
-        *map(_several, (subjects, measures, repairs or AsItIs(), faults))
-    ):
+    chosen = {
+        "subjects": subjects,
+        "measures": measures,
+        "repairs": AsItIs() if repairs is None else repairs,
+        "faults": faults,
+    }
+    for subject, measure, repair, model in product(*map(_several, chosen, chosen.values())):
         experiment = Experiment(measure=measure, subject=subject, faults=model, repair=repair, keep=keep)
         known = getattr(model, "population", None)
         count = trials if known is None else min(trials, known(subject.chip.geometry))
@@ -126,7 +131,9 @@ def grid(
     return list(found.values())
 
 
-def _several(things: Any) -> list[Any]:
-    return (
-        list(things) if isinstance(things, Iterable) and not isinstance(things, (str, Subject)) else [things]
-    )
+def _several(name: str, things: Any) -> list[Any]:
+    listed = isinstance(things, Iterable) and not isinstance(things, (str, Subject))
+    found = list(things) if listed else [things]
+    if not found:
+        raise InputError(f"grid: {name}", "at least one", "none")
+    return found

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from accel_models.reram.analog import AnalogChip
+from accel_models.reram.chip import ReramChip
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.latency import ADDRESSING, chip_march_latency_ns
 from xbarsim.documents import plain
@@ -48,8 +50,9 @@ def _facts(subject: Subject) -> dict[str, Any]:
         expected = subject.integers.run(test.images).argmax(axis=1)
         found["agreeing"] = int(np.count_nonzero(run.classes == expected))
     if isinstance(chip.geometry, CellGeometry):
-        test_time = {mode: _march_ns(chip, mode) for mode in ADDRESSING}
-        found |= {"geometry": plain(chip.geometry), "march_latency_ns": test_time}
+        found["geometry"] = plain(chip.geometry)
+    if isinstance(chip, (ReramChip, AnalogChip)):
+        found["march_latency_ns"] = {mode: _march_ns(chip, mode) for mode in ADDRESSING}
     return found
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 import xbarsim as xb
-from tests.helpers.program import document, one_line, run_well
+from tests.helpers.program import document, refused, run_well
 
 OWN = """
 import numpy as np
@@ -105,16 +105,16 @@ def test_campaign_and_report(capsys, folder):
 
 def test_code_in_a_campaign_runs_only_if_its_file_is_named(capsys, folder):
     (folder / "mine.py").write_text("raise SystemExit('ran')")
-    line = one_line(capsys, "campaign", "run", "own.toml")
+    line = refused(capsys, "campaign", "run", "own.toml")
     assert "mine.py:network" in line and "named" in line
     assert not (folder / "own.db").exists()
 
 
-def test_what_is_wrong_in_ones_own_file_is_one_line(capsys, folder):
+def test_what_is_wrong_in_ones_own_file_is_refused(capsys, folder):
     (folder / "broken.py").write_text("def network():\n    return 1 / 0\n\ndef data():\n    return 3\n")
-    assert "ZeroDivisionError" in one_line(
+    assert "ZeroDivisionError" in refused(
         capsys, "simulate", "-n", "broken.py:network", "-d", "mine.py:data"
     )
-    assert "int" in one_line(capsys, "simulate", "-n", "mine.py:network", "-d", "broken.py:data")
-    assert "nothere" in one_line(capsys, "simulate", "-n", "mine.py:nothere", "-d", "mine.py:data")
-    assert "its data" in one_line(capsys, "simulate", "-n", "mine.py:network")
+    assert "int" in refused(capsys, "simulate", "-n", "mine.py:network", "-d", "broken.py:data")
+    assert "nothere" in refused(capsys, "simulate", "-n", "mine.py:nothere", "-d", "mine.py:data")
+    assert "its data" in refused(capsys, "simulate", "-n", "mine.py:network")

@@ -1,12 +1,12 @@
 """Descriptions of campaigns: what they mean, and the line of what is wrong with them."""
 
 import pytest
-
-from networks.zoo import zoo_path
-from xbarsim.errors import InputError
 from xbarsim.studies.campaign_file import CampaignFile, NetworkChoice, plan
 from xbarsim.studies.campaign_reading import read_campaign
 from xbarsim.studies.single_faults import SingleFaults
+
+from networks.zoo import zoo_path
+from xbarsim.errors import InputError
 from xbarsim.studies.workloads import ChipAccuracy, ChipDetection
 
 TOML = """\

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from xbarsim.detection.march.notation import MarchTest
-from xbarsim.errors import check_choice
+from xbarsim.errors import InputError, check_choice
 
 ADDRESSING = ("cell-serial-used", "cell-serial", "row-parallel", "array-parallel", "row-and-array-parallel")
 
@@ -40,7 +40,14 @@ def march_latency_ns(
 
 
 def chip_march_latency_ns(chip: Any, test: MarchTest, mode: str, *, restore: bool = False) -> float:
-    """Latency of a test on a chip of ReRAM cells; see `march_addresses` for the modes."""
+    """Latency of a test on a chip of ReRAM cells; see `march_addresses` for the modes.
+
+    Raises
+    ------
+    InputError : a chip that does not say where its cells are.
+    """
+    if not (hasattr(chip, "config") and hasattr(chip, "placement")):
+        raise InputError("March test", "a chip of ReRAM cells, with config and placement", type(chip).__name__)
     array, cell, placement = chip.config.array, chip.config.cell, chip.placement
     addresses = march_addresses(
         mode, used_cells=placement.used_cells, arrays=placement.arrays, rows=array.rows, columns=array.columns
