@@ -55,7 +55,7 @@ _HOMES = {
     "xbarsim.faults.stuck_at_zero": "StuckAtZero",
     "xbarsim.faults.models": "FaultyNeurons SingleFaults",
     "xbarsim.faults.given": "GivenFaults",
-    "xbarsim.faults.no_faults": "NoFaults",
+    "xbarsim.faults.places": "NoFaults",
     "xbarsim.faults.pe": "FinnGeometry PeFaults",
     "xbarsim.faults.neurons": "FaultUniverse NeuronFaultKind NeuronFaults SpikingGeometry",
     "xbarsim.graph.integer_graph": "IntegerGraph",
