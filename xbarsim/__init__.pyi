@@ -71,9 +71,9 @@ from xbarsim.faults.neurons import FaultUniverse as FaultUniverse
 from xbarsim.faults.neurons import NeuronFaultKind as NeuronFaultKind
 from xbarsim.faults.neurons import NeuronFaults as NeuronFaults
 from xbarsim.faults.neurons import SpikingGeometry as SpikingGeometry
-from xbarsim.faults.places import NoFaults as NoFaults
 from xbarsim.faults.pe import FinnGeometry as FinnGeometry
 from xbarsim.faults.pe import PeFaults as PeFaults
+from xbarsim.faults.places import NoFaults as NoFaults
 from xbarsim.faults.sampling import FaultMix as FaultMix
 from xbarsim.faults.stuck_at_zero import StuckAtZero as StuckAtZero
 from xbarsim.faults.stuck_cells import StuckCells as StuckCells
