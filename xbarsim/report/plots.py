@@ -192,6 +192,7 @@ def accuracy_curves(
     axes.set_xscale(scale)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+    axes.grid(axis="y", lw=0.3)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     _legend(figure, axes)
@@ -253,7 +254,9 @@ def roc_curves(curves: Mapping[str, tuple[NDArray, NDArray]], *, title: str) -> 
 def _legend(figure: Figure, axes: Any) -> None:
     """Names beside the axes; long ones below, in a figure that is higher for them."""
     handles, names = axes.get_legend_handles_labels()
-    if max(map(len, names), default=0) <= MOST_BESIDE:
+    if not names:
+        return
+    if max(map(len, names)) <= MOST_BESIDE:
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return
     width, height = figure.get_size_inches()
