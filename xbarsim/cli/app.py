@@ -107,7 +107,8 @@ def _flags(arguments: Sequence[str]) -> dict[str, str]:
     found = {}
     for option in command.params:
         long = [flag for flag in option.opts if flag.startswith("--")]
-        found |= {option.name: flag for flag in long[:1]}
+        if long:
+            found[option.name] = long[0]
     return found
 
 
