@@ -14,7 +14,7 @@ import numpy as np
 
 from xbarsim.campaigns.task import Task
 from xbarsim.metrics.intervals import Estimate, mean_over_chips, paired_difference
-from xbarsim.papers.spiking import TestedSpiking, chip_tasks, networks_of,
+from xbarsim.papers.spiking import TestedSpiking, chip_tasks, networks_of
 from xbarsim.papers.spiking_networks import UNIVERSE, SpikingVariant, spiking_budget, trainings
 from xbarsim.papers.spiking_numbers import FIRS, NASF, RATIOS
 from xbarsim.papers.study import Settings, Shown, Study
