@@ -6,15 +6,15 @@ from accel_models.finn.cycles import design_cycles
 from accel_models.finn.from_graph import from_graph, image_pixels
 from accel_models.finn.replication import replication_front
 from accel_models.finn.resources import design_resources
-from accel_models.reram.config import accelerator
+from networks.datasets import load_dataset
+from xbarsim.experiments.references import network_of
 from xbarsim.faults.pe import PeFaultKind
-from xbarsim.studies.workbench import build_workbench
 from xbarsim.torch_bridge.quantize import quantize
 
-bench = build_workbench("digits-mlp", accelerator("isaac"), seed=1)
-graph = quantize(bench.module, bench.train.images, weight_bits=4, activation_bits=4)
+train, test = load_dataset("digits", "train"), load_dataset("digits", "test")
+graph = quantize(network_of("digits-mlp").network.eval(), train.images, weight_bits=4, activation_bits=4)
 design = FinnConfig().program(from_graph(graph).folded([(8, 8), (8, 8), (2, 8)]))
-pixels, labels = image_pixels(graph, bench.test.images), bench.test.labels
+pixels, labels = image_pixels(graph, test.images), test.labels
 
 cycles, resources = design_cycles(design.network), design_resources(design.network)
 print(f"{cycles.images_per_s(100):,.0f} images/s at 100 MHz, about {resources.luts:,} LUT")
