@@ -1,4 +1,4 @@
-"""The program `xbarsim` from outside, in the process of the tests."""
+"""The program as a user runs it, in this process."""
 
 import json
 
@@ -8,17 +8,17 @@ from xbarsim.cli.app import main
 
 
 def run(capsys, *arguments):
-    """Exit code, standard output and standard error of the program."""
+    """Exit code, standard output and standard error."""
     with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
+        main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return ended.value.code, captured.out, captured.err
 
 
 def document(capsys, *arguments):
-    """The JSON document that a command prints."""
+    """The JSON document of a command that succeeds; one that takes long tells on standard error how far it is."""
     code, out, err = run(capsys, *arguments, "--json")
-    assert (code, err) == (0, "")
+    assert code == 0, err
     return json.loads(out)
 
 
