@@ -275,6 +275,7 @@ accelerators = Registry(
         "spiking": "accel_models.spiking.config:SpikingConfig",
     },
 )
+"""Accelerators by name."""
 fault_models = Registry(
     "fault model",
     {
@@ -290,6 +291,7 @@ fault_models = Registry(
         "faulty-neurons": "xbarsim.faults.models:FaultyNeurons",
     },
 )
+"""Fault models by name."""
 detectors = Registry(
     "detector",
     {
@@ -298,6 +300,7 @@ detectors = Registry(
         "march": "xbarsim.detection.march.detector:MarchDetector",
     },
 )
+"""Detectors by name."""
 repairs = Registry(
     "repair",
     {
@@ -307,3 +310,4 @@ repairs = Registry(
         "retrain": "xbarsim.repair.retrain:Retrain",
     },
 )
+"""Repairs by name."""

@@ -9,7 +9,7 @@ Random numbers belong to a seed, an image and a pixel: all chips meet the same s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from math import ceil, frexp, log2, nan
@@ -31,7 +31,6 @@ IntArray = NDArray[np.int32]
 CHIPS_AT_ONCE = 256
 IMAGES_AT_ONCE = 1000
 COUNTS_AT_ONCE = 2**24  # of all chips that `run_each` runs together
-OnImages = Callable[[int, int], None]
 
 
 def on_grid(weights: FloatArray, *, most: float = 1.0) -> FloatArray:
@@ -168,7 +167,6 @@ def run_many(
     *,
     seed: int = 0,
     first_image: int = 0,
-    on_images: OnImages | None = None,
 ) -> IntArray:
     """What many faulty copies of one network answer, sharing all that no fault has changed.
 
@@ -178,7 +176,6 @@ def run_many(
     images : (n, ...) in [0, 1]
     seed : of the spikes, which are the same for all chips
     first_image : number of the first image, so that parts of a data set meet the spikes of the whole
-    on_images : called with images done and images in all
 
     Returns
     -------
@@ -210,10 +207,6 @@ def run_many(
                 pixels[part], names[part], np.array(base.geometry.sizes), weights, neurons, windows,
                 healthy.inputs, healthy.input_windows, key, base.geometry.steps, arrays,
             )  # fmt: skip
-            if on_images is not None:
-                on_images(
-                    some * len(pixels) + min(at + IMAGES_AT_ONCE, len(pixels)), len(chips) * len(pixels)
-                )
     return found
 
 

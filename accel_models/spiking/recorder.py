@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ class Recorder:
     base, chips : see `run_many`
     candidates : (n, ...) images in [0, 1]
     seed : of the spikes
-    on_repetitions : called with repetitions done and repetitions in all, of a call
     """
 
     def __init__(
@@ -34,10 +33,9 @@ class Recorder:
         candidates: NDArray,
         *,
         seed: int = 0,
-        on_repetitions: Callable[[int, int, float], None] | None = None,
     ) -> None:
         self.base, self.chips, self.candidates, self.seed = base, chips, candidates, seed
-        self.on_repetitions, self.shown = on_repetitions, 0
+        self.shown = 0
 
     def __call__(self, patterns: NDArray[np.int64], repetitions: int) -> NDArray[np.unsignedinteger]:
         """(chips, repetitions, patterns, classes) spike counts of some of the candidates."""
@@ -54,6 +52,4 @@ class Recorder:
             counts = run_many(self.base, self.chips, images, seed=self.seed, first_image=self.shown)
             found[:, first : first + count] = counts.reshape(len(self.chips), count, len(patterns), classes)
             self.shown += len(images)
-            if self.on_repetitions is not None:
-                self.on_repetitions(first + count, repetitions, 0.0)
         return found

@@ -21,7 +21,6 @@ from xbarsim.cli import (
     detect,
     faults,
     inspect,
-    list,
     march,
     repair,
     report,
@@ -29,6 +28,7 @@ from xbarsim.cli import (
     study,
     train,
 )
+from xbarsim.cli import list as names
 from xbarsim.errors import InputError
 
 app = typer.Typer(
@@ -38,12 +38,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 FIELD = re.compile(r"[\w.]+|[a-z]+( [a-z]+)*")
-COMMANDS = (simulate, detect, repair, train, inspect, report, list, demo)
+COMMANDS = (simulate, detect, repair, train, inspect, report, names, demo)
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2])(module.run)
 app.command("retrain", hidden=True)(repair.run)  # what it was called
 for what in ("networks", "accelerators"):
-    app.command(what, hidden=True)(list.only(what))
+    app.command(what, hidden=True)(names.only(what))
 app.add_typer(faults.app, name="faults")
 app.add_typer(march.app, name="march")
 app.add_typer(study.app, name="study")
@@ -107,7 +107,8 @@ def _flags(arguments: Sequence[str]) -> dict[str, str]:
     found = {}
     for option in command.params:
         long = [flag for flag in option.opts if flag.startswith("--")]
-        found |= {option.name: flag for flag in long[:1]}
+        if long:
+            found[option.name] = long[0]
     return found
 
 

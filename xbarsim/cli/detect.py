@@ -38,7 +38,10 @@ def run(
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
-    """Detection by each detector, its false alarms on fault-free chips, and its latency beside March tests."""
+    """Compare detectors of faulty chips.
+
+    Detection by each detector, its false alarms on fault-free chips, and its latency beside March tests.
+    """
     output.prepare(out)
     from xbarsim.cli import subjects
     from xbarsim.experiments.experiment import grid

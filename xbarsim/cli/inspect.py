@@ -38,7 +38,9 @@ def run(
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
-    """Layers on the hardware, what an inference takes, and the accuracy without faults.
+    """Show what a network takes of an accelerator, layer by layer.
+
+    Layers on the hardware, what an inference takes, and the accuracy without faults.
 
     With --out, a FINN chip's folding as JSON, and the figures.
     """

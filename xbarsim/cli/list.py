@@ -78,7 +78,8 @@ def _registered(registry: Registry, title: str) -> Listed:
     rows, found = [], {}
     for name in registry.names:
         fields = registry.fields(name)
-        about = registry.about(name)
+        about = registry.about(name).removeprefix("Return ")
+        about = about[:1].upper() + about[1:]
         found[name] = {"about": about, "fields": fields}
         rows.append((name, about, ", ".join(f"{field}={value}" for field, value in fields.items())))
     return found, Table(title=title, columns=("name", "", "fields"), rows=tuple(rows))

@@ -142,7 +142,7 @@ def results_document(results: Results) -> dict[str, Any]:
         trials = results.trials_of(task).dropna(axis=1, how="all")
         counts = {
             name: [None if pd.isna(value) else value for value in trials[name].tolist()]
-            for name in trials
+            for name in map(str, trials)
             if name.startswith("counts.")
         }
         found.append(

@@ -35,7 +35,9 @@ def run(
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
-    """Accuracy of the same faulty chips after each repair, and what it took.
+    """Win back the accuracy of faulty chips.
+
+    Accuracy of the same chips after each repair, and what it took.
 
     With --out, what a repair sends to a chip is written beside the results.
     """

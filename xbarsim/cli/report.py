@@ -18,7 +18,10 @@ def run(
     ] = None,
     only: Annotated[str | None, typer.Option(help="The one figure to write, by name.")] = None,
 ) -> None:
-    """One page with all figures and tables of a campaign, readable without a network."""
+    """Make a page of a store, with its figures and tables.
+
+    One page with all figures and tables of a campaign, readable without a network.
+    """
     from xbarsim.campaigns.store import Store
     from xbarsim.errors import InputError
     from xbarsim.report.page import write_figures, write_report

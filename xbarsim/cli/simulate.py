@@ -38,7 +38,7 @@ def run(
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
-    """Accuracy of a network on fault-free and on faulty chips, and what it takes of the hardware."""
+    """Measure a network's accuracy on fault-free and on faulty chips."""
     output.prepare(out)
     from functools import partial
 

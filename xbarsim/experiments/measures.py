@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,8 @@ class Detection:
         """See `Measure`."""
         test = self._test(condition.subject)
         latency = test.cost(condition.subject.chip).latency_ns
-        return {"threshold": test.threshold, "test_latency_ns": latency}
+        known = {"test_latency_ns": latency} if math.isfinite(latency) else {}
+        return {"threshold": test.threshold, **known}
 
     def _test(self, subject: Subject) -> Any:
         return subject.once(("test", self.detector), lambda: self.detector.prepare(subject))

@@ -1,4 +1,4 @@
-"""The rules of Algorithm 1 beside each other, with several trainings each.
+"""The rules of Algorithm 1 of the spiking paper beside each other, with several trainings each.
 
 Tables 3 and 4 compare single trainings, and two trainings of one method may differ by more than two methods
 do. Here each method is trained from several seeds, against always-spiking neurons, and tested on the same
@@ -12,9 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarsim.campaigns.task import Task
 from xbarsim.metrics.intervals import Estimate, mean_over_chips, paired_difference
-from xbarsim.papers.spiking import SpikingStudy, SpikingVariant, TestedSpiking
-from xbarsim.papers.spiking_paper import FIRS, NASF, RATIOS
+from xbarsim.papers.spiking import TestedSpiking, chip_tasks, networks_of
+from xbarsim.papers.spiking_networks import UNIVERSE, SpikingVariant, spiking_budget, trainings
+from xbarsim.papers.spiking_numbers import FIRS, NASF, RATIOS
+from xbarsim.papers.study import Settings, Shown, Study
+from xbarsim.report.results import Results
 from xbarsim.report.tables import Table
 
 METHODS = ("previous", "both", "random", "proposed", "paper", "sum")
@@ -27,6 +31,7 @@ WORDS = {
     "sum": "sum: sign(ff + ft)",
 }
 TRAININGS = {"smoke": 2, "cpu": 3, "full": 10}
+VARIANTS = tuple(SpikingVariant(method=method, kind=NASF, fir=FIRS[0]) for method in METHODS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,30 +39,23 @@ class TrainedOften:
     """A method's networks, one a seed."""
 
     method: str
-    seeds: tuple[int, ...]
     networks: tuple[TestedSpiking, ...]
 
     def accuracies(self, ratio: float) -> list[float]:
-        """Mean over the chips, of every network."""
+        """Return the mean over the chips, of every network."""
         return [float(np.mean(one.accuracies(NASF, ratio))) for one in self.networks]
 
 
-def run_rules(studies: Sequence[SpikingStudy]) -> list[TrainedOften]:
-    """Every method, with a study's budget and seed each time."""
+def trained_often(results: Results) -> list[TrainedOften]:
+    """Return every method with its networks, by seed."""
+    found = networks_of(results)
     return [
-        TrainedOften(
-            method=method,
-            seeds=tuple(study.seed for study in studies),
-            networks=tuple(
-                study.measure(SpikingVariant(method=method, kind=NASF, fir=FIRS[0]), [NASF])
-                for study in studies
-            ),
-        )
+        TrainedOften(method=method, networks=tuple(one for one in found if one.variant.method == method))
         for method in METHODS
     ]
 
 
-def rules_table(found: Sequence[TrainedOften], scope: str) -> Table:
+def rules_table(found: Sequence[TrainedOften]) -> Table:
     """Methods down, ratios of faulty neurons across."""
     rows = [
         (WORDS[one.method], *(_shown(mean_over_chips(one.accuracies(ratio))) for ratio in RATIOS[NASF]))
@@ -72,7 +70,7 @@ def rules_table(found: Sequence[TrainedOften], scope: str) -> Table:
         rows=tuple(rows),
         note=f"Of every network the mean over the same {chips} chips, on {first.shots} images; Student's t "
         "over the trainings. ff and ft: gradients through the fault-free and the faulty network. "
-        f"Faults: {scope}.",
+        f"Faults: {UNIVERSE}.",
     )
 
 
@@ -92,7 +90,7 @@ def differences_table(found: Sequence[TrainedOften]) -> Table:
 
 
 def verdict(found: Sequence[TrainedOften]) -> str:
-    """Which methods differ from random perturbations, and where; all intervals together hold with 95 %."""
+    """Say which methods differ from random signs, and where; all intervals together hold with 95 %."""
     control, others = _split(found)
     count = len(others) * len(RATIOS[NASF])
     each = 1 - 0.05 / count  # Bonferroni
@@ -118,3 +116,26 @@ def _gain(one: TrainedOften, control: TrainedOften, ratio: float, *, confidence:
 def _shown(estimate: Estimate, sign: str = "") -> str:
     half = (estimate.high - estimate.low) / 2
     return f"{100 * estimate.value:{sign}.2f} +-{100 * half:.2f}"
+
+
+def tasks(settings: Settings) -> list[Task]:
+    """Return the chips of every method, from several seeds."""
+    budget, seeds = spiking_budget(settings.budget), TRAININGS[settings.budget]
+    return chip_tasks(trainings(VARIANTS, budget, settings, seeds=seeds), [NASF])
+
+
+def show(results: Results, settings: Settings) -> Shown:
+    """Show every method, and what it gains."""
+    found = trained_often(results)
+    return Shown(
+        results={
+            "seeds": [one.seed for one in found[0].networks],
+            "trainings": {one.method: [network.record() for network in one.networks] for one in found},
+            "universe": str(UNIVERSE),
+            "verdict": verdict(found),
+        },
+        tables=[rules_table(found), differences_table(found)],
+    )
+
+
+RULES = Study(tasks=tasks, show=show)

@@ -38,15 +38,23 @@ STUDIES = {
     "spiking-table3": Entry("spiking:TABLE_3", "Spiking paper, Table 3: accuracy without faults."),
     "spiking-table4": Entry("spiking:TABLE_4", "Spiking paper, Table 4: accuracy with faulty neurons."),
     "spiking-fig3": Entry("spiking:FIGURE_3", "Spiking paper, Fig. 3: chip by chip, with Table 4."),
-    "spiking-table5": Entry("spiking:TABLE_5", "Spiking paper, Table 5: time to accuracy, NASF, FIR 0.03."),
-    "spiking-table6": Entry("spiking:TABLE_6", "Spiking paper, Table 6: time to accuracy, NASF, FIR 0.05."),
-    "spiking-table7": Entry("spiking:TABLE_7", "Spiking paper, Table 7: time to accuracy, HSF, FIR 0.03."),
-    "spiking-table8": Entry("spiking:TABLE_8", "Spiking paper, Table 8: time to accuracy, HSF, FIR 0.05."),
+    "spiking-table5": Entry(
+        "spiking_times:TABLE_5", "Spiking paper, Table 5: time to accuracy, NASF, FIR 0.03."
+    ),
+    "spiking-table6": Entry(
+        "spiking_times:TABLE_6", "Spiking paper, Table 6: time to accuracy, NASF, FIR 0.05."
+    ),
+    "spiking-table7": Entry(
+        "spiking_times:TABLE_7", "Spiking paper, Table 7: time to accuracy, HSF, FIR 0.03."
+    ),
+    "spiking-table8": Entry(
+        "spiking_times:TABLE_8", "Spiking paper, Table 8: time to accuracy, HSF, FIR 0.05."
+    ),
     "spiking-rules": Entry(
-        "spiking:RULES", "Spiking paper, Algorithm 1: its rules and random perturbations."
+        "spiking_rules:RULES", "Spiking paper, Algorithm 1: its rules and random perturbations."
     ),
     "spiking-tests": Entry(
-        "spiking:TESTS", "Test sets for spiking chips: patterns and repetitions, 1 % false alarms."
+        "spiking_tests:TESTS", "Test sets for spiking chips: patterns and repetitions, 1 % false alarms."
     ),
     "aft-table1": Entry("adversarial:TABLE_1", "Adversarial features, Table I: Tikhonov's strength."),
     "aft-table2": Entry(

@@ -1,4 +1,4 @@
-"""The answers that commands print: accuracy, detection, what a repair took; one row a task, by its columns."""
+"""The answers that commands print: accuracy, detection, what a repair took; one row a task."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from xbarsim.faults.pe import NAMES, NONE, SHARED_LAYER, PeFault, PeFaultKind
 from xbarsim.metrics.intervals import Estimate, wilson
 from xbarsim.report import plots
 from xbarsim.report.columns import part_of, told_apart, value_of
+from xbarsim.report.pairs import PLAIN
 from xbarsim.report.results import Results
 from xbarsim.report.tables import Table, byte_size, duration
 
@@ -21,18 +22,31 @@ if TYPE_CHECKING:
 
 INTERVALS = "Intervals: 95 %, Wilson's for images, Student's t for means over chips."
 NO_FAULTS = "none"
+CONDITION, FOUND = ("faults", "repair"), ("measure", "faults")
+NAMED = {"measure": "detector", "faults": "faults"}
 WORST = 10
 
 
+def naming(tasks: Sequence[TaskStatus], columns: Sequence[str]) -> list[str]:
+    """Return the columns that name tasks: those in which they differ, or else the first."""
+    return [c for c in columns if len({value_of(task, c) for task in tasks}) > 1] or [columns[0]]
+
+
 def names_of(tasks: Sequence[TaskStatus], columns: Sequence[str]) -> list[str]:
-    """Return a name for every task: those of the columns that say something, and what else tells it apart."""
-    rows = [[str(value_of(task, column) or "") for column in columns] for task in tasks]
-    differ = [place for place in range(len(columns)) if place == 0 or len({row[place] for row in rows}) > 1]
-    apart = told_apart(tasks, columns)
+    """Return a name for every task: the columns that name it, and what else tells it apart."""
+    named, apart = naming(tasks, columns), told_apart(tasks, columns)
     return [
-        ", ".join(filter(None, [*(row[place] for place in differ), more]))
-        for row, more in zip(rows, apart, strict=True)
+        ", ".join(filter(None, [*(str(value_of(task, column) or "") for column in named), more]))
+        for task, more in zip(tasks, apart, strict=True)
     ]
+
+
+def headline(tasks: Sequence[TaskStatus], columns: Sequence[str]) -> str:
+    """Return what all tasks are about, for titles: network, accelerator, and columns that name no task."""
+    common = [column for column in columns if column not in naming(tasks, columns)]
+    more = [str(value_of(tasks[0], column) or "") for column in common]
+    about = f"{part_of(tasks[0], 'network')} on {part_of(tasks[0], 'accelerator')}"
+    return ", ".join([about, *(words for words in more if words not in ("", PLAIN))])
 
 
 def accuracy_table(results: Results) -> Table:
@@ -43,7 +57,7 @@ def accuracy_table(results: Results) -> Table:
     if "float_hits" in facts:
         rows.append(("float network", *shown(wilson(facts["float_hits"], shots)), "", ""))
     rows.append(("fault-free chip", *shown(wilson(facts["healthy_hits"], shots)), "", ""))
-    for name, task in zip(names_of(tasks, ("faults", "repair")), tasks, strict=True):
+    for name, task in zip(names_of(tasks, CONDITION), tasks, strict=True):
         trials = results.trials_of(task)
         worst = float((trials["hits"] / trials["shots"]).min())
         rows.append((name, *shown(task.moments.estimate()), f"{worst:.2%}", str(task.done)))
@@ -54,8 +68,7 @@ def accuracy_table(results: Results) -> Table:
         else ""
     )
     return Table(
-        title=f"Accuracy on {shots} test images: {part_of(tasks[0], 'network')} on "
-        f"{part_of(tasks[0], 'accelerator')}",
+        title=f"Accuracy on {shots} test images: {headline(tasks, CONDITION)}",
         columns=("", "accuracy", "95 % interval", "worst chip", "chips"),
         rows=tuple(rows),
         note=f"{agrees}{INTERVALS}",
@@ -86,11 +99,11 @@ def accuracy_figure(results: Results) -> Figure:
     """A dot for every chip, a column a task."""
     tasks = [task for task in results.tasks if task.description.get("metric") == "accuracy"]
     groups = {}
-    for name, task in zip(names_of(tasks, ("faults", "repair")), tasks, strict=True):
+    for name, task in zip(names_of(tasks, CONDITION), tasks, strict=True):
         trials = results.trials_of(task)
         groups[name.replace(", ", ",\n")] = (trials["hits"] / trials["shots"]).tolist()
     facts = tasks[0].facts
-    title = f"Accuracy of chips on {facts['shots']} images: {part_of(tasks[0], 'network')}"
+    title = f"Accuracy of chips on {facts['shots']} images: {headline(tasks, CONDITION)}"
     return plots.chip_accuracies(groups, healthy=facts["healthy_hits"] / facts["shots"], title=title)
 
 
@@ -99,8 +112,9 @@ def detection_table(results: Results) -> Table:
     tasks = [task for task in results.tasks if task.description.get("metric") == "detection"]
     alarms = {repr(t.description["detector"]): t for t in tasks if _fault_free(t)}
     faulty = [task for task in tasks if not _fault_free(task)]
-    rows = []
-    for name, task in zip(names_of(faulty, ("measure", "faults")), faulty, strict=True):
+    shown_tasks = faulty or tasks
+    rows, named = [], " and ".join(NAMED[column] for column in naming(shown_tasks, FOUND))
+    for name, task in zip(names_of(faulty, FOUND), faulty, strict=True):
         free = alarms.get(repr(task.description["detector"]))
         rows.append(
             (
@@ -108,13 +122,12 @@ def detection_table(results: Results) -> Table:
                 *shown(task.moments.estimate()),
                 str(task.done),
                 "-" if free is None else f"{round(free.moments.mean * free.done)} of {free.done}",
-                duration(task.facts["test_latency_ns"]),
+                duration(task.facts["test_latency_ns"]) if "test_latency_ns" in task.facts else "unknown",
             )
         )
-    first = faulty[0] if faulty else tasks[0]
     return Table(
-        title=f"Detection of faulty chips: {part_of(first, 'network')} on {part_of(first, 'accelerator')}",
-        columns=("detector", "detected", "95 % interval", "chips", "false alarms", "latency"),
+        title=f"Detection of faulty chips: {headline(shown_tasks, FOUND)}",
+        columns=(named, "detected", "95 % interval", "chips", "false alarms", "latency"),
         rows=tuple(rows),
         note="False alarms: other draws of patterns on fault-free chips. Latency: of one test; patterns are "
         "pipelined inferences. Intervals: Wilson's.",
@@ -133,7 +146,7 @@ def detection_figure(results: Results) -> Figure:
     for task in tasks:
         name = part_of(task, "measure").replace(", ", ",\n")
         groups.setdefault(name, {})[part_of(task, "faults")] = task.moments.estimate()
-    title = f"Detection of faulty chips: {part_of(tasks[0], 'network')}"
+    title = f"Detection of faulty chips: {headline(tasks, FOUND)}"
     return plots.rate_bars(groups, ylabel="chips detected [%]", title=title)
 
 
@@ -144,7 +157,8 @@ def latency_table(results: Results) -> Table:
     march = tasks[0].facts["march_latency_ns"]
     slowest = max(timed.values())
     rows = [(name, duration(ns), "") for name, ns in timed.items()]
-    rows += [(f"March C-, {mode}", duration(ns), f"{ns / slowest:.3g}") for mode, ns in march.items()]
+    by_speed = sorted(march.items(), key=lambda item: item[1])
+    rows += [(f"March C-, {mode}", duration(ns), f"{ns / slowest:.3g}") for mode, ns in by_speed]
     wins = [mode for mode, ns in march.items() if ns < slowest]
     verdict = (
         f"March is faster than the slowest detector: {', '.join(wins)}."
@@ -165,7 +179,7 @@ def repair_table(results: Results) -> Table:
     rows = []
     for name, task in zip(names_of(tasks, ("repair", "faults")), tasks, strict=True):
         counts = results.trials_of(task).filter(like="counts.").dropna(axis=1, how="all").mean()
-        found = {key.removeprefix("counts."): float(value) for key, value in counts.items()}
+        found = {str(key).removeprefix("counts."): float(value) for key, value in counts.items()}
         if not {"cell_writes", "update_bytes", "stuck_cells"} & set(found):
             continue
         sent, whole = found.get("update_bytes"), found.get("network_bytes")
@@ -194,12 +208,13 @@ def single_fault_table(results: Results, task: TaskStatus) -> Table:
     """What single faults of each kind did in each layer."""
     trials, facts = results.trials_of(task), task.facts
     rows = []
-    for (kind, layer), own in trials.groupby(["counts.kind", "counts.layer"]):
+    for place, own in trials.groupby(["counts.kind", "counts.layer"]):
+        kind, layer = _pair(place)
         accuracy, flips = own["hits"] / own["shots"], own["counts.flips"] / own["shots"]
         rows.append(
             (
-                PeFaultKind(int(kind)).name,
-                "all" if layer == SHARED_LAYER else str(int(layer)),
+                PeFaultKind(kind).name,
+                "all" if layer == SHARED_LAYER else str(layer),
                 f"{len(own):,}",
                 *(f"{value:.2%}" for value in (accuracy.min(), accuracy.mean(), accuracy.max())),
                 *(f"{value:.2%}" for value in (flips.mean(), flips.max())),
@@ -212,6 +227,11 @@ def single_fault_table(results: Results, task: TaskStatus) -> Table:
         rows=tuple(rows),
         note="Accuracy under one fault at a time; flips: predictions that change.",
     )
+
+
+def _pair(place: Any) -> tuple[int, int]:
+    """Two integers by which rows are grouped."""
+    return int(place[0]), int(place[1])
 
 
 def worst_fault_table(results: Results, task: TaskStatus) -> Table:
@@ -234,8 +254,9 @@ def single_fault_figure(results: Results, task: TaskStatus, title: str) -> Figur
     """Every fault's accuracy, by layer, kind and value; see `fault_accuracies`."""
     trials = results.trials_of(task)
     groups = {}
-    for (kind, value), own in trials.groupby(["counts.kind", "counts.value"]):
+    for place, own in trials.groupby(["counts.kind", "counts.value"]):
+        kind, value = _pair(place)
         accuracy = 100 * own["hits"].to_numpy(float) / own["shots"].to_numpy(float)
-        groups[f"{PeFaultKind(int(kind)).name} at {value}"] = own["counts.layer"].to_numpy(int), accuracy
+        groups[f"{PeFaultKind(kind).name} at {value}"] = own["counts.layer"].to_numpy(int), accuracy
     healthy = 100 * task.facts["healthy_hits"] / task.facts["shots"]
     return plots.fault_accuracies(groups, error_free=healthy, title=title)

@@ -13,8 +13,8 @@ from xbarsim.campaigns.exchange import flat
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.errors import InputError
 
-PARTS = ("network", "accelerator", "faults", "repair", "measure")
-DIGESTS = ("weights", "data", "training", "hardware")
+PARTS: tuple[str, ...] = ("network", "accelerator", "faults", "repair", "measure")
+DIGESTS: tuple[str, ...] = ("weights", "data", "training", "hardware")
 
 
 def entries(task: TaskStatus) -> dict[str, Any]:

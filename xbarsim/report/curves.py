@@ -11,6 +11,7 @@ from xbarsim.campaigns.store import TaskStatus
 from xbarsim.errors import InputError, check_choice
 from xbarsim.report import plots
 from xbarsim.report.columns import DIGESTS, PARTS, check_columns, entries, value_of, varying
+from xbarsim.report.result_tables import described
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +43,7 @@ def curve_figure(
         raise InputError(
             f"column {x!r}", "numbers that differ between tasks", "none", "choose another column"
         )
-    return drawn(lines, x, ylabel=chosen, title=title)
+    return drawn(lines, x, ylabel=chosen, title=title or described(measured).common)
 
 
 def lines_over(tasks: Sequence[TaskStatus], x: str, by: Sequence[str] = ()) -> dict[str, list[TaskStatus]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # a line's x and its means with the ends of their intervals, all (points,)
 Curve = tuple[NDArray, NDArray, NDArray, NDArray]
 MOST_BESIDE = 24  # letters of a name beside the axes
+WIDTH_OF_GROUP = 1.35  # inches of a column of dots
+MOST_SHOWN = 101.0  # per cent, where dots at 100 are still whole
 PALETTE = ("#3b6fb6", "#d9822b", "#4f9a63", "#c8452f", "#7a4fa3", "#6b6b6b")
 
 
@@ -39,24 +41,28 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
 
 def chip_accuracies(groups: Mapping[str, Sequence[float]], *, healthy: float, title: str) -> Figure:
-    """One dot a chip and one column a group (say faulty, retrained), a line for the healthy chip."""
+    """One dot a chip and one column a group (say as it is, retrained), a line for the fault-free chip."""
     figure, axes = _figure(title)
+    figure.set_figwidth(max(figure.get_figwidth(), WIDTH_OF_GROUP * len(groups)))
     for place, (_, values) in enumerate(groups.items()):
         spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
-        axes.scatter(place + spread, 100 * np.asarray(values), s=26, alpha=0.75, color=PALETTE[place])
-        axes.hlines(100 * np.mean(values), place - 0.26, place + 0.26, color=PALETTE[place], lw=2)
-    axes.axhline(100 * healthy, color="#555555", lw=1, ls="--")
-    label = f"healthy chip {healthy:.2%}"
-    axes.annotate(label, (0.01, 100 * healthy), xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
+        colour = PALETTE[place % len(PALETTE)]
+        axes.scatter(place + spread, 100 * np.asarray(values), s=26, alpha=0.75, color=colour, linewidths=0)
+        axes.hlines(100 * np.mean(values), place - 0.26, place + 0.26, color=colour, lw=2)
+    axes.axhline(100 * healthy, color="#555555", lw=1, ls="--", zorder=0)
+    beside = {"xy": (1.01, 100 * healthy), "xycoords": ("axes fraction", "data"), "va": "center"}
+    axes.annotate(f"fault-free\n{healthy:.2%}", fontsize=8, **beside)
     axes.set_xticks(range(len(groups)), groups, fontsize=9)
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.set_ylabel("accuracy of a chip [%]; bar: mean")
     axes.margins(y=0.12)
+    axes.set_ylim(top=min(axes.get_ylim()[1], MOST_SHOWN))
+    axes.grid(axis="y", lw=0.3)
     return figure
 
 
 def rate_bars(groups: Mapping[str, Mapping[str, Estimate]], *, ylabel: str, title: str) -> Figure:
-    """Grouped bars with confidence intervals: {group: {series: rate}}."""
+    """Grouped bars with confidence intervals: {group: {series: rate}}; one series alone needs no legend."""
     figure, axes = _figure(title)
     series = list(next(iter(groups.values())))
     width = 0.8 / len(series)
@@ -65,12 +71,13 @@ def rate_bars(groups: Mapping[str, Mapping[str, Estimate]], *, ylabel: str, titl
         low = [100 * (group[name].value - group[name].low) for group in groups.values()]
         high = [100 * (group[name].high - group[name].value) for group in groups.values()]
         x = np.arange(len(groups)) + (place - (len(series) - 1) / 2) * width
-        axes.bar(x, rates, width * 0.92, label=name, color=PALETTE[place])
+        axes.bar(x, rates, width * 0.92, label=name, color=PALETTE[place % len(PALETTE)])
         axes.errorbar(x, rates, [low, high], fmt="none", ecolor="#333333", lw=1, capsize=3)
     axes.set_xticks(range(len(groups)), groups, fontsize=9)
     axes.set_ylim(0, 105)
     axes.set_ylabel(ylabel)
-    _legend(figure, axes)
+    if len(series) > 1:
+        _legend(figure, axes)
     return figure
 
 
@@ -185,6 +192,7 @@ def accuracy_curves(
     axes.set_xscale(scale)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+    axes.grid(axis="y", lw=0.3)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     _legend(figure, axes)
@@ -246,7 +254,9 @@ def roc_curves(curves: Mapping[str, tuple[NDArray, NDArray]], *, title: str) -> 
 def _legend(figure: Figure, axes: Any) -> None:
     """Names beside the axes; long ones below, in a figure that is higher for them."""
     handles, names = axes.get_legend_handles_labels()
-    if max(map(len, names), default=0) <= MOST_BESIDE:
+    if not names:
+        return
+    if max(map(len, names)) <= MOST_BESIDE:
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return
     width, height = figure.get_size_inches()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -16,6 +17,7 @@ PLAIN_WIDTH = 110
 SHORT = 23  # a column of so many letters is not broken where others can be
 GAP = 2  # blanks between columns
 NUMERIC = (*"0123456789-+<>", "")
+WORD = re.compile(r"[A-Za-z]{4}")  # no unit is as long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +77,12 @@ def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int | None]:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell looks like a number, so that its column is aligned to the right."""
-    return cell[:1] in NUMERIC
+    """Whether a cell looks like a number, perhaps with a unit, so that its column is aligned to the right.
+
+    >>> is_number("21 us"), is_number("0 of 50"), is_number("10 original, SDC-1")
+    (True, True, False)
+    """
+    return cell[:1] in NUMERIC and WORD.search(cell) is None
 
 
 def duration(latency_ns: float) -> str:

@@ -25,15 +25,6 @@ def test_calls_are_parts_of_one_long_run(monkeypatch):
     assert (first[:, 0] != first[:, 1]).any()
 
 
-def test_progress_counts_repetitions(monkeypatch):
-    told = []
-    monkeypatch.setattr(recorder, "IMAGES_A_RUN", 8)
-    base = chip()
-    record = recorder.Recorder(base, [base], images(), on_repetitions=lambda *done: told.append(done))
-    record(np.arange(4), 5)
-    assert told == [(2, 5, 0.0), (4, 5, 0.0), (5, 5, 0.0)]
-
-
 @pytest.mark.parametrize(("patterns", "repetitions"), [([12], 1), ([-1], 1), ([0.5], 1), ([0], 0)])
 def test_what_cannot_be_shown_is_refused(patterns, repetitions):
     base = chip()

@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from xbarsim.report.campaign_figures import figures
 from xbarsim.report.campaign_results import pairs, read_results
 from xbarsim.report.campaign_tables import task_table
+from xbarsim.studies.single_faults import single_faults
 
 from networks.zoo import zoo_path
 from tests.xbarsim.campaigns.workloads import Chips, Odd
@@ -20,7 +21,6 @@ from xbarsim.campaigns.task import Task
 from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import paired_difference
 from xbarsim.report.page import write_figures, write_report
-from xbarsim.studies.single_faults import single_faults
 from xbarsim.studies.workloads import CellFaults, ChipAccuracy, ChipDetection, placed
 
 NAMES = {

@@ -24,6 +24,7 @@ from xbarsim.training.fault_aware import AllLayers, OneLayerAnEpoch
 from xbarsim.training.logs import logs_to, tensorboard_log
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
+from xbarsim.training.resume import Epoch, read_history
 from xbarsim.training.stochastic import StuckCellTraining
 
 EPOCHS, IMAGES, BATCH = 5, 40, 10
@@ -329,6 +330,15 @@ def test_weights_alone_are_not_a_training(tmp_path):
 def test_a_folder_is_no_training(tmp_path):
     with pytest.raises(InputError, match="expected a training's state"):
         fit(tiny(), *data(), recipe(), seed=3, resume=tmp_path)
+
+
+def test_epochs_are_read_from_a_file_without_its_network(tmp_path):
+    path = tmp_path / "training.safetensors"
+    history = fit(initialise(plain, 0), *data(), recipe(), seed=3, resume=path)
+    assert read_history(path, Epoch) == history
+    path.write_bytes(b"none")
+    with pytest.raises(InputError, match="expected a training's state"):
+        read_history(path, Epoch)
 
 
 def test_the_log_of_a_resumed_training_has_no_gaps(tmp_path):

@@ -1,4 +1,4 @@
-"""The program as a user runs it, in this process."""
+"""The program `xbarsim` from outside, in the process of the tests."""
 
 import json
 
@@ -8,15 +8,15 @@ from xbarsim.cli.app import main
 
 
 def run(capsys, *arguments):
-    """Exit code, standard output and standard error."""
+    """Exit code, standard output and standard error of the program."""
     with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
+        main([str(a) for a in arguments])
     captured = capsys.readouterr()
     return ended.value.code, captured.out, captured.err
 
 
 def document(capsys, *arguments):
-    """The JSON document of a command that succeeds; one that takes long tells on standard error how far it is."""
+    """The JSON document of a command that ends well; one that takes long says on standard error how far it is."""
     code, out, err = run(capsys, *arguments, "--json")
     assert code == 0, err
     return json.loads(out)
@@ -29,3 +29,10 @@ def refused(capsys, *arguments):
     assert err.startswith("xbarsim: ") and err.count("\n") == 1
     assert err[:-1].isprintable() and "Traceback" not in err
     return err
+
+
+def run_well(capsys, *arguments):
+    """Standard output of a command that ends well."""
+    code, out, err = run(capsys, *arguments)
+    assert code == 0, err
+    return out
