@@ -299,6 +299,8 @@ class _Run:
             todo.note_failure(missing[0])
         if self._fail_fast:
             where = f"trial {missing[0]} of task {todo.task.key[:8]}"
+            if one.mistake is not None:
+                raise one.mistake.at(where)
             remedy = "leave out fail_fast to go on after it"
             raise InputError(where, "a trial that succeeds", one.error, remedy)
 
