@@ -62,7 +62,7 @@ def snippets_of(page: Path) -> list[Snippet]:
 
 
 def write_files(page: Path, folder: Path) -> list[str]:
-    """Write the files that all pages say, and where two say the same one, the page's own; return their names."""
+    """Write the files that all pages say, those of this page last, and return their names."""
     others = [other for other in PAGES if other != page]
     files = {s.file: s.code for p in (*others, page) for s in snippets_of(p) if s.file is not None}
     for name, text in files.items():
