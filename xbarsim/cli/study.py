@@ -39,7 +39,12 @@ def _add(name: str, about: str) -> None:
         ] = None,
         workers: options.Workers = 1,
         scheduler: options.Scheduler = None,
-        seed: options.Seed = 0,
+        seed: Annotated[
+            int | None,
+            typer.Option(
+                "--seed", "-s", help="Decides everything that is drawn; by default that of published results."
+            ),
+        ] = None,
         as_json: options.AsJson = False,
         out: options.Out = None,
     ) -> None:  # fmt: skip
@@ -60,7 +65,7 @@ def _run(
     store: Path | None,
     workers: int,
     scheduler: str | None,
-    seed: int,
+    seed: int | None,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -72,8 +77,9 @@ def _run(
     from xbarsim.papers.study import Settings
 
     check_folder(networks)
-    settings = Settings(budget=budget, folder=networks, seed=seed, device=device, boards=tuple(boards or ()))
     chosen = study(name)
+    seed = context.params["seed"] = chosen.seed if seed is None else seed
+    settings = Settings(budget=budget, folder=networks, seed=seed, device=device, boards=tuple(boards or ()))
     tasks = chosen.tasks(settings)
     with output.trials() as on_progress:
         results = collect(

@@ -67,7 +67,9 @@ class Study:
     ----------
     tasks : what is repeated
     show : the tables, the paper's numbers beside ours, with a sentence on whether its claim holds
+    seed : that of published results, where no other is asked for
     """
 
     tasks: Callable[[Settings], list[Task]]
     show: Callable[[Results, Settings], Shown]
+    seed: int = 0
