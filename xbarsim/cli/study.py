@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from xbarsim.cli import options, output
+from xbarsim.errors import InputError
 from xbarsim.papers.studies import STUDIES
 
 app = typer.Typer(help="Published tables and figures, ours beside the paper's.", rich_markup_mode=None)
@@ -25,15 +26,19 @@ def _add(name: str, about: str) -> None:
             ),
         ] = "cpu",
         networks: Annotated[
-            Path, typer.Option("--networks", help="Folder where trained networks and trials are kept, and found again.")
+            Path,
+            typer.Option("--networks", help="Folder of trained networks and trials: kept, and found again."),
         ] = Path("trained"),
         board: Annotated[
             list[Path] | None,
             typer.Option(
-                "--board", help="Folder of parameter files or a checkpoint, for studies of boards; may be repeated."
+                "--board",
+                help="Folder of parameter files or a checkpoint, for studies of boards; may be repeated.",
             ),
         ] = None,
-        device: Annotated[str, typer.Option("--device", help="cpu, cuda or mps: where networks are trained.")] = "cpu",
+        device: Annotated[
+            str, typer.Option("--device", help="cpu, cuda or mps: where networks are trained.")
+        ] = "cpu",
         store: Annotated[
             Path | None, typer.Option("--store", help="File of the trials; in --networks by default.")
         ] = None,
@@ -76,6 +81,10 @@ def _run(
     from xbarsim.papers.studies import study
     from xbarsim.papers.study import Settings
 
+    if boards and not STUDIES[name].takes_boards:
+        taking = [other for other, entry in STUDIES.items() if entry.takes_boards]
+        remedy = f"boards are for {' and '.join(taking)}"
+        raise InputError("--board", f"none with {name}", str(boards[0]), remedy)
     check_folder(networks)
     chosen = study(name)
     seed = context.params["seed"] = chosen.seed if seed is None else seed

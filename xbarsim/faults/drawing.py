@@ -75,13 +75,15 @@ def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
 
 def _draw_counts(axes: Axes, per_array: np.ndarray) -> None:
     """A bar an array; of a great many, the outline of their means over neighbours."""
+    from matplotlib.ticker import MaxNLocator
+
     if len(per_array) <= FEW:
         axes.bar(np.arange(len(per_array)), per_array, color="#666666")
     else:
         edges = np.unique(np.linspace(0, len(per_array), min(len(per_array), BARS) + 1).astype(int))
         mean = np.add.reduceat(per_array, edges[:-1]) / np.diff(edges)
         axes.stairs(mean, edges - 0.5, fill=True, color="#666666")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("array", fontsize=8)
     axes.set_ylabel("faulty cells\nan array", fontsize=8)

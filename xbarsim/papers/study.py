@@ -28,8 +28,8 @@ class Settings:
     folder : where trained networks are kept, and found again
     seed : of trainings and of what is drawn
     device : where networks are trained: cpu, cuda or mps
-    boards : folders of parameter files or checkpoints of quantized networks, for studies of boards; the paper's
-        own if empty
+    boards : folders of parameter files or checkpoints of quantized networks, for studies of boards; if empty,
+        the paper's own
     """
 
     budget: str = "cpu"

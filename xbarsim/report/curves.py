@@ -58,7 +58,7 @@ def lines_over(tasks: Sequence[TaskStatus], x: str, by: Sequence[str] = ()) -> d
 
 
 def _names(tasks: Sequence[TaskStatus], x: str, by: Sequence[str]) -> list[str]:
-    """What tells lines apart: the columns `by`, then whatever else differs, a part of a task in its own words."""
+    """What tells lines apart: the columns `by`, then whatever else differs, parts of tasks in their words."""
     left = [name for name in varying(tasks) if name != x and not any(_within(name, column) for column in by)]
     columns = [*by, *dict.fromkeys(_column(name, x) for name in left if name not in DIGESTS)]
     found = [", ".join(filter(None, [_said(task, column) for column in columns])) for task in tasks]
