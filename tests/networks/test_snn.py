@@ -1,38 +1,15 @@
 """Spiking networks: kernel, loop, slow reference and snntorch agree."""
 
-import numba
 import numpy as np
 import pytest
 import torch
 
 from networks.snn import Snn
+from tests.helpers.snn import small, some_faults
 from tests.twins.spiking import network_spikes
 from xbarsim.errors import InputError
-from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults
+from xbarsim.faults.neurons import NeuronFault, NeuronFaultKind, NeuronFaults
 from xbarsim.training.loop import initialise
-
-ALL = ("input", "hidden", "output", "synapses")
-
-
-def some_faults(geometry, seed, kinds=tuple(NeuronFaultKind), window=False, ratio=0.15):
-    """A few of every kind, not two at a place."""
-    rng, universe = np.random.default_rng(seed), FaultUniverse(geometry=geometry, scope=ALL)
-    rows = [universe.sample(kind, ratio, rng).table for kind in kinds]
-    table = np.concatenate(rows)
-    rng.shuffle(table)
-    places = [tuple(row) for row in table[["layer", "neuron", "target"]].tolist()]
-    once = np.array([places.index(place) == i for i, place in enumerate(places)])
-    faults = NeuronFaults(table[once])
-    return faults.during(2, 5) if window else faults
-
-
-def small(sizes, seed=0, *, engine="auto", dtype=torch.float64, **settings):
-    """Weights of few bits, so that every sum is exact."""
-    module = initialise(lambda: Snn(sizes, engine=engine, **settings), seed).to(dtype)
-    generator = torch.Generator().manual_seed(seed)
-    for layer in module.layers:
-        layer.weight.data = torch.randint(-40, 64, layer.weight.shape, generator=generator).to(dtype) / 128
-    return module
 
 
 @pytest.mark.parametrize("window", [False, True])
@@ -56,31 +33,6 @@ def test_kernel_and_loop_spike_as_the_reference_does(sizes, faulty, window):
     assert counts.any() or faulty
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_same_spikes_in_100_000_neuron_steps_and_the_same_gradients(dtype):
-    """With initial weights of many bits, at which sums are rounded in different orders."""
-    kernel, loop = (initialise(lambda e=e: Snn(engine=e), 3).to(dtype) for e in ("kernel", "loop"))
-    x = torch.rand(80, 784, generator=torch.Generator().manual_seed(1)).to(dtype)
-    x = x * (x > 0.6)
-    kinds = (NeuronFaultKind.hsf, NeuronFaultKind.esf, NeuronFaultKind.nasf, NeuronFaultKind.swf)
-    faults = some_faults(kernel.geometry, 5, kinds, ratio=0.005)
-    labels = torch.arange(80) % 10
-    for given in (None, faults):
-        found = []
-        for module in (kernel, loop):
-            module.set_faults(given)
-            module.zero_grad()
-            leaf = x.clone().requires_grad_()
-            counts = module(leaf, seed=7)
-            torch.nn.functional.cross_entropy(counts, labels).backward()
-            found.append([counts.detach(), leaf.grad, *(w.grad.clone() for w in module.weights)])
-        assert 80 * 10 * 138 > 100_000
-        assert torch.equal(found[0][0], found[1][0])
-        for ours, theirs in zip(found[0][1:], found[1][1:], strict=True):
-            assert theirs.abs().max() > 0
-            assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
-
-
 def test_hidden_spikes_are_the_same_too():
     kernel, loop = (initialise(lambda e=e: Snn((784, 128, 128), engine=e), 3) for e in ("kernel", "loop"))
     kernel.layers[1].weight.data = loop.layers[1].weight.data = torch.eye(128)
@@ -89,35 +41,6 @@ def test_hidden_spikes_are_the_same_too():
         counts = kernel(x, seed=1)
         assert torch.equal(counts, loop(x, seed=1))
     assert (counts.sum(0) > 0).sum() > 20
-
-
-@pytest.mark.parametrize("window", [False, True])
-def test_gradients_of_faulty_chains_are_pytorchs(window):
-    kinds = tuple(k for k in NeuronFaultKind if not (window and k.of_synapses))
-    module, loop = (small((9, 6, 8, 4), engine=engine, steps=7) for engine in ("kernel", "loop"))
-    x = torch.rand(6, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    faults, found = some_faults(module.geometry, 2, kinds, window), []
-    for one in (module, loop):
-        one.set_faults(faults)
-        leaf = x.clone().requires_grad_()
-        (one(leaf, seed=3) * torch.arange(24.0).reshape(6, 4)).sum().backward()
-        found.append([leaf.grad, *(w.grad for w in one.weights)])
-    for ours, theirs in zip(*found, strict=True):
-        assert theirs.abs().max() > 0 and torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
-
-
-def test_threads_do_not_matter():
-    module, before, found = initialise(lambda: Snn((50, 30, 10)), 1), numba.get_num_threads(), []
-    x = torch.rand(33, 50, generator=torch.Generator().manual_seed(1))
-    try:
-        for threads in (1, before):
-            numba.set_num_threads(threads)
-            module.zero_grad()
-            module(x, seed=4).square().sum().backward()
-            found.append([w.grad.clone() for w in module.weights])
-    finally:
-        numba.set_num_threads(before)
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_inputs_spike_as_often_as_their_values_say():

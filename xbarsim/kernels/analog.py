@@ -6,7 +6,7 @@ multiplications. Lanes of columns lie side by side in memory. The noise of a rea
 place and the seed alone (a counter-based generator and Box and Muller's transform), so that neither threads
 nor batches can change it.
 
-Slow, obvious twin: ``tests/reference.py``, `analog_product`.
+Slow, obvious twin: ``tests/twins/crossbar.py``, `analog_product`.
 """
 
 from __future__ import annotations

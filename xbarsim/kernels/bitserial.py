@@ -7,7 +7,7 @@ A column sum is a weighted sum of popcounts, one for every *term*: a word of 64 
 and a bit plane of the input digit. Outputs lie side by side in memory, so that the compiler counts several at
 once, and four cycles share every cell word that is loaded.
 
-Slow, obvious twin: ``tests/reference.py``, `bit_serial_product`.
+Slow, obvious twin: ``tests/twins/crossbar.py``, `bit_serial_product`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ of every bit plane.
 
 `kernels.bitserial` counts bits instead, where a processor does so for whole vectors.
 
-Slow, obvious twin: ``tests/reference.py``, `bit_serial_product`.
+Slow, obvious twin: ``tests/twins/crossbar.py``, `bit_serial_product`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Changed bits are a list of *entries* in raster order of the pixels, with the fir
 beside it. An entry is the place of the row it adds, counted from the row of the leftmost column of the
 window; so the entries of neighbouring pixels of a line serve every window after one subtraction.
 
-Slow, obvious twin: a plain run of the faulty design; `tests/reference_finn.py`.
+Slow, obvious twin: a plain run of the faulty design; `tests/twins/finn.py`.
 """
 
 from __future__ import annotations

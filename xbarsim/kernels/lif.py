@@ -12,7 +12,7 @@ that cannot spike cost no random number.
 A neuron: u <- leak * u * (1 - s) + gain * I + offset, s = u > threshold: hard reset, one step later. Gain,
 offset, threshold and leak have two values each: the second holds for steps first <= t < last.
 
-Slow, obvious twin: `tests/reference_spiking.py`.
+Slow, obvious twin: `tests/twins/spiking.py`.
 """
 
 from __future__ import annotations

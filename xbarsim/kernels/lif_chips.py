@@ -9,7 +9,7 @@ that a computation from the beginning gives.
 Layers lie in flat arrays as in `lif_training`; trains are (neurons, steps) of 0 and 1, layer by layer, the
 inputs first.
 
-Slow, obvious twin: `tests/reference_spiking.py`, one chip at a time.
+Slow, obvious twin: `tests/twins/spiking.py`, one chip at a time.
 """
 
 from __future__ import annotations

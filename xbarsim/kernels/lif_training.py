@@ -7,7 +7,7 @@ Backward is that of the equations as they are written, with the surrogate 1 wher
 derivative of a spike, also where a spike resets the potential. The sum over images is made in CHUNKS parts,
 whatever the number of threads, so that it rounds the same.
 
-Slow, obvious twin: `tests/reference_spiking.py`, and PyTorch's own gradient.
+Slow, obvious twin: `tests/twins/spiking.py`, and PyTorch's own gradient.
 """
 
 from __future__ import annotations

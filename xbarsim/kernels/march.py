@@ -1,6 +1,6 @@
 """One March test on one memory with faults: every operation of every address in order.
 
-Slow, obvious twin: ``tests/reference.py``, `march_reference`.
+Slow, obvious twin: ``tests/twins/crossbar.py``, `march_reference`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ differ for weights of -1 and +1, of the common bits of every pair of planes for 
 activations (-1, 0, +1) one popcount does for both planes: of the signs that differ where it is not 0. The
 first layer of a network may take integers instead.
 
-Slow, obvious twin: ``tests/reference_finn.py``, `run_layer`.
+Slow, obvious twin: ``tests/twins/finn.py``, `run_layer`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ continued fractions. Word lines couple neighbouring columns only, so the nodal e
 with one dense block a column, and one sweep from the far end factorizes them. No resistance is divided
 by, so any of them may be 0.
 
-Slow, obvious twin: ``tests/reference.py``, `nodal_matrix`.
+Slow, obvious twin: ``tests/twins/crossbar.py``, `nodal_matrix`.
 """
 
 from __future__ import annotations

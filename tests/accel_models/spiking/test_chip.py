@@ -2,102 +2,20 @@
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 
 from accel_models.reram.config import accelerator
 from accel_models.spiking import chip as spiking_chip
 from accel_models.spiking.cells import acting_weights, program_on_cells, with_faulty_cells
-from accel_models.spiking.chip import SpikingChip, on_grid, run_many
+from accel_models.spiking.chip import on_grid, run_many
 from accel_models.spiking.config import SpikingConfig
-from accel_models.spiking.network import SpikingNetwork
-from tests.networks.test_snn import some_faults
-from tests.twins.spiking import network_spikes
+from tests.helpers.snn import some_faults
+from tests.helpers.spiking_chips import SMALL, chip, images, program
 from xbarsim.errors import InputError
 from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults, SpikingGeometry
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.rng import stream
-
-SMALL = SpikingGeometry(sizes=(9, 6, 8, 4), steps=7)
-
-
-def program(geometry, weights, **neurons) -> SpikingChip:
-    return SpikingConfig().program(SpikingNetwork(geometry=geometry, weights=weights, **neurons))
-
-
-def chip(geometry=SMALL, seed=0, scale=1.0) -> SpikingChip:
-    """Weights of many bits, also far smaller ones."""
-    rng = np.random.default_rng(seed)
-    shapes = zip(geometry.sizes, geometry.sizes[1:], strict=False)
-    return program(
-        geometry,
-        [
-            scale * rng.normal(0.25, 0.6, shape) * 10.0 ** rng.choice([-4, -2, 0, 0, 0], shape)
-            for shape in shapes
-        ],
-        gain=[rng.uniform(0.5, 1.5, m) for m in geometry.sizes[1:]],
-        offset=[rng.uniform(-0.1, 0.2, m) for m in geometry.sizes[1:]],
-    )
-
-
-def images(geometry=SMALL, count=12):
-    x = np.random.default_rng(5).random((count, geometry.sizes[0]))
-    x[0], x[1, ::2], x[2, 1::2] = 0, 0, 1
-    return x
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_many_chips_at_once_are_the_reference_of_each(seed):
-    base, x = chip(seed=seed), images()
-    lists = [some_faults(SMALL, 10 * seed + i, window=bool(i % 2)) for i in range(6)]
-    chips = [base, *(base.inject(faults) for faults in lists)]
-    found = run_many(base, chips, x, seed=3, first_image=5)
-    key = int(stream(3, "spikes").integers(2**63))
-    for one, counts in zip(chips, found, strict=True):
-        for i, row in enumerate(x):
-            expected = network_spikes(row, base.weights, one.effects, key, i + 5, SMALL.steps)
-            assert (counts[i] == expected[-1].sum(0)).all()
-    assert (found[1:] != found[:1]).any()
-
-
-@pytest.mark.parametrize("kind", NeuronFaultKind)
-def test_single_faults_of_every_kind_are_what_they_are_alone(kind):
-    base, x = chip(seed=1), images(count=30)
-    universe = FaultUniverse(geometry=SMALL, scope=("input", "hidden", "output", "synapses"))
-    for window in ({}, {"first": 2, "last": 4}):
-        chips = [base.inject(fault) for fault in universe.enumerate(kind, **window).each()[:40]]
-        together = run_many(base, chips, x)
-        for one, counts in zip(chips, together, strict=True):
-            assert (one.run(x).scores == counts).all()
-        healthy = base.run(x).scores
-        assert healthy.any() and (together != healthy).any()
-
-
-def test_answers_depend_neither_on_threads_nor_on_parts():
-    base, x, before = chip(), images(), numba.get_num_threads()
-    chips = [base, *(base.inject(some_faults(SMALL, i, ratio=0.05)) for i in range(4))]
-    whole = run_many(base, chips, x, seed=1)
-    try:
-        numba.set_num_threads(1)
-        assert (run_many(base, chips, x, seed=1) == whole).all()
-    finally:
-        numba.set_num_threads(before)
-    parts = [run_many(base, chips, x[i : i + 5], seed=1, first_image=i) for i in (0, 5, 10)]
-    assert (np.concatenate(parts, axis=1) == whole).all()
-    assert (run_many(base, chips[::-1], x, seed=1)[::-1] == whole).all()
-    assert (run_many(base, chips, x, seed=2) != whole).any()
-
-
-def test_sums_on_the_grid_are_exact_in_any_order():
-    rng = np.random.default_rng(0)
-    weights = on_grid(rng.normal(size=(784, 20)) * 10.0 ** rng.integers(-12, 3, (784, 20)))
-    chosen = np.concatenate([weights, weights])
-    sums = {tuple(chosen[rng.permutation(len(chosen))].cumsum(0)[-1]) for _ in range(20)}
-    assert len(sums) == 1
-    single = rng.normal(size=(784, 128)).astype(np.float32)
-    kept = np.abs(single) > np.abs(single).max() * 2.0**-17
-    assert (on_grid(single.astype(float)) == single)[kept].all()
 
 
 @pytest.mark.parametrize("name", ["isaac", "isaac-slc", "differential"])
@@ -182,6 +100,17 @@ def swf(value, **more):
     return NeuronFaults.of(
         [NeuronFault(kind=NeuronFaultKind.swf, layer=0, neuron=1, target=2, value=value, **more)]
     )
+
+
+def test_sums_on_the_grid_are_exact_in_any_order():
+    rng = np.random.default_rng(0)
+    weights = on_grid(rng.normal(size=(784, 20)) * 10.0 ** rng.integers(-12, 3, (784, 20)))
+    chosen = np.concatenate([weights, weights])
+    sums = {tuple(chosen[rng.permutation(len(chosen))].cumsum(0)[-1]) for _ in range(20)}
+    assert len(sums) == 1
+    single = rng.normal(size=(784, 128)).astype(np.float32)
+    kept = np.abs(single) > np.abs(single).max() * 2.0**-17
+    assert (on_grid(single.astype(float)) == single)[kept].all()
 
 
 @pytest.mark.parametrize(

@@ -6,65 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests.twins.crossbar import analog_product
+from tests.helpers.matrices import analog_configurations, matrix_of
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.crossbar.analog import analog_matrix
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
-from xbarsim.crossbar.matrix import input_range, program_matrix
+from xbarsim.crossbar.matrix import program_matrix
 from xbarsim.errors import InputError
 
 
-def matrix_of(rng, config, shape, *, spread=0.0, uniform=0.0, per_cell=0.0):
-    """A programmed matrix as conductances with errors of `spread` levels, and read variances."""
-    form = config.format
-    digital = program_matrix(rng.integers(form.low, form.high, shape, endpoint=True), config)
-    blocks = []
-    for block in range(len(digital.inversion)):
-        words = digital.held[block * config.rows : (block + 1) * config.rows]
-        values = np.stack([form.level(words, d) for d in range(form.digits)]).astype(np.float32)
-        values += np.float32(spread) * rng.standard_normal(values.shape, np.float32)
-        variance = (per_cell * rng.random(values.shape)).astype(np.float32) if per_cell else uniform
-        blocks.append((values, variance))
-    analog = analog_matrix(config, digital.inversion, shape, blocks, largest_variance=per_cell)
-    return digital, analog
-
-
-@st.composite
-def configurations(draw):
-    encoding = draw(st.sampled_from(["offset", "twos_complement", "differential"]))
-    cell_bits = 1 if encoding == "twos_complement" else draw(st.integers(1, 4))
-    input_bits = draw(st.integers(1, 16))
-    full_range = draw(st.none() | st.just("array") | st.integers(1, 600))
-    return ArrayConfig(
-        rows=draw(st.sampled_from([1, 5, 66, 128])),
-        format=WeightFormat(weight_bits=draw(st.integers(2, 16)), cell_bits=cell_bits, encoding=encoding),
-        inverted_storage=draw(st.booleans()),
-        adc=AdcConfig(bits=draw(st.integers(1, 12)), full_range=full_range),
-        dac_bits=draw(st.integers(1, min(3, input_bits))),
-        input_bits=input_bits,
-    )
-
-
 @settings(max_examples=40, deadline=None)
-@given(
-    config=configurations(),
-    seed=st.integers(0, 2**63 - 1),
-    noise=st.sampled_from(["", "uniform", "per_cell"]),
-)
-def test_kernel_equals_its_twin_bit_for_bit(config, seed, noise):
-    rng = np.random.default_rng(seed)
-    noise = noise if config.dac_bits == 1 else ""
-    signed = bool(rng.integers(2)) and config.dac_bits == 1
-    shape = int(rng.integers(1, 140)), int(rng.integers(1, 40))
-    _, analog = matrix_of(rng, config, shape, spread=0.2, **({noise: 0.03} if noise else {}))
-    x = rng.integers(*input_range(config.input_bits, signed), (2, shape[0]), endpoint=True)
-    first = int(rng.integers(2**40))
-    found = analog.multiply(x, signed, seed=seed, first=first)
-    np.testing.assert_array_equal(found, analog_product(analog, x, signed, seed, first))
-
-
-@settings(max_examples=40, deadline=None)
-@given(config=configurations(), seed=st.integers(0, 2**32 - 1))
+@given(config=analog_configurations(), seed=st.integers(0, 2**32 - 1))
 def test_without_errors_it_is_the_digital_product(config, seed):
     rng = np.random.default_rng(seed)
     shape = int(rng.integers(1, 300)), int(rng.integers(1, 70))
