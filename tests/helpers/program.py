@@ -16,7 +16,7 @@ def run(capsys, *arguments):
 
 
 def document(capsys, *arguments):
-    """The JSON document of a command that ends well; one that takes long says on standard error how far it is."""
+    """The JSON document of a command that ends well; a long one says on standard error how far it is."""
     code, out, err = run(capsys, *arguments, "--json")
     assert code == 0, err
     return json.loads(out)

@@ -181,7 +181,8 @@ class Kick:
     effort: Effort = Effort()
 
     def repair(self, chip, subject, trial):
-        return xb.Repaired(chip=chip.refresh(), counts={"kicks": self.effort.tries}, files={"log.txt": b"ouch"})
+        counts, files = {"kicks": self.effort.tries}, {"log.txt": b"ouch"}
+        return xb.Repaired(chip=chip.refresh(), counts=counts, files=files)
 '''
 CAMPAIGN = """
 name = "mine"
@@ -403,7 +404,7 @@ def test_repairs_that_differ_in_a_part_of_theirs_alone(file, capsys, registries)
 
 def test_without_its_file_a_name_is_unknown_and_with_it_listed(file, capsys, registries):
     plugin = file("lines.py", FAULT_MODEL)
-    assert "fault model: expected one of" in refused(capsys, "simulate", "-f", "broken-lines:probability=0.1")
+    assert "--faults: expected one of" in refused(capsys, "simulate", "-f", "broken-lines:probability=0.1")
     listed = document(capsys, "list", "faults", "--plugin", plugin)["results"]["faults"]["broken-lines"]
     assert listed["fields"] == {"probability": "(needed)"}
     assert listed["about"].startswith("Every word line is broken")

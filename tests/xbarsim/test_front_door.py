@@ -19,7 +19,7 @@ OURS = ("xbarsim", "accel_models", "networks", "tests")
 
 
 def foreign_imports(text):
-    """The imports of a Python text that bring something of the project in another way than `xbarsim as xb`."""
+    """The imports of a Python text that bring something of the project, but for `xbarsim as xb`."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -39,7 +39,8 @@ def _ours(name):
 def test_foreign_imports_are_found_wherever_they_stand():
     text = "import numpy as np\nimport xbarsim as xb\nfrom torch import nn\n"
     assert foreign_imports(text) == []
-    text += "import xbarsim\nimport xbarsim.rng\ndef f():\n    from networks.zoo import zoo\n    from . import a\n"
+    text += "import xbarsim\nimport xbarsim.rng\n"
+    text += "def f():\n    from networks.zoo import zoo\n    from . import a\n"
     assert foreign_imports(text) == ["import xbarsim", "import xbarsim.rng", "from networks.zoo", "from ."]
 
 

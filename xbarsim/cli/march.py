@@ -57,8 +57,11 @@ def run(
     """
     from xbarsim.detection.march.algorithms import march_test
     from xbarsim.detection.march.chip import march_chip
+    from xbarsim.files import check_folder
     from xbarsim.rng import stream
 
+    if out is not None:
+        check_folder(out)
     wanted = march_test(test)
     size = {"arrays": arrays, "rows": rows, "columns": columns, "levels": levels}
     truth = _stuck_cells(fault_map, size, rate, mix, seed)

@@ -41,7 +41,7 @@ def is_of(model: Any, geometry: object) -> bool:
         kind = get_type_hints(type(model).draw).get("geometry", object)
     except NameError:  # of a class of somebody's own, whose hints are for readers alone
         return True
-    return isinstance(geometry, kind) if isinstance(kind, type) else True
+    return isinstance(geometry, kind) if isinstance(kind, type) and kind is not Any else True
 
 
 def no_faults(geometry: object) -> FaultMap | PeFaults | NeuronFaults:

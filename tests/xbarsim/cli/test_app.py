@@ -15,8 +15,19 @@ from xbarsim.faults.kinds import CellGeometry
 
 PROGRAM = "from xbarsim.cli.app import main; main()"
 COMMANDS = (
-    "simulate", "detect", "repair", "train", "inspect", "report", "list", "demo", "faults", "march", "study", "campaign"
-)  # fmt: skip
+    "simulate",
+    "detect",
+    "repair",
+    "train",
+    "inspect",
+    "report",
+    "list",
+    "demo",
+    "faults",
+    "march",
+    "study",
+    "campaign",
+)
 SMALL_MAP = ["faults", "sample", "--rows", "4", "--columns", "4"]
 
 
@@ -55,8 +66,11 @@ def test_earlier_names_still_answer_and_are_not_shown(capsys):
         (["simulate", "--seed", "-1"], "--seed: expected an integer"),
         (["simulate", "--seed", str(2**64)], "--seed: expected an integer"),
         (["simulate", "--workers", "0"], "--workers: expected an integer"),
-        (["simulate", "--network", "lenet6"], "--network: expected a file, file.py:function, or one of digits-mlp"),
-        (["simulate", "--network", "resnet32"], "run 'xbarsim train resnet32'"),
+        (
+            ["simulate", "--network", "lenet6"],
+            "--network: expected a file, file.py:function, or one of digits-mlp",
+        ),
+        (["simulate", "--network", "resnet32"], "train it with 'xbarsim train resnet32'"),
         (["simulate", "--network", "none.py:net"], "code none.py: expected a Python file, got nothing there"),
         (["simulate", "--accelerator", "tpu"], "--accelerator: expected one of"),
         (["simulate", "--accelerator", "isaac:arrays=many"], "accelerator isaac, arrays: expected"),
@@ -66,12 +80,21 @@ def test_earlier_names_still_answer_and_are_not_shown(capsys):
         (["simulate", "--accelerator", "finn", "--cells", "puma"], "--cells: expected a ReRAM accelerator"),
         (["simulate", "--weights", "none"], "model file none: expected a file"),
         (["simulate", "--faults", "cells"], "--faults: expected one of"),
-        (["simulate", "--faults", "stuck-cells"], "fault model stuck-cells: expected a value for rate, got none"),
-        (["simulate", "--faults", "stuck-cells:rate=1.2"], "StuckCells.rate: expected a number in 0..1, got 1.2"),
+        (
+            ["simulate", "--faults", "stuck-cells"],
+            "fault model stuck-cells: expected a value for rate, got none",
+        ),
+        (
+            ["simulate", "--faults", "stuck-cells:rate=1.2"],
+            "StuckCells.rate: expected a number in 0..1, got 1.2",
+        ),
         (["simulate", "--faults", "stuck-cells:rate=nan"], "rate: expected"),
         (["simulate", "--faults", "stuck-cells:rate=0.1,mix=salt"], "StuckCells.mix: expected"),
         (["simulate", "--faults", "single"], "single: expected the units of a FINN design"),
-        (["simulate", "--faults", "none", "--fault-map", "x"], "--faults: expected a model or files, got both"),
+        (
+            ["simulate", "--faults", "none", "--fault-map", "x"],
+            "--faults: expected a model or files, got both",
+        ),
         (["simulate", "--fault-map", "none"], "fault map none: expected a file"),
         (["simulate", "--plugin", "none.py"], "code none.py: expected a Python file, got nothing there"),
         (["simulate", "--colour", "red"], "command line: No such option"),
@@ -81,7 +104,10 @@ def test_earlier_names_still_answer_and_are_not_shown(capsys):
         (["detect", "--detectors", "march:march=Foo"], "March test: expected one of"),
         (["repair", "--repairs", "kick"], "--repairs: expected one of as-it-is"),
         (["repair", "--repairs", "retrain:epochs=-1"], "Retrain.epochs: expected an integer"),
-        (["repair", "--repairs", "retrain:learning_rate=0"], "Retrain.learning_rate: expected a finite number"),
+        (
+            ["repair", "--repairs", "retrain:learning_rate=0"],
+            "Retrain.learning_rate: expected a finite number",
+        ),
         (["repair", "--repairs", "retrain:diagnosis.march=|w0; ^(r1)"], "correct the notation"),
         (["inspect", "--target-rate", "5"], "--target-rate: expected a FINN chip, got ReramChip"),
         (["inspect", "--folding", "none.json"], "--folding: expected a FINN chip"),
@@ -89,7 +115,10 @@ def test_earlier_names_still_answer_and_are_not_shown(capsys):
         (["list", "colours"], "list: expected one of accelerators"),
         (["train", "nothing"], "network: expected"),
         (["march", "run", "^(r0"], "March test, element 1: expected a closed bracket"),
-        (["march", "run", "--rate", "1.2"], "--rate: expected a number in 0..1, got 1.2; 1 % is written 0.01"),
+        (
+            ["march", "run", "--rate", "1.2"],
+            "--rate: expected a number in 0..1, got 1.2; 1 % is written 0.01",
+        ),
         (["march", "run", "--mix", "salt"], "--mix: expected one of"),
         (["march", "run", "--inject", "<0w1/0/->@0,128,0"], "--inject: expected PRIMITIVE"),
         (["march", "run", "--inject", "<0w1/0/->"], "--inject: expected PRIMITIVE"),
@@ -136,7 +165,12 @@ def limited(arguments, folder, size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     return subprocess.run(
-        [sys.executable, "-c", f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {PROGRAM}", *arguments],
+        [
+            sys.executable,
+            "-c",
+            f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {PROGRAM}",
+            *arguments,
+        ],
         cwd=folder,
         env=os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache")},
         preexec_fn=limit,
@@ -185,5 +219,7 @@ def test_what_goes_wrong_in_the_system_is_one_line_too(capsys, monkeypatch):
 
     monkeypatch.setattr("xbarsim.cli.output.finish", full)
     assert "system: expected to go on, got OSError" in refused(capsys, "march", "list")
-    monkeypatch.setattr("xbarsim.cli.output.finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr(
+        "xbarsim.cli.output.finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt())
+    )
     assert run(capsys, "march", "list")[0] == 130

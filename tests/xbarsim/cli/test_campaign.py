@@ -57,7 +57,9 @@ def test_a_run_makes_what_is_missing_and_status_tells(campaign, capsys):
 
 def test_tasks_that_read_the_same_are_told_apart_in_plan_and_status(campaign, capsys, folder):
     (folder / "slow.toml").write_text('base = "isaac"\nname = "isaac"\n[cell]\nt_read_ns = 99.0\n')
-    text = CAMPAIGN.replace('["isaac"]', '["isaac", "slow.toml"]').replace("[0.01, 0.03]", "[0.01, 0.0100001]")
+    text = CAMPAIGN.replace('["isaac"]', '["isaac", "slow.toml"]').replace(
+        "[0.01, 0.03]", "[0.01, 0.0100001]"
+    )
     campaign.write_text(text.replace("trials = 6", "trials = 1"))
     planned = run_well(capsys, "campaign", "plan", campaign)
     status = run_well(capsys, "campaign", "run", campaign)

@@ -10,7 +10,11 @@ def test_every_detector_has_its_rate_its_false_alarms_and_its_latency(capsys, fo
     assert len(found) == 4 * 2  # four detectors, on faulty and on fault-free chips
     assert {task["is"]["detector"]["criterion"] for task in found} == {"SDC-1", "SDC-3%"}
     assert all(len(task["counts"]["score"]) == 2 for task in found)
-    assert {path.name for path in (folder / "out").iterdir()} == {"detect.json", "detection.png", "trials.csv"}
+    assert {path.name for path in (folder / "out").iterdir()} == {
+        "detect.json",
+        "detection.png",
+        "trials.csv",
+    }
     out = run_well(capsys, "detect", *QUICK)
     assert "Detection of faulty chips" in out and "Latency of a test" in out and "0 of 2" in out
 
@@ -18,7 +22,9 @@ def test_every_detector_has_its_rate_its_false_alarms_and_its_latency(capsys, fo
 def test_detectors_and_faults_are_chosen_by_words(capsys):
     chosen = ("-D", "march:march=MATS+,addressing=cell-serial", "-f", "stuck-cells:rate=0.001")
     faulty, free = document(capsys, "detect", *QUICK, *chosen)["results"]["tasks"]
-    assert faulty["is"]["detector"]["march"] == "MATS+" and faulty["hits"] == [1, 1] and free["hits"] == [0, 0]
+    assert (
+        faulty["is"]["detector"]["march"] == "MATS+" and faulty["hits"] == [1, 1] and free["hits"] == [0, 0]
+    )
     assert "MATS+, cell-serial" in run_well(capsys, "detect", *QUICK, *chosen)
 
 

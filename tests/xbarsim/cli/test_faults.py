@@ -14,7 +14,9 @@ def test_a_drawn_map_is_the_chip_that_simulate_meets(capsys):
     sampled = document(capsys, "faults", "sample", *model, "-n", "digits-mlp", "--trial", "1")["results"]
     assert sampled["file"] == "faults.safetensors" and sampled["geometry"]["arrays"] == 7
     (task,) = document(capsys, "simulate", *model, "--chips", "2", "--images", "30")["results"]["tasks"]
-    (same,) = document(capsys, "simulate", "--fault-map", sampled["file"], "--images", "30")["results"]["tasks"]
+    (same,) = document(capsys, "simulate", "--fault-map", sampled["file"], "--images", "30")["results"][
+        "tasks"
+    ]
     assert same["hits"] == task["hits"][1:] and same["counts"]["faults"] == task["counts"]["faults"][1:]
     assert sum(sampled["counts"].values()) == same["counts"]["faults"][0]
 
@@ -31,7 +33,13 @@ def test_what_march_diagnoses_is_held_against_the_map(capsys, folder):
 
 @pytest.mark.parametrize(
     "model",
-    ["faulty-count:count=9", "faulty-rows:rows=2", "faulty-columns:columns=2", "faulty-clusters:clusters=2", "soft-cells:rate=0.1"],
+    [
+        "faulty-count:count=9",
+        "faulty-rows:rows=2",
+        "faulty-columns:columns=2",
+        "faulty-clusters:clusters=2",
+        "soft-cells:rate=0.1",
+    ],
 )
 def test_every_model_of_cells_is_drawn_and_merged(capsys, model):
     document(capsys, "faults", "sample", *SIZE, "-f", model, "--out", "a")

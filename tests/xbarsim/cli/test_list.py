@@ -12,8 +12,11 @@ def test_everything_that_can_be_named_is_listed(capsys):
     found = document(capsys, "list")["results"]
     assert tuple(found) == KINDS
     for kind, registry in (
-        ("accelerators", accelerators), ("faults", fault_models), ("detectors", detectors), ("repairs", repairs)
-    ):  # fmt: skip
+        ("accelerators", accelerators),
+        ("faults", fault_models),
+        ("detectors", detectors),
+        ("repairs", repairs),
+    ):
         assert tuple(found[kind]) == registry.names
     assert found["faults"]["stuck-cells"]["fields"] == {"rate": "(needed)", "mix": "measured"}
 

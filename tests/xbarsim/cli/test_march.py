@@ -35,7 +35,8 @@ def test_injected_coupling_faults_show_up(capsys):
 
 def test_restoring_takes_longer(capsys):
     plain, restored = (
-        document(capsys, "march", "run", *SMALL, *more)["results"]["latency_ns"] for more in ((), ("--restore",))
+        document(capsys, "march", "run", *SMALL, *more)["results"]["latency_ns"]
+        for more in ((), ("--restore",))
     )
     assert all(restored[mode] > plain[mode] for mode in plain)
 

@@ -9,14 +9,29 @@ from xbarsim.cli import options
 from xbarsim.cli.app import app
 from xbarsim.registry import detectors, fault_models, repairs
 
-SHARED = ("network", "weights", "data", "accelerator", "faults", "fault_map", "images", "plugin", "store", "workers")
+SHARED = (
+    "network",
+    "weights",
+    "data",
+    "accelerator",
+    "faults",
+    "fault_map",
+    "images",
+    "plugin",
+    "store",
+    "workers",
+)
 
 
 def leaves(command, name=""):
     """Every command with its full name."""
     if not hasattr(command, "commands"):
         return {name: command}
-    return {k: v for word, sub in command.commands.items() for k, v in leaves(sub, f"{name} {word}".strip()).items()}
+    return {
+        k: v
+        for word, sub in command.commands.items()
+        for k, v in leaves(sub, f"{name} {word}".strip()).items()
+    }
 
 
 COMMANDS = leaves(typer.main.get_command(app))
@@ -26,7 +41,9 @@ COMMANDS = leaves(typer.main.get_command(app))
 def test_commands_that_study_chips_take_the_same_options(name):
     own = {option.name: option.opts for option in COMMANDS[name].params}
     assert set(SHARED) <= set(own)
-    assert {n: own[n] for n in SHARED} == {o.name: o.opts for o in COMMANDS["simulate"].params if o.name in SHARED}
+    assert {n: own[n] for n in SHARED} == {
+        o.name: o.opts for o in COMMANDS["simulate"].params if o.name in SHARED
+    }
 
 
 def test_every_option_has_a_long_spelling_and_words():

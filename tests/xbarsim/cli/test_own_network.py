@@ -1,4 +1,4 @@
-"""A module and data in a user's own file, by command line alone: simulate, detect, repair, campaign, report."""
+"""A module and data in a user's own file, by command line alone, from simulate to report."""
 
 import pytest
 
@@ -112,9 +112,7 @@ def test_code_in_a_campaign_runs_only_if_its_file_is_named(capsys, folder):
 
 def test_what_is_wrong_in_ones_own_file_is_refused(capsys, folder):
     (folder / "broken.py").write_text("def network():\n    return 1 / 0\n\ndef data():\n    return 3\n")
-    assert "ZeroDivisionError" in refused(
-        capsys, "simulate", "-n", "broken.py:network", "-d", "mine.py:data"
-    )
+    assert "ZeroDivisionError" in refused(capsys, "simulate", "-n", "broken.py:network", "-d", "mine.py:data")
     assert "int" in refused(capsys, "simulate", "-n", "mine.py:network", "-d", "broken.py:data")
     assert "nothere" in refused(capsys, "simulate", "-n", "mine.py:nothere", "-d", "mine.py:data")
     assert "its data" in refused(capsys, "simulate", "-n", "mine.py:network")

@@ -23,7 +23,14 @@ def test_a_diagnosed_map_is_repaired(capsys):
     document(capsys, "faults", "sample", "-n", "digits-mlp", "-f", "stuck-cells:rate=0.02", "-o", "drawn")
     document(capsys, "march", "run", "-f", "drawn", "--out", "march")
     found = document(
-        capsys, "repair", "--fault-map", "march/diagnosed.safetensors", "--images", "40", "-R", "closest-values"
+        capsys,
+        "repair",
+        "--fault-map",
+        "march/diagnosed.safetensors",
+        "--images",
+        "40",
+        "-R",
+        "closest-values",
     )["results"]["tasks"]
     (task,) = found
     assert task["counts"]["stuck_cells"] == task["counts"]["faults"]

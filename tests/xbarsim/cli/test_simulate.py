@@ -113,7 +113,10 @@ def test_other_fidelities_meet_the_same_faults(capsys, fidelity):
         (["--fidelity", "analog", "--age", "1e9"], "--age: expected a finite number in 0..172800"),
         (["--fidelity", "analog", "--age", "-1"], "--age: expected a finite number"),
         (["--fidelity", "parasitic", "--wire-ohm", "-1"], "expected a finite number"),
-        (["--fidelity", "analog", "--accelerator", "finn"], "--fidelity: expected a ReRAM accelerator beside it"),
+        (
+            ["--fidelity", "analog", "--accelerator", "finn"],
+            "--fidelity: expected a ReRAM accelerator beside it",
+        ),
     ],
 )
 def test_wrong_physics_are_refused(capsys, options, message):
@@ -148,7 +151,13 @@ def test_samples_of_single_faults_are_part_of_the_whole(capsys, board, folder):
     (part,) = tasks(capsys, *board, *model, "--chips", "9", "--out", "out")
 
     def rows(task):
-        return list(zip(task["hits"], *(task["counts"][name] for name in ("kind", "layer", "unit", "value")), strict=True))
+        return list(
+            zip(
+                task["hits"],
+                *(task["counts"][name] for name in ("kind", "layer", "unit", "value")),
+                strict=True,
+            )
+        )
 
     assert rows(part) == rows(whole)[:9] and len(set(rows(whole))) == len(rows(whole))
     assert len(list((folder / "out").glob("single-faults-*.png"))) == 1
@@ -184,7 +193,10 @@ def test_faults_that_a_board_has_not_are_refused(capsys, board, model, words):
     [
         (("3-7-weights.bin", lambda b: b[:-1]), "3-7-weights.bin: expected 2304 bytes, got 2303"),
         (("3-7-thres.bin", lambda b: b + bytes(8)), "3-7-thres.bin: expected 64 bytes, got 72"),
-        (("0-3-weights.bin", lambda b: bytes([8]) + b[1:]), "0-3-weights.bin: expected no bit set above the 3 lanes"),
+        (
+            ("0-3-weights.bin", lambda b: bytes([8]) + b[1:]),
+            "0-3-weights.bin: expected no bit set above the 3 lanes",
+        ),
         (
             ("0-3-thres.bin", lambda b: np.array([1 << 40], "<i8").tobytes() + b[8:]),
             "0-3-thres.bin: expected thresholds of 24 bits",

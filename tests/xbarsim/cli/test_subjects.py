@@ -40,7 +40,10 @@ def test_options_become_hardware():
         ({"age": 5.0}, "age: expected none with fidelity digital, got 5.0; say fidelity analog"),
         ({"wire_ohm": 1.0, "fidelity": "analog"}, "wire_ohm: expected none with fidelity analog"),
         ({"accelerator": "finn", "cells": "puma"}, "cells: expected a ReRAM accelerator beside it, got finn"),
-        ({"accelerator": "finn", "fidelity": "bit-serial"}, "fidelity: expected a ReRAM accelerator beside it"),
+        (
+            {"accelerator": "finn", "fidelity": "bit-serial"},
+            "fidelity: expected a ReRAM accelerator beside it",
+        ),
     ],
 )
 def test_options_that_nothing_uses_are_refused(options, words):
@@ -55,7 +58,10 @@ def test_a_subject_is_loaded_and_programmed():
 
 def test_models_come_from_words_or_files(tmp_path):
     assert models_of(None, None, "stuck-cells:rate=0.5") == [StuckCells(rate=0.5)]
-    assert models_of(["single", "stuck-cells:rate=0.1"], None, "none") == [SingleFaults(), StuckCells(rate=0.1)]
+    assert models_of(["single", "stuck-cells:rate=0.1"], None, "none") == [
+        SingleFaults(),
+        StuckCells(rate=0.1),
+    ]
     drawn = StuckCells(rate=0.01).draw(digits_subject(images=2).chip.geometry, np.random.default_rng(1))
     (given,) = models_of(None, [drawn.save(tmp_path / "a"), drawn.save(tmp_path / "b")], "none")
     assert isinstance(given, GivenFaults) and given.population(None) == 2

@@ -191,7 +191,7 @@ def test_code_is_called_only_if_its_file_was_named(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(CODE)
     own = {"networks": [{"name": f"{file}:network", "data": f"{file}:data"}], "images": None}
-    with pytest.raises(InputError, match="no code that was not named, got '.*mine.py:network'"):
+    with pytest.raises(InputError, match=r"no code that was not named, got '.*mine\.py:network'"):
         plan(campaign(**own))
     found = plan(campaign(**own), code=[file])
     assert found.tasks[0].workload.subject.name == "network" and len(found.tasks) == 1
@@ -202,5 +202,5 @@ def test_code_is_called_only_if_its_file_was_named(tmp_path):
         {**own, "networks": [{"name": f"{file}:network", "data": f"{other}:data"}]},
         {**own, "accelerators": [f"{other}:chip"]},
     ):
-        with pytest.raises(InputError, match="no code that was not named, got '.*other.py"):
+        with pytest.raises(InputError, match=r"no code that was not named, got '.*other\.py"):
             plan(campaign(**mixed), code=[file])

@@ -100,19 +100,51 @@ BAD = [
     ("trials = 7", 'trials = "7"', r"line 3: trials: expected .*integer"),
     ("images = 50", "images = 50\nimages = 60", r"expected a TOML file, got .*line 5"),
     ("images = 50", "images = " + "9" * 5000, r"expected a TOML file"),
-    ('label = "mine"', 'lable = "mine"', r"line 5: networks.1.lable: expected one of data, label, .*unknown key"),
+    (
+        'label = "mine"',
+        'lable = "mine"',
+        r"line 5: networks.1.lable: expected one of data, label, .*unknown key",
+    ),
     ('label = "mine"', 'weights = ""', r"line 5: networks.1.weights: weights: expected a checkpoint"),
-    ('["digits-mlp", {name = "./board", data = "cifar10", label = "mine"}]', "5", r"line 5: networks: .*a list"),
-    ('["digits-mlp", {name = "./board", data = "cifar10", label = "mine"}]', "[]", r"line 5: networks: .*at least"),
+    (
+        '["digits-mlp", {name = "./board", data = "cifar10", label = "mine"}]',
+        "5",
+        r"line 5: networks: .*a list",
+    ),
+    (
+        '["digits-mlp", {name = "./board", data = "cifar10", label = "mine"}]',
+        "[]",
+        r"line 5: networks: .*at least",
+    ),
     ('repairs = ["as-it-is", "closest-values"]', 'repairs = "as-it-is"', r"line 7: repairs: expected a list"),
-    ('"closest-values"]', '"closest"]', r"line 7: repairs: repair: expected one of .*closest-values.*'closest'"),
+    (
+        '"closest-values"]',
+        '"closest"]',
+        r"line 7: repairs: repair: expected one of .*closest-values.*'closest'",
+    ),
     ('"closest-values"]', '"retrain:epoch=1"]', r"line 7: repairs: repair retrain: expected fields epochs"),
-    ('measures = ["accuracy", "detection"]', 'measures = ["speed"]', r"line 8: measures.0: expected 'accuracy' or"),
-    ('measures = ["accuracy", "detection"]', 'detectors = ["x-ray"]', r"line 8: detectors: detector: .*'x-ray'"),
+    (
+        'measures = ["accuracy", "detection"]',
+        'measures = ["speed"]',
+        r"line 8: measures.0: expected 'accuracy' or",
+    ),
+    (
+        'measures = ["accuracy", "detection"]',
+        'detectors = ["x-ray"]',
+        r"line 8: detectors: detector: .*'x-ray'",
+    ),
     ('measures = ["accuracy", "detection"]', 'until = "soon"', r"line 8: until: stopping rule: expected"),
-    ('measures = ["accuracy", "detection"]', 'until = "speed ± 1 %"', r"line 8: until: metric of the stopping"),
+    (
+        'measures = ["accuracy", "detection"]',
+        'until = "speed ± 1 %"',
+        r"line 8: until: metric of the stopping",
+    ),
     ('name = "stuck-cells"', 'name = "cells"', r"line 10: faults.0: fault model: expected one of .*'cells'"),
-    ("rate = [0.0, 0.01]", "rate = [0.0, 1.5]", r"line 10: faults.0: .*StuckCells.rate: expected .*1, got 1.5"),
+    (
+        "rate = [0.0, 0.01]",
+        "rate = [0.0, 1.5]",
+        r"line 10: faults.0: .*StuckCells.rate: expected .*1, got 1.5",
+    ),
     ("rate = [0.0, 0.01]", "rate = []", r"line 10: faults.0: .*at least one value in every list, got none"),
     ("rate = [0.0, 0.01]", 'rate = "0.01"', r"line 10: faults.0: .*rate: expected .*number, got '0.01'"),
     ("rate = [0.0, 0.01]", "rates = [0.0]", r"line 10: faults.0: .*expected fields rate, mix, got 'rates'"),
@@ -120,10 +152,14 @@ BAD = [
     ('kinds = ["channel"]', 'kinds = ["chanel"]', r"line 15: faults.1: .*kinds: expected one of .*channel"),
     ("margin = 0.1", "margn = 0.1", r"line 15: faults.1: .*expected fields .*, got 'margn'"),
     ("margin = 0.1", "margin = 0.1\nconfidence = 1", r"line 19: faults.1.confidence: expected .*less than 1"),
-    ("margin = 0.1", "confidence = 0.9", r"line 15: faults.1: confidence: expected margin beside it, got none"),
+    (
+        "margin = 0.1",
+        "confidence = 0.9",
+        r"line 15: faults.1: confidence: expected margin beside it, got none",
+    ),
     ("margin = 0.1", "margin = true", r"line 18: faults.1.margin: expected .*number"),
     ('name = "digits"\n', "", r"campaign.toml: name: expected a value, got none"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("old", "new", "words"), BAD, ids=lambda v: v[:30] if isinstance(v, str) else None)

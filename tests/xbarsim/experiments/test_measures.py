@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from accel_models.finn.config import FinnConfig
 from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import isaac
 from networks.zoo import zoo_path
@@ -16,6 +17,8 @@ from xbarsim.detection.patterns import AdversarialPatterns, OriginalImages
 from xbarsim.errors import InputError
 from xbarsim.experiments.drawing import trials_of
 from xbarsim.experiments.measures import Accuracy, Condition, Detection, fault_counts
+from xbarsim.experiments.references import SubjectReference
+from xbarsim.faults.models import SingleFaults
 from xbarsim.faults.places import NoFaults
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.faults.trials import faults_of
@@ -200,7 +203,7 @@ def test_descriptions_are_json(measure):
     assert json.loads(json.dumps(described)) == described and described["metric"] == measure.metric
 
 
-GOLDEN = {  # hits of the trials 0 to 3, seed 1, 100 images; those of revision 1, when each was a workload of its own
+GOLDEN = {  # hits of the trials 0 to 3, seed 1, 100 images; the same since revision 1
     ("isaac", 0.005, "as-it-is"): [95, 96, 97, 94],
     ("isaac", 0.02, "as-it-is"): [74, 92, 83, 73],
     ("isaac", 0.02, "closest-values"): [88, 98, 91, 84],
@@ -232,3 +235,19 @@ def test_scores_are_what_they_always_were():
     measure = Detection(detector=AdversarialPatterns(patterns=10))
     found = made(measure, whole, range(4), faults=StuckCells(rate=0.005, mix="even"), seed=1)
     assert [o.counts["score"] for o in found] == pytest.approx(SCORES, abs=1e-5)
+
+
+FINN = [  # hits, flips, kind, layer, unit and value of the trials 0 to 7, seed 1, 20 images
+    (17, 3, 1, 3, 8, -1), (15, 0, 0, 6, 303, -1), (15, 0, 0, 4, 150, 1), (17, 3, 0, 0, 47, -1),
+    (15, 0, 0, 6, 500, 1), (13, 4, 1, 1, 8, 1), (16, 2, 0, 3, 94, -1), (15, 0, 0, 5, 126, 1),
+]  # fmt: skip
+
+
+def test_single_faults_of_a_published_board_are_what_they_always_were(data_folder):
+    board = data_folder / "bnn-pynq" / "cifar10" / "cnvW1A1"
+    if not board.is_dir():
+        pytest.skip(f"no {board}")
+    subject = SubjectReference(network=str(board), accelerator=FinnConfig(), images=20).load()
+    found = made(Accuracy(), subject, range(8), faults=SingleFaults("pe", "channel"), seed=1)
+    names = ("flips", "kind", "layer", "unit", "value")
+    assert [(o.hits, *(o.counts[name] for name in names)) for o in found] == FINN

@@ -60,7 +60,7 @@ def test_every_method_has_faults_of_its_own(method):
     ("settings", "message"),
     [
         ({"method": "magic"}, "method: expected one of dropout2d, fat-1"),
-        ({"stages": (CELLS,)}, "stages: expected none with method plain, got 10 % stuck cells, measured"),
+        ({"stages": (CELLS,)}, "stages: expected none with method plain, got 10 % stuck, measured"),
         (
             {"method": "fat-1", "stages": (CELLS,)},
             "stages: expected StuckActivations for fat-1, got StuckCells",
@@ -153,7 +153,7 @@ def test_the_record_says_how_a_network_was_trained(digits, tmp_path):
         "seed", "command", "data", "versions",
     ]  # fmt: skip
     assert found.about["network"] == "digits-mlp" and found.about["method"] == "progressive"
-    assert found.about["faults"] == "0.5 % stuck cells, measured; 1 % stuck cells, measured"
+    assert found.about["faults"] == "0.5 % stuck, measured; 1 % stuck, measured"
     assert found.about["accelerator"] == "isaac-slc" and found.about["command"] == "typed"
     assert found.about["data"] == f"digits, 200 images, sha256 {data_hash(digits[0])}"
     assert found.about["test"] == f"{found.hits} of {found.shots}" and found.shots == 500

@@ -1,3 +1,6 @@
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
 from xbarsim.errors import InputError
@@ -5,7 +8,7 @@ from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.neurons import NeuronFaults, SpikingGeometry
 from xbarsim.faults.pe import FinnGeometry, PeFaults
-from xbarsim.faults.places import check_places, no_faults
+from xbarsim.faults.places import check_places, is_of, no_faults
 from xbarsim.faults.stuck_cells import StuckCells
 
 
@@ -25,3 +28,34 @@ def test_places_are_named_by_what_they_are_and_others_by_what_they_look_like():
     with pytest.raises(InputError, match=r"got \['cells'\]"):
         check_places(model, ["cells"], CellGeometry)
     assert check_places(model, CellGeometry(arrays=2), CellGeometry).arrays == 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anywhere:
+    def draw(self, geometry: Any, rng):
+        return no_faults(geometry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsaid:
+    def draw(self, geometry, rng):
+        return no_faults(geometry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForReaders:
+    def draw(self, geometry: "Nowhere", rng):  # noqa: F821
+        return no_faults(geometry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellsOrUnits:
+    def draw(self, geometry: CellGeometry | FinnGeometry, rng):
+        return no_faults(geometry)
+
+
+def test_a_model_is_for_the_places_that_it_says_and_for_all_if_it_says_none():
+    cells, units = CellGeometry(arrays=2), FinnGeometry(())
+    assert is_of(StuckCells(rate=0.1), cells) and not is_of(StuckCells(rate=0.1), units)
+    for model in (Anywhere(), Unsaid(), ForReaders(), CellsOrUnits()):
+        assert is_of(model, cells) and is_of(model, units)

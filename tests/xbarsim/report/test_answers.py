@@ -103,9 +103,8 @@ def test_latencies_of_detectors_that_read_the_same_are_both_there(subject):
 def test_repairs_say_what_they_took(repaired):
     table = answers.repair_table(repaired)
     assert len(table.rows) == 2 and all("closest-values" in row[0] for row in table.rows)
-    trials = repaired.trials_of(
-        [t for t in repaired.tasks if t.description["repair"]["name"] == "closest-values"][0]
-    )
+    closest = (t for t in repaired.tasks if t.description["repair"]["name"] == "closest-values")
+    trials = repaired.trials_of(next(closest))
     assert table.rows[0][1:3] == (
         f"{trials['counts.stuck_cells'].mean():,.0f}", f"{trials['counts.cell_writes'].mean():,.0f}"
     )  # fmt: skip

@@ -15,10 +15,12 @@ from xbarsim.report.result_figures import figures
 from xbarsim.report.results import read_results
 
 NAMES = {
-    "accuracy-digits-mlp", "front-digits-mlp", "layers-cnvw1a1-channel",
+    "accuracy-digits-mlp",
+    "front-digits-mlp",
+    "layers-cnvw1a1-channel",
     *(f"{kind}-digits-mlp-{name}" for kind in ("detection", "latency") for name in ("isaac", "isaac-slc")),
     *(f"chip-digits-mlp-{name}-3-stuck-even" for name in ("isaac", "isaac-slc")),
-}  # fmt: skip
+}
 
 
 def texts(figure):
@@ -58,8 +60,11 @@ def odd():
         for task in grid(Accuracy(), subjects=subject, faults=models, trials=2, seed=seed)
     ]
     detectors = [
-        AdversarialPatterns(patterns=2), AdversarialPatterns(patterns=5), MarchDetector(), MarchDetector(restore=False)
-    ]  # fmt: skip
+        AdversarialPatterns(patterns=2),
+        AdversarialPatterns(patterns=5),
+        MarchDetector(),
+        MarchDetector(restore=False),
+    ]
     measures = [Detection(detector=detector) for detector in detectors]
     tasks += grid(measures, subjects=subject, faults=[models[1], NoFaults()], trials=2)
     return collect(tasks)

@@ -27,7 +27,7 @@ def test_parts_are_chosen_by_columns_and_words(store):
     assert len(results.where(repair="closest-values").tasks) == 4
     assert len(results.where(repair__name="closest-values").where(accelerator="isaac").tasks) == 2
     assert not results.where(accelerator="tpu").tasks
-    with pytest.raises(InputError, match="column: expected one of .*got 'method'"):
+    with pytest.raises(InputError, match=r"column: expected one of .*got 'method'"):
         results.where(method="none")
 
 
