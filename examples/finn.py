@@ -1,25 +1,16 @@
 """A torch network on a FINN accelerator: every stuck channel, and what triplicating the worst ones buys."""
 
-from accel_models.finn.concurrent import simulate_faults
-from accel_models.finn.config import FinnConfig
-from accel_models.finn.cycles import design_cycles
-from accel_models.finn.from_graph import from_graph, image_pixels
-from accel_models.finn.replication import replication_front
-from accel_models.finn.resources import design_resources
-from accel_models.reram.config import accelerator
-from xbarsim.faults.pe import PeFaultKind
-from xbarsim.studies.workbench import build_workbench
-from xbarsim.torch_bridge.quantize import quantize
+import xbarsim as xb
 
-bench = build_workbench("digits-mlp", accelerator("isaac"), seed=1)
-graph = quantize(bench.module, bench.train.images, weight_bits=4, activation_bits=4)
-design = FinnConfig().program(from_graph(graph).folded([(8, 8), (8, 8), (2, 8)]))
-pixels, labels = image_pixels(graph, bench.test.images), bench.test.labels
+subject = xb.SubjectReference(network="digits-mlp", accelerator=xb.FinnConfig()).load()
+network = subject.chip.network.folded([(8, 8), (8, 8), (2, 8)])  # PE, SIMD of each layer
+chip = xb.program(network, "finn")
 
-cycles, resources = design_cycles(design.network), design_resources(design.network)
+cycles, resources = xb.design_cycles(chip.network), xb.design_resources(chip.network)
 print(f"{cycles.images_per_s(100):,.0f} images/s at 100 MHz, about {resources.luts:,} LUT")
 
-results = simulate_faults(design, design.fault_list([PeFaultKind.channel]), pixels, labels)
-front = replication_front(design, results, cost="folded")
+found = xb.every_fault(chip, xb.SingleFaults("channel"), subject.test)
+print(found.worst(3))
+front = xb.replication_front(chip, found.on_finn, cost="folded")
 for k in front.front[:5]:
     print(f"{k} channels triplicated: cost {front.cost[k]:.2f}, worst error {front.error_percent[k]:.1f} %")

@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import settings
 
-from accel_models.reram.config import accelerator
+from networks.catalogue import network
 from networks.checkpoints import save_checkpoint
-from xbarsim.studies.workbench import build_workbench
+from networks.datasets import load_dataset
+from xbarsim.subject import Subject
+from xbarsim.training.loop import fit, initialise
 
 # the networks of the tests are small: two threads that wait for each other cost more than they give
 torch.set_num_threads(1)
@@ -33,8 +35,20 @@ def cache_of_the_tests(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def bench():
-    """The trained digits network on an ISAAC chip."""
-    return build_workbench("digits-mlp", accelerator("isaac"), seed=1)
+    """The digits network, trained with seed 1, on an ISAAC chip."""
+    entry = network("digits-mlp")
+    train, test = load_dataset("digits", "train"), load_dataset("digits", "test")
+    module = initialise(entry.build, 1)
+    fit(module, train.images, train.labels, entry.recipe, seed=1)
+    return Subject(
+        module,
+        "isaac",
+        test=test,
+        train=train,
+        name=entry.name,
+        epsilon=entry.epsilon,
+        passes=entry.retrain_epochs,
+    )
 
 
 @pytest.fixture(scope="session")

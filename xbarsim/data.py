@@ -228,8 +228,8 @@ def read_data(path: str | Path) -> Data:
     where = Path(path)
     if where.suffix == ".npz" and os.path.isfile(where):
         return _read_archive(where)
-    if not os.path.isdir(where):
-        got = "another file" if os.path.exists(where) else "nothing there"
+    if not os.path.isdir(path):
+        got = "another file" if os.path.exists(path) else "nothing there"
         raise InputError(f"data {path}", "a .npz file or a folder", got)
     found = {}
     for part, (images, labels, source) in read_folder(where).items():

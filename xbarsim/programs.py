@@ -88,6 +88,9 @@ def as_integers(network: Any, accelerator: Accelerator, *, calibrate: NDArray | 
         return network
     if is_spiking(network):
         return spiking_network(network)
+    if isinstance(accelerator, SpikingConfig):
+        remedy = "choose another accelerator, or train one"
+        raise InputError("network", "a spiking one for spiking chips", type(network).__name__, remedy)
     if calibrate is None:
         expected = "some hundred typical inputs, to fix the scales of a module"
         raise InputError("calibrate", expected, "none", "hand in training inputs")

@@ -153,8 +153,8 @@ class Registry:
         return {"name": self.name_of(thing), **{f.name: plain(getattr(thing, f.name)) for f in fields(thing)}}
 
     def words(self, thing: Any) -> str:
-        """Return what people read: the thing's own `words` or `name`, or that of its class with the fields that
-        differ from their defaults."""
+        """Return what people read: the thing's own `words` or `name`, or else its registered name with the
+        fields that differ from their defaults."""
         own = getattr(thing, "words", None) or getattr(thing, "name", None)
         return str(own) if own else ", ".join([self.name_of(thing), *_changed(thing)])
 

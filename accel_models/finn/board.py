@@ -47,7 +47,7 @@ def read_board(
     chosen = path.resolve().name if name is None else name
     if chosen not in presets():
         raise InputError(
-            f"board {path}", "a network of " + ", ".join(presets()), repr(chosen), "say which with --network"
+            f"board {path}", "a network of " + ", ".join(presets()), repr(chosen), "say its name"
         )
     board = preset(chosen)
     layers = tuple(_read_layer(path, place, shape) for place, shape in enumerate(board.layers))

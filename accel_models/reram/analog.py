@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from accel_models.reram.chip import ReramChip, run_of
 from accel_models.reram.conductances import Conductances, Draws
+from accel_models.reram.config import ReramConfig
 from accel_models.reram.timing import write_cost
 from xbarsim.cells.device import Device
 from xbarsim.cells.effects import Floats
@@ -24,6 +25,7 @@ from xbarsim.cells.encoding import WeightFormat
 from xbarsim.chip import Accelerator, Cost, Run, Seed
 from xbarsim.crossbar.analog import AnalogMatrix
 from xbarsim.crossbar.parasitic import Wires
+from xbarsim.crossbar.placement import Placement
 from xbarsim.crossbar.solved import solve_arrays
 from xbarsim.errors import InputError, check_choice, check_int, check_number, check_positive, check_type
 from xbarsim.faults.cell_map import FaultMap
@@ -123,6 +125,21 @@ class AnalogChip:
     def cost(self, inputs: int) -> Cost:
         """As `ReramChip.cost`."""
         return self.chip.cost(inputs)
+
+    @property
+    def digital(self) -> ReramChip:
+        """The levels that the conductances aim at, as a chip."""
+        return self.chip
+
+    @property
+    def config(self) -> ReramConfig:
+        """The arrays and their converters."""
+        return self.chip.config
+
+    @property
+    def placement(self) -> Placement:
+        """Where the network lies."""
+        return self.chip.placement
 
     @property
     def weight_format(self) -> WeightFormat:

@@ -16,7 +16,7 @@ def zoo() -> dict[str, Path]:
 
 
 def zoo_path(name: str) -> Path:
-    """A checkpoint, for `networks.checkpoints.load_checkpoint` or `--weights`.
+    """A checkpoint, for `networks.checkpoints.load_checkpoint`.
 
     Raises
     ------

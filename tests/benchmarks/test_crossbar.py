@@ -24,7 +24,7 @@ from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.chip import march_chip
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
-from xbarsim.studies.workbench import program_module
+from xbarsim.programs import program
 from xbarsim.training.loop import initialise
 
 K, M, N = 512, 512, 256
@@ -110,7 +110,7 @@ def test_wires_of_one_array(benchmark, threads, tmp_path):
 def lenet():
     images = np.random.default_rng(0).random((100, 1, 28, 28), np.float32)
     module = initialise(LeNet, 0).eval()
-    return module, images, program_module(module, images, accelerator("isaac"))
+    return module, images, program(module, accelerator("isaac"), calibrate=images)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

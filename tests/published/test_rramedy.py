@@ -4,10 +4,10 @@ import pytest
 
 from accel_models.reram.config import accelerator
 from accel_models.reram.timing import inference_latency_ns
+from tests.helpers.chips import untrained_chip
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.latency import march_addresses, march_latency_ns
-from xbarsim.papers.rramedy_paper import detection_in_paper, speedup_in_paper
-from xbarsim.studies.workbench import untrained_chip
+from xbarsim.papers.rramedy import detection_in_paper, speedup_in_paper
 
 
 @pytest.fixture(scope="module")

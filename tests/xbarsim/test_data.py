@@ -261,6 +261,8 @@ def test_folders_that_hold_none_get_one_line(tmp_path):
         read_data(tmp_path / "missing")
     with pytest.raises(InputError, match="got nothing there"):
         read_data("a" * 5000)
+    with pytest.raises(InputError, match="got nothing there"):
+        read_data("")
     (tmp_path / "data.csv").write_text("1,2")
     with pytest.raises(InputError, match="got another file"):
         read_data(tmp_path / "data.csv")

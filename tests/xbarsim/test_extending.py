@@ -3,6 +3,9 @@
 Each goes through Python, a command, a campaign in two processes and its report, with its own words.
 """
 
+import subprocess
+import sys
+
 import pytest
 
 import xbarsim as xb
@@ -99,6 +102,86 @@ def coarse():
     isaac = xb.accelerators.parse("isaac")
     array = replace(isaac.array, rows=64, adc=xb.AdcConfig(bits=5))
     return replace(isaac, name="coarse", array=array)
+'''
+OWN_CHIP = '''
+from dataclasses import dataclass
+
+import xbarsim as xb
+
+
+@xb.accelerators.register("halved")
+@dataclass(frozen=True, kw_only=True)
+class Halved:
+    """An ISAAC chip at half its clock."""
+
+    name: str = "halved"
+    slower: float = 2.0
+    quantization: xb.Quantization = xb.Quantization()
+
+    def program(self, network):
+        return Slow(config=self, chip=xb.accelerators.make("isaac").program(network))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slow:
+    config: Halved
+    chip: object
+
+    @property
+    def accelerator(self):
+        return self.config
+
+    @property
+    def geometry(self):
+        return self.chip.geometry
+
+    @property
+    def faults(self):
+        return self.chip.faults
+
+    @property
+    def input_shape(self):
+        return self.chip.input_shape
+
+    @property
+    def resources(self):
+        return self.chip.resources
+
+    def inject(self, faults):
+        return Slow(config=self.config, chip=self.chip.inject(faults))
+
+    def run(self, inputs, *, seed=0):
+        run = self.chip.run(inputs, seed=seed)
+        return xb.Run(scores=run.scores, classes=run.classes, cost=self.cost(len(inputs)))
+
+    def run_each(self, faults, inputs, *, seed=0):
+        return (self.inject(one).run(inputs, seed=seed) for one in faults)
+
+    def cost(self, inputs):
+        own = self.chip.cost(inputs)
+        return xb.Cost(latency_ns=self.config.slower * own.latency_ns, energy_pJ=own.energy_pJ)
+'''
+NESTED_REPAIR = '''
+from dataclasses import dataclass
+
+import xbarsim as xb
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    tries: int = 1
+    strength: float = 0.5
+
+
+@xb.repairs.register("kick")
+@dataclass(frozen=True, kw_only=True)
+class Kick:
+    """Kick the chip, which cures soft faults."""
+
+    effort: Effort = Effort()
+
+    def repair(self, chip, subject, trial):
+        return xb.Repaired(chip=chip.refresh(), counts={"kicks": self.effort.tries}, files={"log.txt": b"ouch"})
 '''
 CAMPAIGN = """
 name = "mine"
@@ -272,3 +355,66 @@ def test_accelerator_of_ones_own(file, capsys, registries):
     for text in (*said, page):
         assert "coarse" in text
     assert "coarse" in labels(drawn["accuracy-digits-mlp"])
+
+
+def test_accelerator_whose_chips_are_of_a_class_of_ones_own(file, capsys, registries):
+    plugin = file("halved.py", OWN_CHIP)
+    options = ("--plugin", plugin, *SMALL, "--chips", "2")
+    slow, fast = (
+        document(capsys, "simulate", *options, "-a", name)["results"]["tasks"][0]
+        for name in ("halved:slower=3", "isaac")
+    )
+    assert slow["hits"] == fast["hits"] and slow["facts"]["latency_ns"] == 3 * fast["facts"]["latency_ns"]
+    assert "energy_nJ" in slow["facts"] and "march_latency_ns" not in slow["facts"]
+    assert "digits-mlp on halved" in run_well(capsys, "detect", *options, "-a", "halved", "-D", "original")
+
+    said, page, drawn = campaign(capsys, file, plugin, accelerator='halved", "halved:slower=3')
+    for text in said[1:]:
+        assert "halved" in text and "hardware" in text  # two of one name
+    found = xb.read_results("mine.db")
+    assert len({row[1:-5] for row in found.table().rows}) == len(found.tasks) == 6
+    assert "halved" in page and len(labels(drawn["accuracy-digits-mlp"]).split(" | ")) == 3
+
+
+def test_repairs_that_differ_in_a_part_of_theirs_alone(file, capsys, registries):
+    plugin = file("kick.py", NESTED_REPAIR)
+    text = CAMPAIGN.format(
+        **PLAIN | {
+            "repair": ', "kick:effort.tries=3", "kick:effort.strength=0.7", "kick:effort.strength=0.7000001"',
+            "faults": 'name = "soft-cells"\nrate = [0.01, 0.03]',
+        }
+    )  # fmt: skip
+    description = file("mine.toml", text)
+    planned = " ".join(run_well(capsys, "campaign", "plan", description, "--plugin", plugin).split())
+    run_well(capsys, "campaign", "run", description, "--plugin", plugin)
+    shown = " ".join(run_well(capsys, "campaign", "status", "mine.db").split())
+    for said in (planned, shown):
+        assert "0.7000001" in said
+    found = xb.read_results("mine.db")
+    assert len({row[1:-5] for row in found.table().rows}) == len(found.tasks) == 12
+    (curves,) = (figure for figure in figures(found) if figure.name == "accuracy-digits-mlp")
+    lines = labels(curves).split(" | ")[1:]
+    assert len(lines) == len(set(lines)) == 4 and any("0.7000001" in line for line in lines)
+
+    out = ("--out", "out", "--chips", "2", "-R", "as-it-is", "-R", "kick")
+    document(capsys, "repair", "--plugin", plugin, *SMALL, *out)
+    assert (description.parent / "out" / "chip-1-log.txt").read_bytes() == b"ouch"
+
+
+def test_without_its_file_a_name_is_unknown_and_with_it_listed(file, capsys, registries):
+    plugin = file("lines.py", FAULT_MODEL)
+    assert "fault model: expected one of" in refused(capsys, "simulate", "-f", "broken-lines:probability=0.1")
+    listed = document(capsys, "list", "faults", "--plugin", plugin)["results"]["faults"]["broken-lines"]
+    assert listed["fields"] == {"probability": "(needed)"}
+    assert listed["about"].startswith("Every word line is broken")
+
+
+def test_a_report_needs_no_file_of_the_users(file, capsys, registries):
+    plugin = file("lines.py", FAULT_MODEL)
+    faults = 'name = "broken-lines"\nprobability = [0.02, 0.05]'
+    description = file("mine.toml", CAMPAIGN.format(**PLAIN | {"faults": faults}))
+    run_well(capsys, "campaign", "run", description, "--plugin", plugin)
+    code = "from xbarsim.cli.app import main; main(['report', 'mine.db'])"
+    subprocess.run([sys.executable, "-c", code], cwd=description.parent, check=True, capture_output=True)
+    page = description.with_suffix(".html").read_text()
+    assert "broken-lines, probability 0.05" in page and page.count("<svg") > 0

@@ -299,7 +299,9 @@ class _Run:
             todo.note_failure(missing[0])
         if self._fail_fast:
             where = f"trial {missing[0]} of task {todo.task.key[:8]}"
-            remedy = "leave out --fail-fast to go on after it"
+            if one.mistake is not None:
+                raise one.mistake.at(where)
+            remedy = "leave out fail_fast to go on after it"
             raise InputError(where, "a trial that succeeds", one.error, remedy)
 
     def _show(self, todo: _ToDo, *, last: bool, preparing: bool = False) -> None:

@@ -39,8 +39,8 @@ class Workload(Protocol):
     that has something to say for reports may have a method `facts()`: plain JSON that does not name the task.
     What people read of parts of its description may stand in an attribute `words`: a mapping by part, as
     {"faults": "1 % stuck"}.
-    One of classes from files that `xbarsim.code.load_code` ran may have an attribute `code`: these files, which
-    workers run before they receive it.
+    One of classes from files that `xbarsim.code.load_code` ran may have an attribute `code`: these files,
+    which workers run before they receive it.
     """
 
     def describe(self) -> Mapping[str, Any]:

@@ -75,6 +75,7 @@ class Finished:
     seconds : that the trial with the error took
     unprepared : the task itself could not be prepared, so none of its trials can be made
     died : the worker was gone, through the trial's fault or not
+    mistake : the error, if it is one of input, which says what to do
     """
 
     job: Job
@@ -83,6 +84,7 @@ class Finished:
     error: str = ""
     unprepared: bool = False
     died: bool = False
+    mistake: InputError | None = None
 
 
 class Bench:
@@ -121,7 +123,7 @@ class Bench:
         try:
             self.prepare(job.task)
         except (Exception, SystemExit) as error:
-            return Finished(job=job, error=worded(error), unprepared=True)
+            return Finished(job=job, error=worded(error), unprepared=True, mistake=_mistake(error))
         return None
 
     def run(self, job: Job) -> Finished:
@@ -159,8 +161,14 @@ class Bench:
                 begun = now
         except (Exception, SystemExit) as error:
             seconds = time.perf_counter() - begun
-            return Finished(job=job, outcomes=tuple(found), error=worded(error), seconds=seconds)
+            return Finished(
+                job=job, outcomes=tuple(found), error=worded(error), seconds=seconds, mistake=_mistake(error)
+            )
         return Finished(job=job, outcomes=tuple(found))
+
+
+def _mistake(error: BaseException) -> InputError | None:
+    return error if type(error) is InputError else None
 
 
 def checked(outcome: Outcome) -> Outcome:

@@ -166,7 +166,8 @@ def _plan_table(plan: Plan) -> Table:
     trials = sum(task.trials for task in plan.tasks)
     note = f"{len(plan.tasks)} tasks, {trials:,} trials"
     note += f", fewer where '{plan.precision}' is reached." if plan.precision else "."
-    return Table(title=f"Plan of {plan.name}" + (f": {common}" if common else ""), columns=(*headings, "trials"), rows=tuple(rows), note=note)
+    title = f"Plan of {plan.name}" + (f": {common}" if common else "")
+    return Table(title=title, columns=(*headings, "trials"), rows=tuple(rows), note=note)
 
 
 def _status(path: Path) -> dict[str, Any]:
@@ -197,4 +198,5 @@ def _status_table(path: Path, found: dict[str, Any]) -> Table:
         errors = dict.fromkeys(error for _, _, error in found["failures"][-20:])
         note += f" {failed} trials failed; the latest errors: " + "; ".join(errors)
     columns = ("task", *headings, "done", "mean [%]")
-    return Table(title=str(path) + (f": {common}" if common else ""), columns=columns, rows=tuple(rows), note=note)
+    title = str(path) + (f": {common}" if common else "")
+    return Table(title=title, columns=columns, rows=tuple(rows), note=note)

@@ -1,4 +1,4 @@
-"""`xbarsim list`: everything that can be named: networks, data, accelerators, devices, faults, detectors, repairs."""
+"""`xbarsim list`: whatever has a name: networks, data, accelerators, devices, faults, detectors, repairs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _networks() -> Listed:
         for name, n in found.items()
     ]
     rows += [(name, "a trained checkpoint", "", "yes") for name in trained if name not in found]
-    note = "Trained: a checkpoint comes with xbarsim; make the others' with 'xbarsim train'. Quantized networks are "
+    note = "Trained: a checkpoint comes with xbarsim; 'xbarsim train' makes others'. Quantized networks are "
     return found, Table(
         title="Networks (--network)",
         columns=("name", "description", "data", "trained"),

@@ -34,8 +34,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         "--data", "-d",
-        help="A name ('xbarsim list data'), an .npz file, a folder, or FILE.py:FUNCTION; the network's own by "
-        "default.",
+        help="A name ('xbarsim list data'), an .npz file, a folder, or FILE.py:FUNCTION; by default the "
+        "network's own.",
     ),
 ]  # fmt: skip
 Accelerator = Annotated[

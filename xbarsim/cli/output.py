@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,28 +47,6 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[..., Non
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str], Callable[..., None]]]:
-    """A bar for every named step of a long study; yields a function of a name that gives its progress."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, *times, console=console, disable=not console.is_terminal) as bar:
-
-        def step(name: str) -> Callable[..., None]:
-            task = bar.add_task(name, total=None)
-
-            def advance(done: int, total: int | None = None, *_: object) -> None:
-                bar.update(task, completed=done, total=total)
-
-            return advance
-
-        yield step
-
-
-@contextmanager
 def trials() -> Iterator[OnProgress]:
     """Done, rate, time left and the latest estimate, on standard error; off a terminal, a line a minute."""
     from rich.console import Console
@@ -87,9 +66,9 @@ def trials() -> Iterator[OnProgress]:
             now = bar.get_time()
             made = progress.made / (now - begun) if now > begun else 0.0
             value = progress.current
-            half = 100 * (value.high - value.low) / 2
             metric = json.loads(progress.task.description).get("metric", "share")
-            words = f"{metric} {100 * value.value:.2f} ± {half:.2f} %" if progress.made else "preparing"
+            half = f" ± {50 * (value.high - value.low):.2f}" if math.isfinite(value.high - value.low) else ""
+            words = f"{metric} {100 * value.value:.2f}{half} %" if progress.made else "preparing"
             rate = f"{made:.1f}/s" + (f", {progress.failed} failed" if progress.failed else "")
             bar.update(line, description=words, completed=progress.done, total=progress.planned, rate=rate)
             if progress.preparing:
@@ -134,7 +113,7 @@ def write_frame(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def results_document(results: Results) -> dict[str, Any]:
-    """Every task with its estimate and every trial's counts, for machines; null for counts a trial has not."""
+    """Return every task with its estimate and every trial's counts, null where a trial has none."""
     import pandas as pd
 
     found = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,4 +36,9 @@ def run(
         for path in write_figures(store, figures, only=only):
             typer.echo(f"wrote {path}")
     if figures is None or out is not None:
-        typer.echo(f"wrote {write_report(store, out or store.with_suffix('.html'))}")
+        page = out or store.with_suffix(".html")
+        typer.echo(f"wrote {write_report(store, page, command=partial(_figure_command, store.name))}")
+
+
+def _figure_command(store: str, figure: str) -> str:
+    return f"xbarsim report {shlex.quote(store)} --figures figures --only {shlex.quote(figure)}"

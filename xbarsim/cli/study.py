@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from xbarsim.cli import options, output
+from xbarsim.errors import InputError
 from xbarsim.papers.studies import STUDIES
 
 app = typer.Typer(help="Published tables and figures, ours beside the paper's.", rich_markup_mode=None)
@@ -25,21 +26,30 @@ def _add(name: str, about: str) -> None:
             ),
         ] = "cpu",
         networks: Annotated[
-            Path, typer.Option("--networks", help="Folder where trained networks and trials are kept, and found again.")
+            Path,
+            typer.Option("--networks", help="Folder of trained networks and trials: kept, and found again."),
         ] = Path("trained"),
         board: Annotated[
             list[Path] | None,
             typer.Option(
-                "--board", help="Folder of parameter files or a checkpoint, for studies of boards; may be repeated."
+                "--board",
+                help="Folder of parameter files or a checkpoint, for studies of boards; may be repeated.",
             ),
         ] = None,
-        device: Annotated[str, typer.Option("--device", help="cpu, cuda or mps: where networks are trained.")] = "cpu",
+        device: Annotated[
+            str, typer.Option("--device", help="cpu, cuda or mps: where networks are trained.")
+        ] = "cpu",
         store: Annotated[
             Path | None, typer.Option("--store", help="File of the trials; in --networks by default.")
         ] = None,
         workers: options.Workers = 1,
         scheduler: options.Scheduler = None,
-        seed: options.Seed = 0,
+        seed: Annotated[
+            int | None,
+            typer.Option(
+                "--seed", "-s", help="Decides everything that is drawn; by default that of published results."
+            ),
+        ] = None,
         as_json: options.AsJson = False,
         out: options.Out = None,
     ) -> None:  # fmt: skip
@@ -60,7 +70,7 @@ def _run(
     store: Path | None,
     workers: int,
     scheduler: str | None,
-    seed: int,
+    seed: int | None,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -71,9 +81,14 @@ def _run(
     from xbarsim.papers.studies import study
     from xbarsim.papers.study import Settings
 
+    if boards and not STUDIES[name].takes_boards:
+        taking = [other for other, entry in STUDIES.items() if entry.takes_boards]
+        remedy = f"boards are for {' and '.join(taking)}"
+        raise InputError("--board", f"none with {name}", str(boards[0]), remedy)
     check_folder(networks)
-    settings = Settings(budget=budget, folder=networks, seed=seed, device=device, boards=tuple(boards or ()))
     chosen = study(name)
+    seed = context.params["seed"] = chosen.seed if seed is None else seed
+    settings = Settings(budget=budget, folder=networks, seed=seed, device=device, boards=tuple(boards or ()))
     tasks = chosen.tasks(settings)
     with output.trials() as on_progress:
         results = collect(

@@ -75,7 +75,7 @@ class SpikingTestSet:
         InputError : no such file, not a test set, truncated, or columns and decision that cannot be one's.
         """
         where = f"test set {path}"
-        remedy = "make one with SpikingTestSet.save or 'xbarsim study spiking-tests --out DIR'"
+        remedy = "make one with SpikingTestSet.save, or with the study spiking-tests"
         columns, words = read_tensors(Path(path), where, FORMAT, _COLUMNS, remedy)
         try:
             decision = json.loads(words["decision"])

@@ -1,7 +1,7 @@
 """A campaign's description: networks x accelerators x faults x repairs x measures, in TOML, YAML or Python.
 
 Words are those of the command line. A combination that makes no sense is left out (quantized networks on
-crossbars, faults of another kind of hardware, a test of a repaired chip); what would never be used is refused.
+crossbars, faults of other hardware, a test of a repaired chip); what would never be used is refused.
 The description is data: 'file.py:function' is called only if that file was named as code beside it.
 """
 
@@ -119,8 +119,8 @@ class CampaignFile(_Strict):
     trials : faulty chips a point, or the most that a stopping rule may take; listed faults know their own
     until : stopping rule, as in 'accuracy ± 0.5 % at 95 %'
     images : test images; None for all
-    accelerators, repairs, detectors : by name, perhaps with fields: 'retrain:epochs=3'; an accelerator also as
-        a TOML file or file.py:function
+    accelerators, repairs, detectors : by name, perhaps with fields: 'retrain:epochs=3'; an accelerator also
+        as a TOML file or file.py:function
     measures : 'accuracy', and 'detection' if there are detectors
     """
 
@@ -214,7 +214,7 @@ class Plan:
 
 
 def plan(campaign: CampaignFile, *, code: Sequence[Path] = ()) -> Plan:
-    """Make a task of every combination. Loads networks and data, so that mistakes show before a trial is made.
+    """Make a task of every combination. Networks and data are loaded, so that mistakes show before a trial.
 
     Parameters
     ----------

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.chip import FinnChip
-from accel_models.finn.concurrent import simulate_faults
+from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.equivalence import collapse
 from xbarsim.chip import Chip
-from xbarsim.data import as_dataset
+from xbarsim.data import Dataset, as_dataset
 from xbarsim.errors import InputError
 from xbarsim.report.tables import Table
 
@@ -28,6 +28,7 @@ class SingleFaultResults:
     hits : (faults,) images that are still answered rightly
     flips : (faults,) images whose class changed
     healthy_hits, shots : without a fault; images
+    on_finn : the same as FINN's criticality and replication take it; None on other chips
     """
 
     faults: Any
@@ -35,6 +36,7 @@ class SingleFaultResults:
     flips: NDArray[np.int64]
     healthy_hits: int
     shots: int
+    on_finn: FaultResults | None = None
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -82,16 +84,25 @@ def every_fault(chip: Chip, model: Any, data: Any) -> SingleFaultResults:
         raise InputError("every_fault", "a model that lists its faults, at least one", repr(model)[:60])
     test = as_dataset(data)
     if isinstance(chip, FinnChip):
-        classes = collapse(chip, faults)
-        pixels = chip.network.to_pixels(test.images)
-        found = classes.expand(simulate_faults(chip, classes.representatives, pixels, test.labels))
-        counts = (found.hits, found.flips, found.baseline_hits)
-    else:
-        healthy = chip.run(test.images)
-        runs = chip.run_each(faults.each(), test.images)
-        pairs = [(run.hits(test.labels), int((run.classes != healthy.classes).sum())) for run in runs]
-        hits, flips = np.array(pairs, np.int64).T
-        counts = (hits, flips, healthy.hits(test.labels))
+        return _on_finn(chip, faults, test)
+    healthy = chip.run(test.images)
+    runs = chip.run_each(faults.each(), test.images)
+    counts = [(run.hits(test.labels), int((run.classes != healthy.classes).sum())) for run in runs]
+    hits, flips = np.array(counts, np.int64).T
     return SingleFaultResults(
-        faults=faults, hits=counts[0], flips=counts[1], healthy_hits=counts[2], shots=len(test)
+        faults=faults, hits=hits, flips=flips, healthy_hits=healthy.hits(test.labels), shots=len(test)
+    )
+
+
+def _on_finn(chip: FinnChip, faults: Any, test: Dataset) -> SingleFaultResults:
+    classes = collapse(chip, faults)
+    pixels = chip.network.to_pixels(test.images)
+    found = classes.expand(simulate_faults(chip, classes.representatives, pixels, test.labels))
+    return SingleFaultResults(
+        faults=faults,
+        hits=found.hits,
+        flips=found.flips,
+        healthy_hits=found.baseline_hits,
+        shots=len(test),
+        on_finn=found,
     )

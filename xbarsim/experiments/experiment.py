@@ -19,9 +19,10 @@ from xbarsim.errors import InputError
 from xbarsim.experiments.drawing import trials_of
 from xbarsim.experiments.facts import subject_facts
 from xbarsim.experiments.measures import Condition, Measure
-from xbarsim.faults.places import NoFaults
+from xbarsim.faults.places import NoFaults, is_of
 from xbarsim.registry import accelerators, detectors, fault_models, repairs
 from xbarsim.repair.nothing import AsItIs
+from xbarsim.rng import stream
 from xbarsim.subject import Subject
 
 REVISION = 2  # one more whenever an unchanged description gives other counts
@@ -123,6 +124,8 @@ def grid(
         "faults": faults,
     }
     for subject, measure, repair, model in product(*map(_several, chosen, chosen.values())):
+        if not is_of(model, subject.chip.geometry):
+            model.draw(subject.chip.geometry, stream(seed, "faults"))  # refuses it in its own words
         experiment = Experiment(measure=measure, subject=subject, faults=model, repair=repair, keep=keep)
         known = getattr(model, "population", None)
         count = trials if known is None else min(trials, known(subject.chip.geometry))

@@ -11,6 +11,7 @@ from torch import nn
 
 from accel_models.reram.analog import AnalogChip
 from accel_models.reram.chip import ReramChip
+from xbarsim.chip import Varied
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.latency import ADDRESSING, chip_march_latency_ns
 from xbarsim.documents import plain
@@ -33,11 +34,12 @@ def subject_facts(subject: Subject) -> dict[str, Any]:
 
 def _facts(subject: Subject) -> dict[str, Any]:
     chip, test = subject.chip, subject.test
-    run = chip.run(test.images)
+    run = getattr(chip, "digital", chip).run(test.images)  # of chips that differ, what they all aim at
     one = chip.cost(1)
     found: dict[str, Any] = {
         "healthy_hits": run.hits(test.labels),
         "shots": len(test),
+        "varied": isinstance(chip, Varied),
         "resources": {name: value for name, value in chip.resources.items() if math.isfinite(value)},
     }
     if math.isfinite(one.latency_ns):

@@ -113,7 +113,7 @@ def network_of(words: str, weights: Path | None = None) -> FoundNetwork:
             raise InputError(f"network {words!r}", "trained weights", "none", remedy)
         return _trained(path, words if words in networks() else _said(zoo()[words]))
     path = Path(words)
-    if not os.path.exists(path):
+    if not os.path.exists(words):
         known = dict.fromkeys((*networks(), *zoo()))
         raise InputError("network", f"a file, file.py:function, or one of {', '.join(known)}", repr(words))
     if weights is not None:

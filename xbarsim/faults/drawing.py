@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from xbarsim.faults.cell_map import FaultMap
 
-BARS = 1000
+FEW, BARS = 40, 1000
 
 
 def draw_fault_map(fault_map: FaultMap, path: str | Path, *, title: str = "", panels: int = 12) -> Path:
@@ -74,9 +74,17 @@ def _draw_array(axes: Axes, fault_map: FaultMap, array: int) -> None:
 
 
 def _draw_counts(axes: Axes, per_array: np.ndarray) -> None:
-    edges = np.unique(np.linspace(0, len(per_array), min(len(per_array), BARS) + 1).astype(int))
-    mean = np.add.reduceat(per_array, edges[:-1]) / np.diff(edges)
-    axes.stairs(mean, edges - 0.5, fill=True, color="#666666")
+    """A bar an array; of a great many, the outline of their means over neighbours."""
+    from matplotlib.ticker import MaxNLocator
+
+    if len(per_array) <= FEW:
+        axes.bar(np.arange(len(per_array)), per_array, color="#666666")
+    else:
+        edges = np.unique(np.linspace(0, len(per_array), min(len(per_array), BARS) + 1).astype(int))
+        mean = np.add.reduceat(per_array, edges[:-1]) / np.diff(edges)
+        axes.stairs(mean, edges - 0.5, fill=True, color="#666666")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("array", fontsize=8)
     axes.set_ylabel("faulty cells\nan array", fontsize=8)
     axes.tick_params(labelsize=7)

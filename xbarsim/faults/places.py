@@ -36,7 +36,7 @@ def check_places(model: Any, geometry: object, kind: type[G]) -> G:
 
 
 def is_of(model: Any, geometry: object) -> bool:
-    """Whether a fault model draws for these places, as the type of `draw`'s geometry says; if it says none, yes."""
+    """Whether a fault model draws for these places, as the type of `draw`'s geometry says."""
     try:
         kind = get_type_hints(type(model).draw).get("geometry", object)
     except NameError:  # of a class of somebody's own, whose hints are for readers alone

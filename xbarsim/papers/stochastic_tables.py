@@ -6,11 +6,14 @@ Source: Wang et al. (see "Sources" in docs/architecture.md), Tables I and II.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarsim.papers.stochastic_training import StochasticBudget, TestedNetwork
+from xbarsim.metrics.intervals import Estimate, mean_over_chips
+from xbarsim.metrics.stability import stability_score
+from xbarsim.papers.stochastic_training import StochasticBudget, Variant
 from xbarsim.report.plots import accuracy_curves
 from xbarsim.report.tables import Table
 
@@ -68,7 +71,27 @@ TABLE_II: dict[tuple[str, float, bool], tuple[float, ...]] = {
 }
 
 
-def table_1(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Table:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeasuredNetwork:
+    """A network on chips: right predictions of each, by rate of stuck cells."""
+
+    variant: Variant
+    float_hits: int
+    healthy_hits: int
+    shots: int
+    hits: dict[float, list[int]]
+
+    def accuracy(self, rate: float) -> Estimate:
+        """Mean over the chips, with its interval, in shares."""
+        return mean_over_chips([h / self.shots for h in self.hits[rate]])
+
+    def score(self, pretrained: MeasuredNetwork, rate: float) -> float:
+        """Stability Score (Eq. 1), from the chips without faults and those with them."""
+        before, after = pretrained.healthy_hits / pretrained.shots, self.healthy_hits / self.shots
+        return stability_score(before, after, self.accuracy(rate).value)
+
+
+def table_1(found: Sequence[MeasuredNetwork], budget: StochasticBudget) -> Table:
     """Networks down, rates of stuck cells across; the paper's in brackets where it has the rate."""
     rows = [
         (
@@ -99,7 +122,7 @@ def table_1(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Table:
     )
 
 
-def table_2(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Table:
+def table_2(found: Sequence[MeasuredNetwork], budget: StochasticBudget) -> Table:
     """Accuracies and Stability Scores, dense and pruned."""
     rates = tuple(rate for rate in (0.01, 0.02) if rate in budget.rates)
     rows = []
@@ -127,7 +150,7 @@ def table_2(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Table:
     )
 
 
-def verdict(found: Sequence[TestedNetwork], budget: StochasticBudget) -> str:
+def verdict(found: Sequence[MeasuredNetwork], budget: StochasticBudget) -> str:
     """One sentence on whether the paper's ordering holds at the main rate."""
     rate, said = budget.main_rate, []
     for pruned in (False, True):
@@ -144,7 +167,7 @@ def verdict(found: Sequence[TestedNetwork], budget: StochasticBudget) -> str:
     return " ".join(said)
 
 
-def curves(found: Sequence[TestedNetwork], budget: StochasticBudget) -> Figure:
+def curves(found: Sequence[MeasuredNetwork], budget: StochasticBudget) -> Figure:
     """Accuracy over the rate of stuck cells."""
     lines: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = {}
     for one in found:
@@ -159,14 +182,14 @@ def _cell(ours: float, paper: float | None) -> str:
     return f"{ours:.2f}" + (f" ({paper:.2f})" if paper is not None else "")
 
 
-def _paper(one: TestedNetwork, rate: float) -> float | None:
+def _paper(one: MeasuredNetwork, rate: float) -> float | None:
     known = TABLE_I.get(one.variant.key)
     if known is None or rate not in PAPER_RATES or one.variant.pruned:
         return None
     return known[PAPER_RATES.index(rate)]
 
 
-def _effort(found: Sequence[TestedNetwork], budget: StochasticBudget) -> str:
+def _effort(found: Sequence[MeasuredNetwork], budget: StochasticBudget) -> str:
     return (
         f"Epochs: {budget.pretrain.epochs} of pretraining, {found[-1].variant.recipe(budget).epochs} with "
         "stuck cells; the paper's are 160 and 160 a stage."

@@ -1,47 +1,41 @@
-"""Tables I and II of stochastic fault-tolerant training, on networks that are trained here.
+"""The networks of stochastic fault-tolerant training as they are trained here, each with a file in a folder.
 
 A network is pretrained, then trained on with other stuck cells in every batch, one-shot or progressively;
-for Table II also pruned with ADMM before. Each training has a file in a folder and goes on where it was
-stopped. Every network is quantized, placed on ISAAC-like arrays (16-bit weights in 2-bit cells, inverted
-storage), and tested on chips with drawn stuck cells: the same chips for every network.
-
-The paper's Table II is ResNet-32 on CIFAR-100; here it is CIFAR-10, with ResNet-20 in the short budgets.
+for Table II also pruned with ADMM before.
 
 Source: Wang et al. (see "Sources" in docs/architecture.md), section IV.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
-from accel_models.reram.chip import ReramChip
-from accel_models.reram.config import ReramConfig, accelerator
+from accel_models.reram.config import accelerator
 from networks.catalogue import RESNET_RECIPE, network
 from networks.datasets import load_dataset
 from xbarsim.data import Dataset
-from xbarsim.errors import check_choice, check_int
+from xbarsim.digests import content_digest
+from xbarsim.documents import plain
+from xbarsim.errors import check_int
 from xbarsim.faults.stuck_cells import StuckCells
-from xbarsim.metrics.intervals import Estimate, mean_over_chips
-from xbarsim.metrics.stability import stability_score
-from xbarsim.rng import stream
-from xbarsim.studies.workbench import CALIBRATION_IMAGES, program_module
-from xbarsim.torch_bridge.module import ChipModule
-from xbarsim.training.loop import OnBatch, accuracy, fit, initialise, scores_of
+from xbarsim.papers.training import train_once
+from xbarsim.torch_bridge.threads import torch_threads
+from xbarsim.training.loop import initialise
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.pruning import AdmmPruning, KeepZeros
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.stochastic import StuckCellTraining
 
-Watch = Callable[[str], OnBatch | None]
 Rates = tuple[float, ...]
-ACCELERATOR = "isaac"
+ACCELERATOR = accelerator("isaac")
 SPARSITY = 0.7
+TRAINING_THREADS = 2  # whatever works beside: with other numbers of threads sums round otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +71,7 @@ class StochasticBudget:
 
 
 def stochastic_budget(name: str) -> StochasticBudget:
-    """'smoke' (a minute), 'cpu' (two cores, under 40 minutes) or 'full' (the paper's recipe)."""
-    check_choice("--budget", name, ("smoke", "cpu", "full"))
+    """Return what is trained and tested in the budget of this name; see `Settings`."""
     if name == "full":
         targets = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
         return StochasticBudget(
@@ -143,26 +136,6 @@ class Variant:
         return budget.tolerant
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TestedNetwork:
-    """A network on chips: right predictions of each, by rate of stuck cells."""
-
-    variant: Variant
-    float_hits: int
-    healthy_hits: int
-    shots: int
-    hits: dict[float, list[int]]
-
-    def accuracy(self, rate: float) -> Estimate:
-        """Mean over the chips, with its interval, in shares."""
-        return mean_over_chips([h / self.shots for h in self.hits[rate]])
-
-    def score(self, pretrained: TestedNetwork, rate: float) -> float:
-        """Stability Score (Eq. 1), from the chips without faults and those with them."""
-        before, after = pretrained.healthy_hits / pretrained.shots, self.healthy_hits / self.shots
-        return stability_score(before, after, self.accuracy(rate).value)
-
-
 def table_variants(table: int, budget: StochasticBudget) -> list[Variant]:
     """The networks of Table I, or of Table II."""
     check_int("table", table, 1, 2)
@@ -172,36 +145,93 @@ def table_variants(table: int, budget: StochasticBudget) -> list[Variant]:
     return found + ([Variant(stages=s, pruned=True) for s in stages] if table == 2 else [])
 
 
-class Trainer:
-    """Trains the networks of a budget, each on top of the one it needs, and keeps them in a folder."""
+@dataclass(frozen=True)
+class ImageSets:
+    """The first images of CIFAR-10's two parts; None for all."""
 
-    def __init__(
-        self,
-        budget: StochasticBudget,
-        folder: Path,
-        *,
-        seed: int = 0,
-        watch: Watch = lambda name: None,
-        device: str = "cpu",
-    ) -> None:
-        self.budget, self.folder, self.seed, self.watch, self.device = budget, folder, seed, watch, device
-        self.train = load_dataset("cifar10", "train", limit=budget.images)
-        self.test = load_dataset("cifar10", "test", limit=budget.test_images)
-        self.config: ReramConfig = accelerator(ACCELERATOR)
+    train_images: int | None = None
+    test_images: int | None = None
+
+    def train(self) -> Dataset:
+        """Load the training images."""
+        return load_dataset("cifar10", "train", limit=self.train_images)
+
+    def test(self) -> Dataset:
+        """Load the test images."""
+        return load_dataset("cifar10", "test", limit=self.test_images)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """What tells their contents from others."""
+        return {"data": self.test().digest, "training": self.train().digest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticTraining:
+    """A network of the tables, trained on top of those that it needs.
+
+    Parameters
+    ----------
+    budget : recipes, and what `StuckCellTraining` is told
+    """
+
+    variant: Variant
+    budget: StochasticBudget
+    images: ImageSets
+    seed: int = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return what its weights depend on, as JSON, and a digest of the test images beside it."""
+        budget, variant = self.budget, self.variant
+        pruning = {"sparsity": SPARSITY, "recipe": plain(budget.prune)} if variant.pruned else None
+        tolerant = {
+            "stages": list(variant.stages),
+            "epochs_a_stage": budget.epochs_a_stage,
+            "norm_epochs": budget.norm_epochs,
+            "recipe": plain(variant.recipe(budget)),
+        }
+        return {
+            "network": budget.network,
+            "variant": variant.name,
+            "recipe": plain(budget.pretrain),
+            "pruning": pruning,
+            "tolerant": tolerant if variant.stages else None,
+            "training_seed": self.seed,
+            "accelerator": ACCELERATOR.name,
+            "hardware": content_digest(plain(ACCELERATOR)),
+            **self.images.digests,
+        }
+
+    def trained(self, folder: Path, device: str = "cpu") -> nn.Module:
+        """Return the network on the processor, from its file where it is trained already."""
+        with torch_threads(TRAINING_THREADS):
+            return (
+                _Trainer(self.budget, self.images.train(), self.seed, folder, device)
+                .network(self.variant)
+                .to("cpu")
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _Trainer:
+    budget: StochasticBudget
+    data: Dataset
+    seed: int
+    folder: Path
+    device: str
 
     def network(self, variant: Variant) -> nn.Module:
-        """The trained network, in evaluation."""
+        """Return the trained network, in evaluation."""
         if variant.stages:
             module = self.network(replace(variant, stages=()))
-            stages = [StuckCells(rate=rate) for rate in variant.stages]
             tolerant = StuckCellTraining(
-                stages,
-                self.config.array,
+                [StuckCells(rate=rate) for rate in variant.stages],
+                ACCELERATOR.array,
                 epochs_each=self.budget.epochs_a_stage,
                 norm_epochs=self.budget.norm_epochs,
             )
-            methods: list[TrainingMethod] = [tolerant]
-            return self._fit(module, variant.name, variant.recipe(self.budget), [*methods, *_zeros(variant)])
+            methods = [tolerant, *_zeros(variant)]
+            return self._fit(module, variant.name, variant.recipe(self.budget), methods)
         if variant.pruned:
             module = self.network(Variant())
             pruning = AdmmPruning(SPARSITY)
@@ -214,76 +244,11 @@ class Trainer:
         self, module: nn.Module, name: str, recipe: Recipe, methods: Sequence[TrainingMethod]
     ) -> nn.Module:
         file = f"{self.budget.network}-{name}-{recipe.epochs}-epochs-seed-{self.seed}.safetensors"
-        fit(
-            module,
-            self.train.images,
-            self.train.labels,
-            recipe,
-            seed=self.seed,
-            methods=methods,
-            resume=self.folder / file,
-            on_batch=self.watch(f"training {self.budget.network}, {name}"),
-            device=self.device,
+        train_once(
+            module, self.data, recipe, self.folder / file, seed=self.seed, methods=methods, device=self.device
         )
         return module.eval()
 
 
 def _zeros(variant: Variant) -> list[TrainingMethod]:
     return [KeepZeros()] if variant.pruned else []
-
-
-def measure(trainer: Trainer, variant: Variant, *, chips_seed: int = 1, device: str = "cpu") -> TestedNetwork:
-    """A trained network on healthy chips and on chips with stuck cells."""
-    budget = trainer.budget
-    module = trainer.network(variant).to("cpu")
-    chip = program_module(module, trainer.train.images[:CALIBRATION_IMAGES], trainer.config)
-    on_chip = FastChip(chip, trainer.test, device=device)
-    float_hits, shots = accuracy(module, trainer.test.images, trainer.test.labels)
-    found = {}
-    for rate in budget.rates:
-        count = budget.chips if rate == budget.main_rate else budget.few_chips
-        advance = trainer.watch(f"chips with {100 * rate:g} % stuck cells, {variant.name}")
-        hits = []
-        for t in range(count):
-            hits.append(on_chip.hits(StuckCells(rate=rate), chips_seed, t))
-            if advance is not None:
-                advance(t + 1, count, 0.0)
-        found[rate] = hits
-    return TestedNetwork(
-        variant=variant,
-        float_hits=float_hits,
-        healthy_hits=on_chip.healthy_hits(),
-        shots=shots,
-        hits=found,
-    )
-
-
-class FastChip:
-    """Right predictions of a chip with drawn stuck cells, by torch in float32.
-
-    The weights are exactly those that the cells act as; sums are rounded as floats are, so that single
-    activations may fall on the other side of a rounding and a prediction may differ from `ReramChip.run`'s.
-    Clipping ADCs are not looked at: without faults nothing clips on these arrays, with faults a column may.
-    """
-
-    def __init__(self, chip: ReramChip, test: Dataset, *, device: str = "cpu") -> None:
-        self.chip, self.labels = chip, torch.from_numpy(test.labels)
-        self.module = ChipModule(chip.graph, chip.config.array.format).to(device)
-        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = torch.from_numpy(test.images)
-        self.images = images.contiguous(memory_format=torch.channels_last)
-
-    def healthy_hits(self) -> int:
-        """Without faults."""
-        self.module.set_masks({})
-        return self._hits()
-
-    def hits(self, model: StuckCells, seed: int, trial: int) -> int:
-        """With the stuck cells of this seed and trial."""
-        faults = model.draw(self.chip.geometry, stream(seed, "faults", trial))
-        self.module.set_masks(self.chip.inject(faults).training_masks())
-        return self._hits()
-
-    def _hits(self) -> int:
-        predictions = scores_of(self.module, self.images, batch_size=250).argmax(dim=1)
-        return int(np.count_nonzero(predictions == self.labels))

@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """A study's place, as 'module:NAME', and a line about it."""
+    """A study's place, as 'module:NAME', a line about it, and whether it takes other boards."""
 
     place: str
     about: str
+    takes_boards: bool = False
 
 
 STUDIES = {
     "fat-table1": Entry(
-        "fat:TABLE_1", "FAT, Table I and Fig. 3: every channel of cnvW1A1 stuck at -1 and at +1."
+        "fat:TABLE_1", "FAT, Table I and Fig. 3: every channel of cnvW1A1 stuck at -1 and at +1.", True
     ),
     "fat-table2": Entry(
         "fat_training_tables:TABLE_2", "FAT, Table II: standard training against FAT, stuck channels."
@@ -31,7 +32,9 @@ STUDIES = {
     "fat-table4": Entry(
         "fat_training_tables:TABLE_4", "FAT, Table IV: standard, FAT and Dropout2D, stuck pixels."
     ),
-    "fat-fig9": Entry("fat:FIGURE_9", "FAT, Fig. 9: worst-case error against cost with channels replicated."),
+    "fat-fig9": Entry(
+        "fat:FIGURE_9", "FAT, Fig. 9: worst-case error against cost with channels replicated.", True
+    ),
     "stochastic-table1": Entry("stochastic:TABLE_1", "Wang et al., Table I: accuracy on faulty chips."),
     "stochastic-table2": Entry("stochastic:TABLE_2", "Wang et al., Table II: Stability Scores."),
     "rramedy-fig11": Entry("rramedy:FIGURE_11", "RRAMedy, Fig. 11: what fault-masking retraining retrieves."),

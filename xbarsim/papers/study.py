@@ -28,8 +28,8 @@ class Settings:
     folder : where trained networks are kept, and found again
     seed : of trainings and of what is drawn
     device : where networks are trained: cpu, cuda or mps
-    boards : folders of parameter files or checkpoints of quantized networks, for studies of boards; the paper's
-        own if empty
+    boards : folders of parameter files or checkpoints of quantized networks, for studies of boards; if empty,
+        the paper's own
     """
 
     budget: str = "cpu"
@@ -67,7 +67,9 @@ class Study:
     ----------
     tasks : what is repeated
     show : the tables, the paper's numbers beside ours, with a sentence on whether its claim holds
+    seed : that of published results, where no other is asked for
     """
 
     tasks: Callable[[Settings], list[Task]]
     show: Callable[[Results, Settings], Shown]
+    seed: int = 0

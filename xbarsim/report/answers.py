@@ -56,7 +56,8 @@ def accuracy_table(results: Results) -> Table:
     rows = []
     if "float_hits" in facts:
         rows.append(("float network", *shown(wilson(facts["float_hits"], shots)), "", ""))
-    rows.append(("fault-free chip", *shown(wilson(facts["healthy_hits"], shots)), "", ""))
+    digital = ", digital" if facts.get("varied") else ""
+    rows.append((f"fault-free chip{digital}", *shown(wilson(facts["healthy_hits"], shots)), "", ""))
     for name, task in zip(names_of(tasks, CONDITION), tasks, strict=True):
         trials = results.trials_of(task)
         worst = float((trials["hits"] / trials["shots"]).min())

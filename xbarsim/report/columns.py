@@ -1,7 +1,7 @@
 """What tells tasks apart, as columns: the entries of their descriptions, and words for whole parts of them.
 
-A column is an entry with dots ('faults.rate', 'repair.epochs'), 'seed', or a part as people read it: 'network',
-'accelerator', 'faults', 'repair', 'measure'. Reports know columns and nothing of what is measured.
+A column is an entry with dots ('faults.rate', 'repair.epochs'), 'seed', or a part as people read it:
+'network', 'accelerator', 'faults', 'repair', 'measure'. Reports know columns and nothing of what is measured.
 """
 
 from __future__ import annotations

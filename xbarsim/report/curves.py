@@ -58,17 +58,30 @@ def lines_over(tasks: Sequence[TaskStatus], x: str, by: Sequence[str] = ()) -> d
 
 
 def _names(tasks: Sequence[TaskStatus], x: str, by: Sequence[str]) -> list[str]:
-    """What tells lines apart: the columns `by`, then whatever else differs, a part of a task in its own words."""
+    """What tells lines apart: the columns `by`, then whatever else differs, parts of tasks in their words."""
     left = [name for name in varying(tasks) if name != x and not any(_within(name, column) for column in by)]
     columns = [*by, *dict.fromkeys(_column(name, x) for name in left if name not in DIGESTS)]
     found = [", ".join(filter(None, [_said(task, column) for column in columns])) for task in tasks]
-    lines: dict[str, set[str]] = {}
+    alike: dict[str, list[TaskStatus]] = {}
     for words, task in zip(found, tasks, strict=True):
-        lines.setdefault(words, set()).add(_but(task, x))
+        alike.setdefault(words, []).append(task)
+    apart = {words: _apart(group, x) for words, group in alike.items()}
     return [
-        f"{words}, {task.key[:8]}" if len(lines[words]) > 1 else words
+        ", ".join(filter(None, [words, *(_entry(task, name) for name in apart[words])]))
         for words, task in zip(found, tasks, strict=True)
     ]
+
+
+def _apart(tasks: Sequence[TaskStatus], x: str) -> list[str]:
+    """The entries that tell lines apart whose words are the same; none if they are one line."""
+    if len({_but(task, x) for task in tasks}) == 1:
+        return []
+    return [name for name in varying(tasks) if name != x]
+
+
+def _entry(task: TaskStatus, name: str) -> str:
+    own = entries(task)
+    return f"{name} {own[name]}" if name in own else ""
 
 
 def _within(name: str, column: str) -> bool:

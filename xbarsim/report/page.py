@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,14 @@ class _Column:
     number: bool
 
 
-def write_report(store: str | Path, path: str | Path) -> Path:
+def write_report(
+    store: str | Path, path: str | Path, *, command: Callable[[str], str] | None = None
+) -> Path:
     """Write the page.
+
+    Parameters
+    ----------
+    command : gives what people type for a figure of a name, to be shown below it
 
     Raises
     ------
@@ -36,7 +43,7 @@ def write_report(store: str | Path, path: str | Path) -> Path:
     """
     check_output(Path(store), path)
     results = read_results(store)
-    text = _page(results, figures(results))
+    text = _page(results, figures(results), command or (lambda name: ""))
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
@@ -55,7 +62,7 @@ def write_figures(store: str | Path, folder: str | Path, *, only: str | None = N
     ]
 
 
-def _page(results: Results, shown: list[Shown]) -> str:
+def _page(results: Results, shown: list[Shown], command: Callable[[str], str]) -> str:
     environment = Environment(
         loader=PackageLoader("xbarsim.report", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -84,7 +91,7 @@ def _page(results: Results, shown: list[Shown]) -> str:
                 "title": figure.title,
                 "words": figure.words,
                 "svg": Markup(_svg(figure, place)),
-                "command": f"xbarsim report {store} --figures figures --only {shlex.quote(figure.name)}",
+                "command": command(figure.name),
             }
             for place, figure in enumerate(shown)
         ],

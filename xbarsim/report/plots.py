@@ -87,22 +87,13 @@ def latency_bars(latencies_ns: Mapping[str, Mapping[str, float]], *, title: str)
     labels: list[str] = []
     for place, (test, models) in enumerate(latencies_ns.items()):
         at = len(labels) + np.arange(len(models))
-        axes.barh(at, [ns / 1e3 for ns in models.values()], color=PALETTE[place], label=test)
+        axes.barh(at, [ns / 1e3 for ns in models.values()], color=PALETTE[place % len(PALETTE)], label=test)
         labels += list(models)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlabel("latency [us]")
     axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
-    return figure
-
-
-def size_bars(sizes: Mapping[str, float], *, title: str) -> Figure:
-    """Horizontal bars of sizes in bytes."""
-    figure, axes = _figure(title)
-    axes.barh(list(sizes), [size / 1e3 for size in sizes.values()], color=PALETTE[0])
-    axes.invert_yaxis()
-    axes.set_xlabel("size [kB], mean over chips")
     return figure
 
 

@@ -121,8 +121,8 @@ def _layers(results: Results) -> Iterator[Shown]:
         yield Shown(
             name=_slug("layers", network, *groups),
             title=f"{network} under single faults, by layer",
-            words=f"{task.done:,} single faults, each on {task.facts['shots']:,} images; a dot is a fault, rings "
-            "are least and largest of a layer.",
+            words=f"{task.done:,} single faults, each on {task.facts['shots']:,} images; a dot is a fault; "
+            "rings are least and largest of a layer.",
             draw=partial(plots.fault_accuracies, groups, error_free=healthy, title=network),
         )
 
@@ -149,7 +149,8 @@ def _detection(results: Results) -> Iterator[Shown]:
         yield Shown(
             name=_slug("detection", part_of(group[0], "network"), entries(group[0]).get("accelerator", "")),
             title=f"Detection of faulty chips: {_on(group[0])}",
-            words=f"Share of faulty chips whose score is above a threshold, over that of {draws} fault-free ones.",
+            words="Share of faulty chips whose score is above a threshold, over that of "
+            f"{draws} fault-free ones.",
             draw=partial(plots.roc_curves, curves, title=_on(group[0])),
         )
 
@@ -215,7 +216,8 @@ def _fronts(results: Results) -> Iterator[Shown]:
         yield Shown(
             name=_slug("front", network),
             title=f"Error against {cost}: {network} at {100 * max(rates):g} % faults",
-            words=f"Mean error over chips. No other choice is better in both numbers than: {'; '.join(front)}.",
+            words="Mean error over chips. No other choice is better in both numbers than: "
+            f"{'; '.join(front)}.",
             draw=partial(
                 plots.trade_offs, points, front=front, xlabel=cost, ylabel="mean error [%]", title=network
             ),
@@ -248,8 +250,8 @@ def _chips(results: Results) -> Iterator[Shown]:
                 part_of(task, "faults"),
             ),
             title=f"Faulty cells of the first chip: {_on(task)}",
-            words=f"Trial 0 with {part_of(task, 'faults')}: {len(fault_map):,} faulty cells; the four arrays with "
-            "most of them, and faulty cells of every array.",
+            words=f"Trial 0 with {part_of(task, 'faults')}: {len(fault_map):,} faulty cells; the four arrays "
+            "with most of them, and faulty cells of every array.",
             draw=partial(fault_map_figure, fault_map, title=_on(task), panels=4),
         )
 

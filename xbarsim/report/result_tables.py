@@ -72,7 +72,8 @@ def task_table(tasks: Sequence[TaskStatus], *, by: Sequence[str] = PARTS) -> Tab
         title=f"Tasks: {common}" if common else "Tasks",
         columns=("task", *headings, "mean [%]", "from", "to", "trials", "planned"),
         rows=tuple(cells),
-        note="Accuracies are means over chips (Student's t), detections are rates (Wilson); intervals at 95 %.",
+        note="Accuracies are means over chips (Student's t), detections are rates (Wilson); intervals at "
+        "95 %.",
     )
 
 

@@ -87,7 +87,7 @@ def test_wrong_files_are_named_in_one_line(board, tmp_path, file, change, words)
 def test_folders_that_are_no_board_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         read_board(tmp_path / "nothing")
-    with pytest.raises(InputError, match="say which with --network"):
+    with pytest.raises(InputError, match="say its name"):
         read_board(tmp_path)
     with pytest.raises(InputError, match=r"0-0-weights\.bin"):
         read_board(tmp_path, "cnvW1A1")

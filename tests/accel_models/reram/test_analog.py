@@ -6,6 +6,7 @@ import pytest
 from accel_models.reram.analog import write_analog
 from accel_models.reram.calibration import calibrate_adc
 from accel_models.reram.config import ReramConfig, accelerator
+from tests.helpers.chips import untrained_chip
 from xbarsim.cells.device import Device, device, device_presets
 from xbarsim.cells.effects import (
     Additive,
@@ -21,7 +22,7 @@ from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
 from xbarsim.kernels.analog import LANES, UNIFORM
-from xbarsim.studies.workbench import untrained_chip
+from xbarsim.programs import program
 
 IMAGES = np.random.default_rng(0).random((30, 1, 8, 8)).astype(np.float32)
 
@@ -276,9 +277,7 @@ def test_wide_lognormal_cells_keep_their_tails(chip):
 def test_calibrated_range_holds_the_share_it_promises(bench):
     images = bench.train.images[:64]
     config = ReramConfig(array=ArrayConfig(adc=AdcConfig(bits=5)))
-    from xbarsim.studies.workbench import program_module
-
-    chip = program_module(bench.module, images, config)
+    chip = program(bench.module, config, calibrate=images)
     clipping = chip.run(images).scores
     exact = bench.chip.run(images).scores
     best = calibrate_adc(chip, images, percentile=99.9)

@@ -8,10 +8,10 @@ import pytest
 from accel_models.reram.analog import write_analog
 from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import differential, isaac
+from tests.helpers.chips import untrained_chip
 from xbarsim.cells.device import device
 from xbarsim.errors import InputError
 from xbarsim.registry import accelerators
-from xbarsim.studies.workbench import untrained_chip
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator, accelerator_presets
 from tests.twins.crossbar import bit_serial_product
 from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
+from xbarsim import programs
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import FaultMix, mix_presets, sample_by_rate
-from xbarsim.studies.workbench import program_module
 from xbarsim.torch_bridge.quantize import quantize
 
 ALL_KINDS = FaultMix(stuck_hrs=1, stuck_lrs=1, stuck_at=1, flip=1, step=1)
@@ -30,7 +30,7 @@ def faults(chip, rate=0.02, mix=ALL_KINDS, seed=0):
 
 @pytest.mark.parametrize("name", accelerator_presets())
 def test_healthy_chip_equals_the_integer_graph(module, name):
-    chip = program_module(module, IMAGES, accelerator(name))
+    chip = programs.program(module, accelerator(name), calibrate=IMAGES)
     assert (chip.run(IMAGES).scores == chip.graph.run(IMAGES)).all()
 
 
@@ -44,7 +44,7 @@ def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
     net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
     config = accelerator(name)
     config = replace(config, array=replace(config.array, rows=20, adc=AdcConfig(bits=adc_bits)))
-    healthy = program_module(net, IMAGES, config)
+    healthy = programs.program(net, config, calibrate=IMAGES)
     chip = healthy.inject(faults(healthy, 0.05))
     in_cells = {place.layer: place for place in chip.placement.matrices}
     form = config.array.format
@@ -66,7 +66,7 @@ def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
 
 
 def test_refresh_leaves_the_stuck_cells(module):
-    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    healthy = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     chip = healthy.inject(faults(healthy))
     fresh = chip.refresh()
     assert fresh.faults == chip.faults.permanent
@@ -75,14 +75,14 @@ def test_refresh_leaves_the_stuck_cells(module):
 
 
 def test_soft_faults_alone_are_cured_by_refresh(module):
-    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    healthy = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     chip = healthy.inject(faults(healthy, mix=mix_presets()["flip"]))
     assert (chip.run(IMAGES).scores != healthy.run(IMAGES).scores).any()
     assert (chip.refresh().run(IMAGES).scores == healthy.run(IMAGES).scores).all()
 
 
 def test_update_equals_a_new_chip_where_columns_keep_their_inversion(module):
-    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    healthy = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     layer = healthy.graph.layers[0]
     from dataclasses import replace
 
@@ -96,7 +96,7 @@ def test_update_equals_a_new_chip_where_columns_keep_their_inversion(module):
 
 
 def test_update_cures_soft_faults_only_in_the_cells_it_writes(module):
-    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    healthy = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     chip = healthy.inject(faults(healthy, mix=mix_presets()["flip"]))
     same = chip.update(chip.graph)
     assert same.faults == chip.faults
@@ -105,20 +105,20 @@ def test_update_cures_soft_faults_only_in_the_cells_it_writes(module):
 
 
 def test_update_with_another_network_is_refused(module):
-    chip = program_module(module, IMAGES, accelerator("isaac"))
+    chip = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     other = quantize(nn.Sequential(nn.Flatten(), nn.Linear(432, 4)), IMAGES)
     with pytest.raises(InputError, match="program it into a new chip"):
         chip.update(other)
 
 
 def test_fault_map_of_another_chip_is_refused(module):
-    chip = program_module(module, IMAGES, accelerator("isaac"))
+    chip = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     with pytest.raises(InputError, match="fault map"):
         chip.inject(FaultMap.of(CellGeometry(arrays=99)))
 
 
 def test_faults_add_up_over_injections(module):
-    healthy = program_module(module, IMAGES, accelerator("isaac"))
+    healthy = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     a, b = faults(healthy, seed=1), faults(healthy, seed=2)
     twice, once = healthy.inject(a).inject(b), healthy.inject(a.merge(b))
     assert twice.faults == once.faults
@@ -127,7 +127,7 @@ def test_faults_add_up_over_injections(module):
 
 
 def test_batch_size_does_not_change_the_answer(module):
-    chip = program_module(module, IMAGES, accelerator("isaac"))
+    chip = programs.program(module, accelerator("isaac"), calibrate=IMAGES)
     chip = chip.inject(faults(chip))
     for wrong in (0, -1, 1.5):
         with pytest.raises(InputError, match="batch_size"):
@@ -153,10 +153,11 @@ def test_graph_that_does_not_fit_is_refused(module):
 
 
 def test_cost_counts_products_and_writes(module):
-    chip = program_module(module, IMAGES, accelerator("isaac", cells="pipelayer"))
+    chip = programs.program(module, accelerator("isaac", cells="pipelayer"), calibrate=IMAGES)
     one, many = chip.cost(1), chip.cost(10)
     assert many.energy_pJ == pytest.approx(10 * one.energy_pJ)
     assert one.latency_ns < many.latency_ns < 10 * one.latency_ns
     assert chip.write_cost.energy_pJ == pytest.approx(3910 * chip.placement.used_cells)
     assert chip.write_cost.latency_ns == pytest.approx(128 * 50.88)
-    assert np.isnan(program_module(module, IMAGES, accelerator("isaac", cells="puma")).write_cost.energy_pJ)
+    unknown = programs.program(module, accelerator("isaac", cells="puma"), calibrate=IMAGES)
+    assert np.isnan(unknown.write_cost.energy_pJ)

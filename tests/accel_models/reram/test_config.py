@@ -8,13 +8,16 @@ import pytest
 
 from accel_models.reram.config import ReramConfig, accelerator, accelerator_presets, differential, isaac
 from accel_models.reram.power import PowerModel
+from tests.helpers.chips import untrained_chip
 from xbarsim.chip import Quantization
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.errors import InputError
+from xbarsim.experiments.inspection import chip_table
 from xbarsim.registry import accelerators
 from xbarsim.report.tables import energy
-from xbarsim.studies.summaries import chip_table
-from xbarsim.studies.workbench import untrained_chip
+from xbarsim.subject import Subject
+
+IMAGES = np.zeros((2, 1, 8, 8), np.float32), np.zeros(2, int)
 
 
 @pytest.mark.parametrize("name", accelerator_presets())
@@ -53,8 +56,9 @@ def test_energy_of_arrays_of_ones_own_is_unknown_until_a_model_is_given():
     own = replace(isaac(), name="own", array=replace(isaac().array, adc=AdcConfig(bits=9)))
     unknown = own.program(graph)
     assert isnan(unknown.cost(1).energy_pJ) and unknown.cost(1).latency_ns == known.latency_ns
-    assert "unknown energy" in chip_table(unknown).note and "nan" not in chip_table(unknown).note
-    assert energy(known.energy_pJ) in chip_table(isaac().program(graph)).note
+    note = chip_table(Subject(graph, own, test=IMAGES)).note
+    assert "energy unknown" in note and "nan" not in note
+    assert energy(known.energy_pJ) in chip_table(Subject(graph, isaac(), test=IMAGES)).note
     model = PowerModel(source="own", tile_mW=1.0, arrays_per_tile=1, adc_bits=9)
     given = replace(own, power=model).program(graph).cost(1)
     products = sum(load.positions * load.arrays for load in unknown.loads)

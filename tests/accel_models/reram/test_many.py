@@ -16,7 +16,7 @@ from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
-from xbarsim.studies.workbench import program_module
+from xbarsim.programs import program
 from xbarsim.training.loop import initialise
 
 IMAGES = np.random.default_rng(0).random((7, 2, 6, 6), np.float32)
@@ -37,7 +37,7 @@ def network():
 def chip_with(adc_bits, full_range=None):
     adc = AdcConfig(bits=adc_bits, full_range=full_range)
     config = ReramConfig(array=ArrayConfig(rows=8, adc=adc))
-    return program_module(initialise(network, 1).eval(), IMAGES, config)
+    return program(initialise(network, 1).eval(), config, calibrate=IMAGES)
 
 
 CHIPS = [chip_with(8), chip_with(4), chip_with(5, "array")]

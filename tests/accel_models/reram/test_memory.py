@@ -9,10 +9,10 @@ from accel_models.reram.analog import write_analog
 from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator
 from networks.lenet import LeNet
+from xbarsim import programs
 from xbarsim.cells.device import device
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.matrix import program_matrix
-from xbarsim.studies.workbench import program_module
 from xbarsim.training.loop import initialise
 
 
@@ -28,7 +28,7 @@ def peak_bytes(action):
 @pytest.fixture(scope="module")
 def lenet():
     images = np.random.default_rng(0).random((8, 1, 28, 28), np.float32)
-    return program_module(initialise(LeNet, 0), images, accelerator("isaac"))
+    return programs.program(initialise(LeNet, 0), accelerator("isaac"), calibrate=images)
 
 
 def test_programming_lenet_takes_at_most_20_bytes_a_cell(lenet):

@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 
-from tests.xbarsim.cli.test_cli import document, run
+from tests.helpers.program import document, run
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.store import Store
 

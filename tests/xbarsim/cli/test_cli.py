@@ -162,22 +162,6 @@ def test_injected_coupling_faults_show_up(capsys):
     assert found["results"]["other_cells"] == [2 * 8 + 3]
 
 
-def test_train_writes_a_checkpoint_that_simulate_takes(capsys, tmp_path):
-    path = tmp_path / "weights.safetensors"
-    trained = document(capsys, "train", "digits-mlp", "--epochs", "2", "--out", path)["results"]
-    found = document(capsys, "simulate", *QUICK, "--weights", path)["results"]
-    assert [epoch["epoch"] for epoch in trained["history"]] == [1, 2]
-    assert found["healthy"]["shots"] == 100
-    assert 0 < trained["hits"] < trained["shots"] == 500
-
-
-def test_a_training_against_stuck_cells_says_how_it_was_done(capsys, tmp_path):
-    options = ["--method", "one-shot", "--norm-epochs", "1", "--clip-norm", "0.5", "--epochs", "2"]
-    options += ["--train-images", "100", "--out", tmp_path / "w.safetensors"]
-    about = document(capsys, "train", "digits-mlp", *options)["results"]["about"]
-    assert about["norm epochs"] == "1" and "clip_norm=0.5" in about["recipe"]
-
-
 SMALL_MAP = ["faults", "sample", "--array-rows", "4", "--array-columns", "4"]
 
 
@@ -203,8 +187,6 @@ SMALL_MAP = ["faults", "sample", "--array-rows", "4", "--array-columns", "4"]
         (["detect", "--march", "Foo"], "March test: expected one of"),
         (["retrain", "--epochs", "-1"], "epochs: expected an integer"),
         (["retrain", "--learning-rate", "0"], "learning rate: expected a finite number above 0"),
-        (["train", "nothing"], "network: expected one of"),
-        (["train", "digits-mlp", "--norm-epochs", "1"], "--norm-epochs: expected --method one-shot or"),
         (["march", "run", "^(r0"], "March test, element 1: expected a closed bracket"),
         (["march", "run", "--inject", "<0w1/0/->@0,128,0"], "--inject: expected PRIMITIVE"),
         (["march", "run", "--inject", "<0w1/0/->"], "--inject: expected PRIMITIVE"),
@@ -214,8 +196,6 @@ SMALL_MAP = ["faults", "sample", "--array-rows", "4", "--array-columns", "4"]
         ([*SMALL_MAP, "--rate", "0.1", "--count", "2"], "faults sample: expected one of --rate, --count"),
         ([*SMALL_MAP, "--count", "17"], "count: expected an integer in 0..16"),
         (["faults", "show", "no-such-file"], "fault map no-such-file"),
-        (["train", "digits-mlp", "--seed", "9" * 20, "--epochs", "0"], "seed: expected an integer"),
-        (["train", "digits-mlp", "--epochs", "0", "--out", "w.pt"], "ends in .safetensors"),
         (["simulate", "--seed", str(2**64)], "seed: expected an integer"),
         (["retrain", "--march", "|w0; ^(r1)"], "correct the notation"),
         (["faults"], "command line: Missing command"),

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.xbarsim.cli.test_cli import document, run
+from tests.helpers.program import document, run
 from xbarsim import __version__
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults
 

@@ -4,7 +4,7 @@ import pytest
 
 from accel_models.spiking.config import SpikingConfig
 from networks.datasets import load_dataset
-from tests.helpers.commands import document, run
+from tests.helpers.program import document, run
 from xbarsim.code import load_code
 from xbarsim.faults.models import FaultyNeurons
 from xbarsim.faults.trials import faults_of

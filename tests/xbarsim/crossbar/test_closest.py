@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accel_models.reram.config import accelerator, accelerator_presets
+from tests.helpers.chips import untrained_chip
 from tests.twins.crossbar import closest_of_all_weights, closest_of_all_words, closest_with_every_flip
 from xbarsim.cells.encoding import ENCODINGS, WeightFormat
 from xbarsim.crossbar.closest import closest_weights, closest_with_flips, closest_writable, project_graph
@@ -14,7 +15,6 @@ from xbarsim.crossbar.matrix import program_matrix
 from xbarsim.errors import InputError
 from xbarsim.faults.masks import CellMasks, masks_of_cells
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
-from xbarsim.studies.workbench import untrained_chip
 
 
 @st.composite

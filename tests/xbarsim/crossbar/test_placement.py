@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from accel_models.reram.config import accelerator, accelerator_presets
+from tests.helpers.chips import untrained_chip
 from xbarsim.crossbar.matrix import program_matrix
 from xbarsim.crossbar.placement import place
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
-from xbarsim.studies.workbench import untrained_chip
 
 
 @pytest.mark.parametrize("name", accelerator_presets())

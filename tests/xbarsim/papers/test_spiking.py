@@ -12,7 +12,7 @@ import pytest
 
 from accel_models.spiking.chip import classes_of, run_many
 from accel_models.spiking.config import SpikingConfig
-from tests.helpers.commands import document
+from tests.helpers.program import document
 from tests.helpers.spiking import (
     TINY,
     collect_tiny_chips,

@@ -9,7 +9,7 @@ from accel_models.reram.config import accelerator, accelerator_presets
 from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
 from xbarsim.errors import InputError
 from xbarsim.faults.sampling import FaultMix, sample_by_rate
-from xbarsim.studies.workbench import program_module
+from xbarsim.programs import program
 from xbarsim.torch_bridge.layers import FixedPoint
 from xbarsim.torch_bridge.module import ChipModule
 
@@ -27,7 +27,7 @@ def module():
 
 
 def faulty_chip(module, name, rate=0.02):
-    chip = program_module(module, IMAGES, accelerator(name))
+    chip = program(module, accelerator(name), calibrate=IMAGES)
     return chip.inject(sample_by_rate(chip.geometry, rate, mix=STUCK, rng=np.random.default_rng(0)))
 
 

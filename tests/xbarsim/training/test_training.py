@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from xbarsim.errors import InputError
-from xbarsim.faults.sampling import mix_presets
+from xbarsim.faults.sampling import mix_presets, sample_trial
 from xbarsim.torch_bridge.module import ChipModule
 from xbarsim.training.loop import accuracy, fit, initialise
 from xbarsim.training.masking import retrain
@@ -77,7 +77,7 @@ def test_wrong_settings_and_diverging_training_are_refused(bench, change):
 
 
 def test_retraining_wins_accuracy_back_on_the_chip_with_its_true_faults(bench):
-    (fault_map,) = bench.fault_maps(0.03, mix_presets()["even"], chips=1, seed=1)
+    fault_map = sample_trial(bench.chip.geometry, 0.03, mix=mix_presets()["even"], seed=1, trial=0)
     chip = bench.chip.inject(fault_map)
     form = bench.chip.config.array.format
     data = bench.train.images, bench.train.labels
@@ -92,7 +92,7 @@ def test_retraining_wins_accuracy_back_on_the_chip_with_its_true_faults(bench):
 
 def test_retrained_weights_keep_the_stuck_bits(bench):
     """Eq. 6 of RRAMedy: the bits of stuck cells stay at their stuck values."""
-    (fault_map,) = bench.fault_maps(0.05, mix_presets()["measured"], chips=1, seed=2)
+    fault_map = sample_trial(bench.chip.geometry, 0.05, mix=mix_presets()["measured"], seed=2, trial=0)
     masks = bench.chip.inject(fault_map).training_masks()
     form = bench.chip.config.array.format
     data = bench.train.images[:64], bench.train.labels[:64]
@@ -106,7 +106,7 @@ def test_retrained_weights_keep_the_stuck_bits(bench):
 
 
 def test_no_epochs_give_the_start(bench):
-    (fault_map,) = bench.fault_maps(0.05, mix_presets()["even"], chips=1, seed=2)
+    fault_map = sample_trial(bench.chip.geometry, 0.05, mix=mix_presets()["even"], seed=2, trial=0)
     masks = bench.chip.inject(fault_map).training_masks()
     form = bench.chip.config.array.format
     result = retrain(bench.chip.graph, form, masks, bench.train.images, bench.train.labels, epochs=0)
@@ -118,7 +118,7 @@ def test_no_epochs_give_the_start(bench):
 
 
 def test_retraining_is_reproducible(bench):
-    (fault_map,) = bench.fault_maps(0.02, mix_presets()["even"], chips=1, seed=3)
+    fault_map = sample_trial(bench.chip.geometry, 0.02, mix=mix_presets()["even"], seed=3, trial=0)
     masks = bench.chip.inject(fault_map).training_masks()
     form = bench.chip.config.array.format
     data = bench.train.images[:300], bench.train.labels[:300]

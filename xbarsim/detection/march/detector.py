@@ -30,8 +30,8 @@ class MarchDetector:
 
     Raises
     ------
-    InputError : an unknown test, one that a healthy memory would fail; an unknown addressing mode; a chip that
-        has no cells.
+    InputError : an unknown test, one that a healthy memory would fail; an unknown addressing mode; a chip
+    that     has no cells.
     """
 
     march: str = "March C-"

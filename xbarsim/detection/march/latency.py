@@ -47,7 +47,8 @@ def chip_march_latency_ns(chip: Any, test: MarchTest, mode: str, *, restore: boo
     InputError : a chip that does not say where its cells are.
     """
     if not (hasattr(chip, "config") and hasattr(chip, "placement")):
-        raise InputError("March test", "a chip of ReRAM cells, with config and placement", type(chip).__name__)
+        expected = "a chip of ReRAM cells, with config and placement"
+        raise InputError("March test", expected, type(chip).__name__)
     array, cell, placement = chip.config.array, chip.config.cell, chip.placement
     addresses = march_addresses(
         mode, used_cells=placement.used_cells, arrays=placement.arrays, rows=array.rows, columns=array.columns

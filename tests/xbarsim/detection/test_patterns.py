@@ -1,0 +1,107 @@
+"""Detectors that show patterns: which, when they fire, and what they take."""
+
+import numpy as np
+import pytest
+
+from tests.helpers.subjects import digits_subject
+from xbarsim.detection.adversarial import pattern_sets
+from xbarsim.detection.patterns import AdversarialPatterns, OriginalImages, criterion_threshold
+from xbarsim.errors import InputError
+from xbarsim.faults.stuck_cells import StuckCells
+from xbarsim.metrics.corruption import softmax
+from xbarsim.rng import Trial
+from xbarsim.subject import Subject
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return digits_subject(epsilon=0.2)
+
+
+@pytest.fixture(scope="module")
+def faulty(subject):
+    drawn = StuckCells(rate=0.02).draw(subject.chip.geometry, np.random.default_rng(1))
+    return subject.chip.inject(drawn)
+
+
+@pytest.fixture(scope="module")
+def pools(subject):
+    test = subject.test
+    return pattern_sets(
+        subject.module, test.images, test.labels, epsilon=0.2, value_range=test.value_range
+    )
+
+
+@pytest.mark.parametrize("detector", [OriginalImages, AdversarialPatterns])
+@pytest.mark.parametrize("criterion", ["SDC-1", "SDC-3%", "SDC-0.5%"])
+def test_a_score_is_what_the_worst_of_the_trials_patterns_says(subject, faulty, pools, detector, criterion):
+    test = detector(patterns=6, criterion=criterion).prepare(subject)
+    pool = pools[0] if detector is OriginalImages else pools[1]
+    for chip in (subject.chip, faulty):
+        trial = Trial(3, 2)
+        chosen = trial.stream("patterns").choice(len(pool.images), 6, replace=False)
+        shown = pool.take(chosen)
+        answers = chip.run(shown.images).scores
+        if criterion == "SDC-1":
+            expected = int((answers.argmax(axis=1) != shown.logits.argmax(axis=1)).sum())
+        else:
+            expected = np.abs(softmax(answers).max(axis=1) - softmax(shown.logits).max(axis=1)).max()
+        assert test.score(chip, trial) == pytest.approx(expected)
+
+
+def test_a_healthy_chip_is_below_and_a_faulty_one_above_the_threshold(subject, faulty):
+    test = AdversarialPatterns().prepare(subject)
+    assert test.score(subject.chip, Trial(1, 0)) <= test.threshold < test.score(faulty, Trial(1, 0))
+
+
+def test_every_trial_draws_patterns_of_its_own(subject, faulty):
+    test = OriginalImages(patterns=3).prepare(subject)
+    scores = [test.score(faulty, Trial(1, number)) for number in (0, 1, 2, 0)]
+    assert scores[0] == scores[3] and len(set(scores)) > 1
+
+
+def test_a_step_of_ones_own_goes_before_the_subjects(subject, pools):
+    own = AdversarialPatterns(epsilon=0.01).prepare(subject).pool
+    assert (AdversarialPatterns().prepare(subject).pool.images == pools[1].images).all()
+    assert np.abs(own.images - pools[0].images).max() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_patterns_of_one_step_are_made_once(subject):
+    pools = [AdversarialPatterns(patterns=n, criterion=c).prepare(subject).pool for n, c in ((3, "SDC-1"), (9, "SDC-3%"))]
+    assert pools[0] is pools[1]
+
+
+def test_a_test_takes_its_inferences(subject):
+    cost = OriginalImages(patterns=7).prepare(subject).cost(subject.chip)
+    assert cost == subject.chip.cost(7)
+
+
+def test_words(subject):
+    assert AdversarialPatterns(epsilon=0.5).words.endswith(", epsilon 0.5")
+    assert AdversarialPatterns().words != OriginalImages().words
+
+
+@pytest.mark.parametrize(("criterion", "expected"), [("SDC-1", 0.0), ("SDC-3%", 0.03), ("SDC-100%", 1.0)])
+def test_criteria_are_thresholds(criterion, expected):
+    assert criterion_threshold(criterion) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("criterion", ["SDC-3", "SDC-%", "SDC-0%", "SDC-101%", "sdc-1", "", "SDC-1%x"])
+def test_other_criteria_are_refused(criterion):
+    with pytest.raises(InputError, match="criterion: expected 'SDC-1', or 'SDC-3%'"):
+        OriginalImages(criterion=criterion)
+
+
+def test_numbers_out_of_range_are_refused(subject):
+    with pytest.raises(InputError, match="patterns: expected an integer in 1"):
+        AdversarialPatterns(patterns=0)
+    with pytest.raises(InputError, match="epsilon: expected a finite number above 0"):
+        AdversarialPatterns(epsilon=0.0)
+    with pytest.raises(InputError, match=r"patterns: expected an integer in 1\.\.40, got 41; there are no more"):
+        OriginalImages(patterns=41).prepare(subject)
+
+
+def test_a_network_without_a_module_has_no_float_answers(subject):
+    graph = Subject(subject.integers, "isaac", test=subject.test, name="graph")
+    with pytest.raises(InputError, match="network 'graph': expected a torch module"):
+        AdversarialPatterns().prepare(graph)

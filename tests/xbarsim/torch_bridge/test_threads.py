@@ -1,0 +1,23 @@
+"""A fixed number of torch threads, for a while."""
+
+import pytest
+import torch
+
+from xbarsim.torch_bridge.threads import torch_threads
+
+
+def test_the_number_holds_inside_and_the_one_before_comes_back():
+    before = torch.get_num_threads()
+    with torch_threads(before + 2):
+        assert torch.get_num_threads() == before + 2
+        with torch_threads(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == before + 2
+    assert torch.get_num_threads() == before
+
+
+def test_it_comes_back_after_an_error():
+    before = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), torch_threads(before + 1):
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == before
