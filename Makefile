@@ -3,7 +3,7 @@ BIN := .venv/bin
 # processes that run the tests
 WORKERS ?= 2
 
-.PHONY: demo test check bench thorough docs clean
+.PHONY: demo test check bench thorough docs figures clean
 
 demo: .venv/ready
 	$(BIN)/xbarsim demo --out demo-results
@@ -27,6 +27,10 @@ thorough: .venv/ready
 
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# the pages' figures anew, by the pages' own snippets
+figures: .venv/ready
+	$(BIN)/python -m docs.figures
 
 .venv/ready: setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv

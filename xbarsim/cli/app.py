@@ -84,7 +84,16 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-FIELDS = {"trials": "chips", "age_s": "age", "number_of_images": "images"}  # whose options have other names
+FIELDS = {  # whose options have other names
+    "trials": "chips",
+    "age_s": "age",
+    "number_of_images": "images",
+    "fault_model": "faults",
+    "detector": "detectors",
+    "protected_channels": "protect",
+    "repair": "repairs",
+    "stopping_rule": "until",
+}
 
 
 def _with_flag(error: InputError, arguments: Sequence[str]) -> InputError:

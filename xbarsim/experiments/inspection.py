@@ -120,7 +120,7 @@ def refolded(subject: Subject, *, folding: Path | None, target_rate: float | Non
         return subject
     if folding is not None and target_rate is not None:
         raise InputError("folding", "a file or a rate to reach", "both", "leave one of them out")
-    chip = _finn(subject, "folding")
+    chip = _finn(subject, "target rate" if folding is None else "folding")
     network, clock_MHz = chip.network, chip.accelerator.clock_MHz
     if folding is not None:
         found = read_folding(folding, network)

@@ -16,7 +16,7 @@ from accel_models.finn.protection import ProtectionCurve
 from accel_models.finn.replication import ReplicationPlan, replication_front
 from accel_models.finn.safety import SafetyTable, safety_table
 from accel_models.finn.scheduling import SchedulePoint, compare_schedules, joint_front
-from xbarsim.errors import check_int, check_type
+from xbarsim.errors import InputError, check_int
 from xbarsim.faults.pe import PeFaultKind
 from xbarsim.report.plots import cost_fronts
 from xbarsim.report.tables import Table
@@ -55,8 +55,8 @@ def study_protection(
     InputError : a chip that is none of FINN's, more channels than it has.
     """
     design = subject.chip
-    check_type("protection", design, FinnChip, "choose the accelerator finn")
-    assert isinstance(design, FinnChip)
+    if not isinstance(design, FinnChip):
+        raise InputError("protect", "a FINN chip", type(design).__name__, "choose the accelerator finn")
     channels = sum(len(g.values) > 0 and g.rows for g in design.geometry.layers)
     check_int("protected channels", protected, 0, channels)
     pixels, labels = design.network.to_pixels(subject.test.images), subject.test.labels

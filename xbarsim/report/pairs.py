@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xbarsim.campaigns.store import TaskStatus
-from xbarsim.errors import check_choice
+from xbarsim.errors import InputError, check_choice
 from xbarsim.metrics.intervals import Estimate, paired_difference
 from xbarsim.report.columns import entries
 from xbarsim.report.result_tables import described
@@ -37,7 +37,7 @@ def paired(tasks: Sequence[TaskStatus], trials: pd.DataFrame, *, against: str = 
 
     Raises
     ------
-    InputError : a repair to compare with that no task has.
+    InputError : a repair to compare with that no task has, or several that differ in their fields.
     """
     if against != PLAIN:
         check_choice("repair to compare with", against, {repair_name(task) for task in tasks} - {""})
@@ -49,6 +49,11 @@ def paired(tasks: Sequence[TaskStatus], trials: pd.DataFrame, *, against: str = 
         others = [o for o in named[_but_repair(task)] if repair_name(o) == against and o.key != task.key]
         if repair_name(task) == against or not others:
             continue
+        if len(others) > 1:
+            expected = "one repair of that name"
+            raise InputError(
+                "repair to compare with", expected, f"{len(others)} of {against!r}", "choose tasks"
+            )
         mine, theirs = (trials[trials["task"] == key] for key in (task.key, others[0].key))
         both = mine.merge(theirs, on="trial", suffixes=("", "_b"))
         if len(both):

@@ -19,6 +19,7 @@ from xbarsim.metrics.pareto import pareto_front
 from xbarsim.metrics.roc import roc_curve
 from xbarsim.registry import fault_models
 from xbarsim.report import plots
+from xbarsim.report.answers import latencies_of_tests
 from xbarsim.report.columns import entries, numeric, part_of, told_apart, value_of
 from xbarsim.report.curves import drawn, lines_over
 from xbarsim.report.results import Results
@@ -179,10 +180,7 @@ def _latencies(results: Results) -> Iterator[Shown]:
     ]
     for group in _groups(tasks, *SUBJECT):
         tests = {"inference": {"one image": group[0].facts["latency_ns"]}}
-        timed = {
-            part_of(t, "measure"): t.facts["test_latency_ns"] for t in group if _has(t, "test_latency_ns")
-        }
-        if timed:
+        if timed := latencies_of_tests(group):
             tests["detectors"] = timed
         tests["March C-"] = group[0].facts["march_latency_ns"]
         yield Shown(

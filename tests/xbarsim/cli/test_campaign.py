@@ -1,6 +1,5 @@
-"""Campaigns and their report from outside."""
+"""Campaigns from outside."""
 
-import os
 import re
 import signal
 import subprocess
@@ -10,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 
-from tests.helpers.program import document, run
+from tests.helpers.program import document, refused, run, run_well
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.store import Store
 
@@ -20,33 +19,26 @@ trials = 6
 images = 40
 networks = ["digits-mlp"]
 accelerators = ["isaac"]
-methods = ["none", "closest"]
+repairs = ["as-it-is", "closest-values"]
 
 [[faults]]
-model = "cells"
-rates = [0.01, 0.03]
+name = "stuck-cells"
+rate = [0.01, 0.03]
 """
+PLAIN = ('"as-it-is", "closest-values"', '"as-it-is"')
 
 
 @pytest.fixture
-def campaign(tmp_path):
-    path = tmp_path / "c.toml"
+def campaign(folder):
+    path = folder / "c.toml"
     path.write_text(CAMPAIGN)
     return path
 
 
-def refused(capsys, *arguments):
-    """The one line of a refused command."""
-    code, out, err = run(capsys, *arguments)
-    assert (code, out) == (2, "")
-    assert err.count("\n") == 1
-    return err
-
-
 def test_a_plan_counts_before_anything_starts(campaign, capsys):
-    code, out, _ = run(capsys, "campaign", "plan", campaign)
-    assert code == 0 and "4 tasks, 24 trials." in out
-    assert len(document(capsys, "campaign", "plan", campaign)["results"]["tasks"]) == 4
+    assert "4 tasks, 24 trials." in run_well(capsys, "campaign", "plan", campaign)
+    found = document(capsys, "campaign", "plan", campaign)["results"]["tasks"]
+    assert [task["trials"] for task in found] == [6] * 4 and found[0]["is"]["repair"] == {"name": "as-it-is"}
     assert not campaign.with_suffix(".db").exists()
 
 
@@ -56,64 +48,65 @@ def test_a_run_makes_what_is_missing_and_status_tells(campaign, capsys):
     again = document(capsys, "campaign", "run", campaign)["results"]
     assert again["run"]["made"] == 0 and again["tasks"] == first["tasks"]
     store = campaign.with_suffix(".db")
-    code, out, _ = run(capsys, "campaign", "status", store)
-    assert code == 0 and out.count("6 of 6") == 4
+    assert run_well(capsys, "campaign", "status", store).count("6 of 6") == 4
     status = document(capsys, "campaign", "status", store)["results"]
     hits = read_frame(store).groupby("task", observed=True).hits.mean() / 40
     for entry in status["tasks"]:
         assert entry["estimate"]["value"] == pytest.approx(hits[entry["task"]["key"]])
 
 
+def test_tasks_that_read_the_same_are_told_apart_in_plan_and_status(campaign, capsys, folder):
+    (folder / "slow.toml").write_text('base = "isaac"\nname = "isaac"\n[cell]\nt_read_ns = 99.0\n')
+    text = CAMPAIGN.replace('["isaac"]', '["isaac", "slow.toml"]').replace("[0.01, 0.03]", "[0.01, 0.0100001]")
+    campaign.write_text(text.replace("trials = 6", "trials = 1"))
+    planned = run_well(capsys, "campaign", "plan", campaign)
+    status = run_well(capsys, "campaign", "run", campaign)
+    for out in (planned, status):
+        assert "hardware" in out and "1.00001 %" in " ".join(out.split())
+    found = document(capsys, "campaign", "plan", campaign)["results"]["tasks"]
+    assert len({task["key"] for task in found}) == 8
+
+
 def test_a_rule_given_beside_the_file_ends_tasks(campaign, capsys):
-    text = CAMPAIGN.replace("trials = 6", "trials = 500").replace('"none", "closest"', '"none"')
-    campaign.write_text(text.replace("rates = [0.01, 0.03]", "rates = [0.01]"))
+    text = CAMPAIGN.replace("trials = 6", "trials = 500").replace(*PLAIN)
+    campaign.write_text(text.replace("rate = [0.01, 0.03]", "rate = 0.01"))
     found = document(capsys, "campaign", "run", campaign, "--until", "accuracy ± 20 %")["results"]
-    assert [entry["done"] for entry in found["tasks"]] == [63]
-    assert found["tasks"][0]["task"]["stop"] == "accuracy ± 20 % at 95 %"
+    (entry,) = found["tasks"]
+    assert entry["done"] < 100 and entry["task"]["stop"] == "accuracy ± 20 % at 95 %"
 
 
 def test_a_log_gets_a_line_now_and_then(campaign, capsys, monkeypatch):
-    monkeypatch.setattr("xbarsim.cli.campaign.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("xbarsim.cli.output.SECONDS_BETWEEN_LINES", 0.0)
     code, _, err = run(capsys, "campaign", "run", campaign)
     assert code == 0
     assert re.search(r"24 of 24 trials, [0-9.]+/s, accuracy [0-9.]+ ± [0-9.]+ %\n", err)
 
 
-def test_two_stores_become_one_and_go_out_as_tables(campaign, capsys, tmp_path):
-    other = tmp_path / "other.toml"
+def test_two_stores_become_one_and_go_out_as_tables(campaign, capsys, folder):
+    other = folder / "other.toml"
     other.write_text(CAMPAIGN.replace("trials = 6", "trials = 4").replace("0.03", "0.05"))
     for path in (campaign, other):
-        assert run(capsys, "campaign", "run", path)[0] == 0
-    both = tmp_path / "both.db"
-    code, out, _ = run(capsys, "campaign", "merge", both, tmp_path / "c.db", tmp_path / "other.db")
-    assert code == 0 and out.count("6 of 6") == 4 and out.count("4 of 4") == 2
-    assert run(capsys, "campaign", "export", both, tmp_path / "t.csv")[0] == 0
-    assert run(capsys, "campaign", "export", both, tmp_path / "t.parquet")[0] == 0
-    assert len(pd.read_csv(tmp_path / "t.csv")) == len(pd.read_parquet(tmp_path / "t.parquet")) == 32
-
-
-def test_a_report_is_written_beside_the_store(campaign, capsys, tmp_path):
-    run(capsys, "campaign", "run", campaign)
-    code, out, _ = run(capsys, "report", tmp_path / "c.db")
-    assert code == 0 and out == f"wrote {tmp_path / 'c.html'}\n"
-    code, out, _ = run(
-        capsys, "report", tmp_path / "c.db", "--figures", tmp_path / "f", "--only", "accuracy-digits-mlp"
-    )
-    assert code == 0 and sorted(os.listdir(tmp_path / "f")) == [
-        "accuracy-digits-mlp.png", "accuracy-digits-mlp.svg"
-    ]  # fmt: skip
-    assert "--figures FOLDER" in refused(capsys, "report", tmp_path / "c.db", "--only", "x")
+        run_well(capsys, "campaign", "run", path)
+    out = run_well(capsys, "campaign", "merge", "both.db", "c.db", "other.db")
+    assert out.count("6 of 6") == 4 and out.count("4 of 4") == 2
+    run_well(capsys, "campaign", "export", "both.db", "t.csv")
+    run_well(capsys, "campaign", "export", "both.db", "t.parquet")
+    assert len(pd.read_csv("t.csv")) == len(pd.read_parquet("t.parquet")) == 32
 
 
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
         (("trials = 6", "trails = 6"), [], "c.toml, line 2: trails: expected one of"),
-        (None, ["--until", "soon"], "something like 'accuracy ± 0.2 % at 95 %'"),
+        (("0.03]", "1.3]"), [], "c.toml, line 8: faults.0: "),
+        (('"isaac"', '"finn"'), [], "no use for"),
+        (None, ["--until", "soon"], "--until: expected something like 'accuracy ± 0.2 % at 95 %'"),
         (None, ["--until", "detection ± 2 %"], "metric of the stopping rule: expected"),
-        (None, ["--workers", "0"], "workers"),
-        (None, ["--scheduler", "tcp://127.0.0.1:1"], "scheduler: expected a Dask scheduler that answers"),
-        (None, ["--time-limit", "-1"], "time limit"),
+        (None, ["--workers", "0"], "--workers"),
+        (None, ["--scheduler", "tcp://127.0.0.1:1"], "--scheduler: expected a Dask scheduler that answers"),
+        (None, ["--time-limit", "-1"], "--time-limit: expected"),
+        (None, ["--memory-limit", "1"], "--memory-limit: expected"),
+        (None, ["--plugin", "none.py"], "code none.py"),
     ],
 )
 def test_mistakes_are_one_line_and_make_no_store(campaign, capsys, change, options, words, monkeypatch):
@@ -125,11 +118,10 @@ def test_mistakes_are_one_line_and_make_no_store(campaign, capsys, change, optio
     assert not store.exists() or not Store(store).status()[0].done
 
 
-def test_other_files_are_no_stores(campaign, capsys, tmp_path):
-    for command in (["campaign", "status"], ["report"]):
-        assert "not a database" in refused(capsys, *command, campaign)
-        assert "no such file" in refused(capsys, *command, tmp_path / "none.db")
-    assert campaign.read_text() == CAMPAIGN
+def test_other_files_are_no_stores(campaign, capsys):
+    assert "not a database" in refused(capsys, "campaign", "status", campaign)
+    assert "no such file" in refused(capsys, "campaign", "status", "none.db")
+    assert "no such file" in refused(capsys, "campaign", "export", "none.db", "t.csv")
     assert "not a database" in refused(capsys, "campaign", "run", campaign, "--json", "--store", campaign)
     assert campaign.read_text() == CAMPAIGN
 
@@ -137,9 +129,9 @@ def test_other_files_are_no_stores(campaign, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("workers", "sent", "code"), [(2, signal.SIGINT, 130), (1, signal.SIGINT, 130), (1, signal.SIGTERM, 143)]
 )
-def test_a_stopped_run_keeps_what_is_done_and_ends(campaign, tmp_path, workers, sent, code):
+def test_a_stopped_run_keeps_what_is_done_and_ends(campaign, folder, workers, sent, code):
     campaign.write_text(CAMPAIGN.replace("trials = 6", "trials = 100000"))
-    store = tmp_path / "c.db"
+    store = folder / "c.db"
     # a test that runs in the background inherits that Ctrl-C is ignored
     script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     script += "from xbarsim.cli.app import main; main(sys.argv[1:])"
@@ -165,13 +157,7 @@ def test_failed_trials_end_with_code_1(campaign, capsys, monkeypatch):
     def broken(*_, **__):
         raise ValueError("no luck")
 
-    monkeypatch.setattr("xbarsim.studies.workloads.run_each", broken)
-    campaign.write_text(CAMPAIGN.replace('"none", "closest"', '"none"'))
+    monkeypatch.setattr("xbarsim.experiments.measures.faults_of", broken)
+    campaign.write_text(CAMPAIGN.replace(*PLAIN))
     code, out, _ = run(capsys, "campaign", "run", campaign)
     assert code == 1 and "12 trials failed; the latest errors: ValueError: no luck" in " ".join(out.split())
-
-
-def test_a_report_of_a_folder_is_refused(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in (".", ""):
-        assert "no such file" in refused(capsys, "report", name)

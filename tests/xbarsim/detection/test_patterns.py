@@ -27,9 +27,7 @@ def faulty(subject):
 @pytest.fixture(scope="module")
 def pools(subject):
     test = subject.test
-    return pattern_sets(
-        subject.module, test.images, test.labels, epsilon=0.2, value_range=test.value_range
-    )
+    return pattern_sets(subject.module, test.images, test.labels, epsilon=0.2, value_range=test.value_range)
 
 
 @pytest.mark.parametrize("detector", [OriginalImages, AdversarialPatterns])
@@ -67,7 +65,10 @@ def test_a_step_of_ones_own_goes_before_the_subjects(subject, pools):
 
 
 def test_patterns_of_one_step_are_made_once(subject):
-    pools = [AdversarialPatterns(patterns=n, criterion=c).prepare(subject).pool for n, c in ((3, "SDC-1"), (9, "SDC-3%"))]
+    pools = [
+        AdversarialPatterns(patterns=n, criterion=c).prepare(subject).pool
+        for n, c in ((3, "SDC-1"), (9, "SDC-3%"))
+    ]
     assert pools[0] is pools[1]
 
 
@@ -97,7 +98,9 @@ def test_numbers_out_of_range_are_refused(subject):
         AdversarialPatterns(patterns=0)
     with pytest.raises(InputError, match="epsilon: expected a finite number above 0"):
         AdversarialPatterns(epsilon=0.0)
-    with pytest.raises(InputError, match=r"patterns: expected an integer in 1\.\.40, got 41; there are no more"):
+    with pytest.raises(
+        InputError, match=r"patterns: expected an integer in 1\.\.40, got 41; there are no more"
+    ):
         OriginalImages(patterns=41).prepare(subject)
 
 

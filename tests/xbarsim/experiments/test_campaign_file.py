@@ -98,7 +98,9 @@ def test_detection_is_not_of_repaired_chips():
 
 
 def test_fault_free_chips_go_anywhere(board):
-    found = plan(campaign(networks=["digits-mlp", board], accelerators=["isaac", "finn"], faults=[{"name": "none"}]))
+    found = plan(
+        campaign(networks=["digits-mlp", board], accelerators=["isaac", "finn"], faults=[{"name": "none"}])
+    )
     assert len(found.tasks) == 2
 
 
@@ -141,15 +143,27 @@ def test_accelerators_of_one_name_are_told_apart_by_their_fields():
         ({"faults": [CELLS, {"name": "single"}]}, "no use for 'single'"),
         ({"faults": [CELLS, {"name": "faulty-neurons"}]}, "no use for 'faulty-neurons'"),
         ({"repairs": ["closest-values"], "measures": ["accuracy", "detection"]}, "no use for 'detection'"),
-        ({"detectors": ["original"], "measures": ["accuracy"]}, "detectors: expected the measure 'detection'"),
-        ({"faults": [{**CELLS, "margin": 0.1}]}, "margin: expected a model that lists its faults, got stuck-cells"),
+        (
+            {"detectors": ["original"], "measures": ["accuracy"]},
+            "detectors: expected the measure 'detection'",
+        ),
+        (
+            {"faults": [{**CELLS, "margin": 0.1}]},
+            "margin: expected a model that lists its faults, got stuck-cells",
+        ),
         ({"images": 3, "measures": ["detection"], "networks": ["digits"]}, "network: expected a file"),
-        ({"until": "detection ± 2 %"}, "metric of the stopping rule: expected one of accuracy, got 'detection'"),
+        (
+            {"until": "detection ± 2 %"},
+            "metric of the stopping rule: expected one of accuracy, got 'detection'",
+        ),
         ({"networks": ["lenet6"]}, "network: expected a file, file.py:function, or one of"),
         ({"networks": ["resnet32"]}, "network 'resnet32': expected trained weights, got none"),
         ({"accelerators": ["isac"]}, "accelerator: expected one of .*isaac-slc.*, got 'isac'"),
         ({"accelerators": ["isaac:arays=3"]}, "accelerator isaac: expected fields"),
-        ({"networks": [{"name": "digits-mlp", "data": "none"}]}, "data: expected a file, a folder, or one of"),
+        (
+            {"networks": [{"name": "digits-mlp", "data": "none"}]},
+            "data: expected a file, a folder, or one of",
+        ),
     ],
 )
 def test_what_nothing_uses_is_refused(changes, words):

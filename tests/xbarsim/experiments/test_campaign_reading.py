@@ -63,7 +63,9 @@ def test_a_file_says_what_python_says(tmp_path):
 def test_paths_are_seen_from_the_files_folder(tmp_path):
     (tmp_path / "board").mkdir()
     (tmp_path / "chip.toml").write_text('base = "isaac"\n')
-    text = changed('data = "cifar10"', 'data = "mine.py:data"').replace('"finn"', '"chip.toml", "own.py:chip"')
+    text = changed('data = "cifar10"', 'data = "mine.py:data"').replace(
+        '"finn"', '"chip.toml", "own.py:chip"'
+    )
     found = read_campaign(written(tmp_path, text))
     assert found.networks[1].name == str(tmp_path / "board")
     assert found.networks[1].data == f"{tmp_path / 'mine.py'}:data"
@@ -145,7 +147,11 @@ def test_mistakes_are_one_line_with_the_key_and_its_line(tmp_path, old, new, wor
         ("rate: [0.01]", "rate: [1:30]", "line 6: faults.0: .*rate: expected .*number, got '1:30'"),
         ("name: digits\n", "name: x\ntrials: 010\n", "line 2: trials: expected a valid integer"),
         ("name: digits\n", "name: ''\n", "line 1: name: expected"),
-        ("name: digits\n", "name: x\nimages: 1" + "0" * 30 + "\n", "line 2: images: expected less than or equal"),
+        (
+            "name: digits\n",
+            "name: x\nimages: 1" + "0" * 30 + "\n",
+            "line 2: images: expected less than or equal",
+        ),
         ("name: digits\n", "name: x\nseed: !!int foo\n", "expected a YAML file"),
         ("name: digits\n", "name: " + "[" * 3000 + "\n", "expected a YAML file"),
         ("name: digits\n", "name: !!python/object/apply:os.getcwd []\n", "expected a YAML file"),
@@ -159,7 +165,9 @@ def test_mistakes_in_yaml_too(tmp_path, old, new, words):
 
 
 def test_numbers_of_yaml_are_those_of_its_version_1_2(tmp_path):
-    text = changed("rate: [0.01]", "rate: [1e-3, 2E-2, .5]", YAML).replace("name: digits\n", "name: 2024-13-45\n")
+    text = changed("rate: [0.01]", "rate: [1e-3, 2E-2, .5]", YAML).replace(
+        "name: digits\n", "name: 2024-13-45\n"
+    )
     found = read_campaign(written(tmp_path, text, "campaign.YML"))
     assert [model.rate for model in found.faults[0].models()] == [0.001, 0.02, 0.5]
     assert found.name == "2024-13-45"

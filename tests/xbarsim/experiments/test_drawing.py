@@ -12,7 +12,10 @@ from xbarsim.rng import Trial
 
 @pytest.fixture(scope="module")
 def chips():
-    return {name: digits_subject(config, images=4).chip for name, config in (("isaac", "isaac"), ("analog", AnalogConfig()))}
+    return {
+        name: digits_subject(config, images=4).chip
+        for name, config in (("isaac", "isaac"), ("analog", AnalogConfig()))
+    }
 
 
 def test_trials_have_a_seed_and_a_number():
@@ -40,5 +43,7 @@ def test_noise_has_a_stream_of_its_own_where_specimens_differ(chips):
 
 def test_analog_specimens_are_those_of_their_trials(chips):
     inputs = digits_subject(images=4).test.images
-    runs = [faulty_chip(chips["analog"], NoFaults(), Trial(1, n)).run(inputs, seed=0).scores for n in (0, 1, 0)]
+    runs = [
+        faulty_chip(chips["analog"], NoFaults(), Trial(1, n)).run(inputs, seed=0).scores for n in (0, 1, 0)
+    ]
     assert (runs[0] == runs[2]).all() and (runs[0] != runs[1]).any()

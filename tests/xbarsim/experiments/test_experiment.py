@@ -36,7 +36,9 @@ def subject():
 
 
 def key(subject, measure=None, faults=FAULTS, repair=None, seed=1):
-    (task,) = grid(measure or Accuracy(), subjects=subject, faults=faults, repairs=repair or AsItIs(), seed=seed)
+    (task,) = grid(
+        measure or Accuracy(), subjects=subject, faults=faults, repairs=repair or AsItIs(), seed=seed
+    )
     return task.key
 
 
@@ -51,7 +53,10 @@ def test_a_description_has_all_that_the_counts_depend_on(subject):
 
 def test_words_are_what_people_read(subject):
     experiment = Experiment(
-        measure=Detection(detector=AdversarialPatterns()), subject=subject, faults=FAULTS, repair=Retrain(epochs=2)
+        measure=Detection(detector=AdversarialPatterns()),
+        subject=subject,
+        faults=FAULTS,
+        repair=Retrain(epochs=2),
     )
     assert experiment.words == {
         "accelerator": "isaac", "faults": "2 % stuck, even", "repair": "retrain, epochs 2",

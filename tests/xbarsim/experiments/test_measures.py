@@ -179,7 +179,10 @@ class Sending:
 def test_files_of_repairs_are_kept_where_they_are_wanted(subject, tmp_path):
     condition = Condition(subject=subject, faults=FAULTS, repair=Sending(), keep=tmp_path / "sent")
     list(Accuracy().count(condition, list(trials_of(SEED, (0, 3)))))
-    assert sorted(path.name for path in (tmp_path / "sent").iterdir()) == ["chip-0-note.txt", "chip-3-note.txt"]
+    assert sorted(path.name for path in (tmp_path / "sent").iterdir()) == [
+        "chip-0-note.txt",
+        "chip-3-note.txt",
+    ]
     assert made(Accuracy(), subject, (0,), repair=Sending())[0].counts["sent"] == 2
 
 
@@ -189,7 +192,9 @@ def test_faults_in_cells_without_weights_are_counted_apart(subject):
     assert 0 < counts["used_faults"] < counts["faults"] == len(faults)
 
 
-@pytest.mark.parametrize("measure", [Accuracy(), Accuracy(fidelity="bit-serial"), Detection(detector=OriginalImages())])
+@pytest.mark.parametrize(
+    "measure", [Accuracy(), Accuracy(fidelity="bit-serial"), Detection(detector=OriginalImages())]
+)
 def test_descriptions_are_json(measure):
     described = measure.describe()
     assert json.loads(json.dumps(described)) == described and described["metric"] == measure.metric
