@@ -11,6 +11,7 @@ from hypothesis import settings
 from networks.catalogue import network
 from networks.checkpoints import save_checkpoint
 from networks.datasets import load_dataset
+from xbarsim.registry import accelerators, detectors, fault_models, repairs
 from xbarsim.subject import Subject
 from xbarsim.training.loop import fit, initialise
 
@@ -23,6 +24,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the other workers have the other proc
 settings.register_profile("suite", max_examples=60, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def names_of_the_test():
+    """What a test registers, as plug-ins do, is forgotten after it."""
+    registries = accelerators, detectors, fault_models, repairs
+    before = [dict(registry._added) for registry in registries]
+    yield
+    for registry, added in zip(registries, before, strict=True):
+        registry._added.clear()
+        registry._added.update(added)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -214,17 +214,6 @@ def file(tmp_path, monkeypatch):
     return write
 
 
-@pytest.fixture
-def registries():
-    """What plug-ins add in this process is forgotten after the test."""
-    known = [xb.fault_models, xb.detectors, xb.repairs, xb.accelerators]
-    before = [dict(registry._added) for registry in known]
-    yield
-    for registry, added in zip(known, before, strict=True):
-        registry._added.clear()
-        registry._added.update(added)
-
-
 def subject_of(accelerator="isaac"):
     words = xb.accelerators.parse(accelerator)
     return xb.SubjectReference(network="digits-mlp", accelerator=words, images=50).load()
@@ -257,7 +246,7 @@ def labels(figure):
     return " | ".join([axes.get_xlabel() for axes in drawn.axes] + texts)
 
 
-def test_fault_model_of_ones_own(file, capsys, registries):
+def test_fault_model_of_ones_own(file, capsys):
     plugin = file("lines.py", FAULT_MODEL)
     load_code(plugin)
     words = "broken-lines, probability 0.05"
@@ -299,7 +288,7 @@ def test_fault_model_of_ones_own(file, capsys, registries):
     assert store.trials["hits"].tolist() == results.trials["hits"].tolist()
 
 
-def test_detector_of_ones_own(file, capsys, registries):
+def test_detector_of_ones_own(file, capsys):
     plugin = file("probes.py", DETECTOR)
     load_code(plugin)
     detector = xb.detectors.parse("sum-of-probes:probes=3")
@@ -318,7 +307,7 @@ def test_detector_of_ones_own(file, capsys, registries):
     assert "sum-of-probes, probes 3" in labels(drawn["detection-digits-mlp-isaac"])
 
 
-def test_repair_of_ones_own(file, capsys, registries):
+def test_repair_of_ones_own(file, capsys):
     plugin = file("often.py", REPAIR)
     load_code(plugin)
     soft = xb.SoftCells(rate=0.02)
@@ -339,7 +328,7 @@ def test_repair_of_ones_own(file, capsys, registries):
     assert "write-often, times 3" in labels(drawn["accuracy-digits-mlp"])
 
 
-def test_accelerator_of_ones_own(file, capsys, registries):
+def test_accelerator_of_ones_own(file, capsys):
     plugin = file("coarse.py", ACCELERATOR)
     load_code(plugin)
     subject = subject_of("coarse")
@@ -358,7 +347,7 @@ def test_accelerator_of_ones_own(file, capsys, registries):
     assert "coarse" in labels(drawn["accuracy-digits-mlp"])
 
 
-def test_accelerator_whose_chips_are_of_a_class_of_ones_own(file, capsys, registries):
+def test_accelerator_whose_chips_are_of_a_class_of_ones_own(file, capsys):
     plugin = file("halved.py", OWN_CHIP)
     options = ("--plugin", plugin, *SMALL, "--chips", "2")
     slow, fast = (
@@ -377,7 +366,7 @@ def test_accelerator_whose_chips_are_of_a_class_of_ones_own(file, capsys, regist
     assert "halved" in page and len(labels(drawn["accuracy-digits-mlp"]).split(" | ")) == 3
 
 
-def test_repairs_that_differ_in_a_part_of_theirs_alone(file, capsys, registries):
+def test_repairs_that_differ_in_a_part_of_theirs_alone(file, capsys):
     plugin = file("kick.py", NESTED_REPAIR)
     text = CAMPAIGN.format(
         **PLAIN | {
@@ -402,7 +391,7 @@ def test_repairs_that_differ_in_a_part_of_theirs_alone(file, capsys, registries)
     assert (description.parent / "out" / "chip-1-log.txt").read_bytes() == b"ouch"
 
 
-def test_without_its_file_a_name_is_unknown_and_with_it_listed(file, capsys, registries):
+def test_without_its_file_a_name_is_unknown_and_with_it_listed(file, capsys):
     plugin = file("lines.py", FAULT_MODEL)
     assert "--faults: expected one of" in refused(capsys, "simulate", "-f", "broken-lines:probability=0.1")
     listed = document(capsys, "list", "faults", "--plugin", plugin)["results"]["faults"]["broken-lines"]
@@ -410,7 +399,7 @@ def test_without_its_file_a_name_is_unknown_and_with_it_listed(file, capsys, reg
     assert listed["about"].startswith("Every word line is broken")
 
 
-def test_a_report_needs_no_file_of_the_users(file, capsys, registries):
+def test_a_report_needs_no_file_of_the_users(file, capsys):
     plugin = file("lines.py", FAULT_MODEL)
     faults = 'name = "broken-lines"\nprobability = [0.02, 0.05]'
     description = file("mine.toml", CAMPAIGN.format(**PLAIN | {"faults": faults}))
