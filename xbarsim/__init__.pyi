@@ -45,6 +45,7 @@ from xbarsim.detection.march.detector import MarchDetector as MarchDetector
 from xbarsim.detection.patterns import AdversarialPatterns as AdversarialPatterns
 from xbarsim.detection.patterns import OriginalImages as OriginalImages
 from xbarsim.detection.spiking import generate_test as generate_test
+from xbarsim.detection.spiking_files import SpikingTestSet as SpikingTestSet
 from xbarsim.errors import InputError as InputError
 from xbarsim.experiments.campaign_file import CampaignFile as CampaignFile
 from xbarsim.experiments.campaign_file import plan as plan
@@ -109,6 +110,10 @@ from xbarsim.torch_bridge.quantized import QuantActivation as QuantActivation
 from xbarsim.torch_bridge.quantized import QuantConv2d as QuantConv2d
 from xbarsim.torch_bridge.quantized import QuantInput as QuantInput
 from xbarsim.torch_bridge.quantized import QuantLinear as QuantLinear
+from xbarsim.training.adversarial_features import Game as Game
+from xbarsim.training.adversarial_features import GameSettings as GameSettings
+from xbarsim.training.adversarial_features import moves as moves
+from xbarsim.training.adversarial_features import play as play
 from xbarsim.training.fault_aware import AllLayers as AllLayers
 from xbarsim.training.fault_aware import OneLayerAnEpoch as OneLayerAnEpoch
 from xbarsim.training.loop import accuracy as accuracy
