@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import xbarsim as xb
 from tests.helpers.pages import PAGES, ROOT, joined, snippets_of, write_files
 from xbarsim.cli.app import main
 
@@ -46,6 +47,8 @@ def files(monkeypatch, tmp_path):
         monkeypatch.syspath_prepend(tmp_path)
         for name in write_files(page, tmp_path):
             monkeypatch.delitem(sys.modules, name.partition(".")[0], raising=False)
+        for registry in (xb.accelerators, xb.detectors, xb.fault_models, xb.repairs):
+            monkeypatch.setattr(registry, "_added", {})
 
     before = set(sys.modules)
     yield enter

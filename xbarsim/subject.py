@@ -137,6 +137,8 @@ class Subject:
                 "training": None if self.train is None else self.train.digest,
                 "accelerator": self.accelerator.name,
                 "hardware": self._hardware_digest(),
+                "epsilon": self.epsilon,
+                "passes": self.passes,
             }
         return dict(self._described or {})
 
