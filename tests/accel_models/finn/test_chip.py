@@ -17,7 +17,7 @@ from accel_models.finn.plan import pack, unpack
 from accel_models.finn.presets import presets
 from accel_models.finn.resources import design_resources
 from networks.datasets import load_dataset, pixels_of
-from tests.accel_models.finn.networks import random_network, small_network
+from tests.helpers.finn_networks import random_network, small_network
 from tests.twins.finn import pixel_codes, run_network
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFaultKind

@@ -6,7 +6,7 @@ import pytest
 from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.criticality import channel_criticality, layer_extremes, pe_criticality
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults
 

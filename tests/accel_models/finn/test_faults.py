@@ -13,7 +13,7 @@ from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.layer import BIPOLAR, TERNARY, Mvtu, Stream, signed, unsigned, weight_range
 from accel_models.finn.network import FinnNetwork, Head, PixelInput
-from tests.accel_models.finn.networks import random_weights, small_network
+from tests.helpers.finn_networks import random_weights, small_network
 from tests.twins.finn import run_faulty, run_network
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults, join

@@ -11,8 +11,8 @@ from accel_models.finn.from_graph import from_graph, image_pixels
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import presets
 from networks.datasets import Dataset, load_dataset, pixels_of
-from tests.accel_models.finn.networks import random_network, small_network
 from tests.contracts.finn_chips import flat_graph, image_graph
+from tests.helpers.finn_networks import random_network, small_network
 from xbarsim.errors import InputError
 
 

@@ -12,8 +12,8 @@ from accel_models.finn.protection import worst_case_hits
 from accel_models.finn.replication import ReplicationPlan, disagreement, replication_front, vote
 from accel_models.finn.resources import design_resources, replication_cost
 from accel_models.finn.voting import voted_classes, voted_scores
-from tests.accel_models.finn.networks import random_network, small_network
 from tests.accel_models.finn.test_criticality import results_of
+from tests.helpers.finn_networks import random_network, small_network
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind
 
