@@ -14,7 +14,7 @@ from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.presets import presets
 from networks.datasets import load_dataset, pixels_of
-from tests.accel_models.finn.networks import random_network
+from tests.helpers.finn_networks import random_network
 from xbarsim.faults.pe import PeFaultKind
 
 IMAGES = 1024

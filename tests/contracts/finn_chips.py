@@ -6,8 +6,8 @@ import numpy as np
 
 from accel_models.finn.chip import FinnChip
 from accel_models.finn.config import FinnConfig
-from tests.accel_models.finn.networks import small_network
 from tests.contracts.case import Case
+from tests.helpers.finn_networks import small_network
 from xbarsim.faults.pe import SHARED, PeFault, PeFaultKind, PeFaults, join
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Flatten, Input, MatMul, Requantize

@@ -6,7 +6,7 @@ import pytest
 from accel_models.finn.cycles import design_cycles
 from accel_models.finn.presets import preset
 from accel_models.finn.resources import PYNQ_Z1, design_resources
-from tests.accel_models.finn.networks import random_network
+from tests.helpers.finn_networks import random_network
 
 NAMES = ("cnvW1A1", "cnvW1A2", "cnvW2A2", "lfcW1A1", "lfcW1A2")
 W1_CYCLES = [32400, 28224, 20736, 28800, 20736, 18432, 32768, 32768, 8192]

@@ -5,7 +5,7 @@ import pytest
 
 from accel_models.finn.board import write_board
 from accel_models.finn.config import FinnConfig
-from tests.accel_models.finn.networks import random_network
+from tests.helpers.finn_networks import random_network
 
 IMAGES = 20
 

@@ -8,8 +8,8 @@ from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import isaac, isaac_slc
 from accel_models.spiking.config import SpikingConfig
 from networks.snn import Snn
-from tests.accel_models.finn.networks import small_network
 from tests.contracts.finn_chips import flat_graph
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import digits_data, digits_module
 from xbarsim.errors import InputError
 from xbarsim.programs import CALIBRATION_INPUTS, accelerator_of, as_integers, fits, program

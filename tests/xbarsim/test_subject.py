@@ -10,7 +10,7 @@ import torch
 from accel_models.reram.config import isaac
 from networks.checkpoints import save_checkpoint
 from networks.zoo import zoo_path
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import IMAGES, digits_data, digits_module, digits_subject
 from xbarsim.data import Dataset
 from xbarsim.errors import InputError

@@ -68,9 +68,10 @@ def quantized(operator: Operator) -> Constant:
         return bipolar(where, values, scale)
     _check_scale(where, values, scale)
     low, high = quantizer_range(operator, bits)
+    rounded_by = rounding(operator)
     try:
         with np.errstate(over="ignore"):
-            rounded = rounding(operator)(np.clip(values / scale, low, high))
+            rounded = rounded_by(np.clip(values / scale, low, high))
     except ValueError as error:
         raise InputError(where, f"a scale that fits {values.shape}", str(scale.shape)) from error
     return _scaled(where, rounded, scale, bits if signed else bits + 1)

@@ -8,7 +8,7 @@ import pytest
 
 from accel_models.finn.board import fold_weights, read_board, unfold_weights, write_board
 from accel_models.finn.presets import preset, presets
-from tests.accel_models.finn.networks import random_network, small_network
+from tests.helpers.finn_networks import random_network, small_network
 from xbarsim.errors import InputError
 
 

@@ -1,6 +1,5 @@
 """The engine against slow twins: every accumulator and class of every precision, and the boards' counts."""
 
-import dataclasses
 from math import isnan
 
 import numpy as np
@@ -12,12 +11,10 @@ from threadpoolctl import threadpool_limits
 from accel_models.finn.board import read_board
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.cycles import design_cycles
-from accel_models.finn.layer import Stream, unsigned
-from accel_models.finn.plan import pack, unpack
 from accel_models.finn.presets import presets
 from accel_models.finn.resources import design_resources
 from networks.datasets import load_dataset, pixels_of
-from tests.accel_models.finn.networks import random_network, small_network
+from tests.helpers.finn_networks import random_network, small_network
 from tests.twins.finn import pixel_codes, run_network
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFaultKind
@@ -99,14 +96,6 @@ def test_small_networks_of_any_precision_equal_the_slow_twin(seed, weight_bits, 
     assert found.tolist() == classes
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 130), st.integers(1, 8))
-def test_packing_is_undone_by_unpacking(seed, channels, bits):
-    codes = np.random.default_rng(seed).integers(0, 2**bits, (3, 4, channels)).astype(np.uint8)
-    words = pack(codes, bits)
-    assert words.shape == (3, 4 * bits * -(-channels // 64))
-    np.testing.assert_array_equal(unpack(words, bits, channels), codes)
-
-
 def test_batches_change_nothing():
     rng = np.random.default_rng(3)
     network = small_network(rng, 2, 3)
@@ -131,28 +120,6 @@ def test_images_that_do_not_fit_are_refused(images, words):
     design = FinnConfig().program(small_network(np.random.default_rng(0)))
     with pytest.raises(ValueError, match=words):
         design.classify(images)
-
-
-def test_layer_refuses_what_it_cannot_mean():
-    layer = small_network(np.random.default_rng(0)).layers[0]
-    for change, words in (
-        ({"pe": 5}, "divisor"),
-        ({"simd": 4}, "divisor"),
-        ({"weights": layer.weights * 0}, "-1 and \\+1"),
-        ({"weights": layer.weights[:, 1:]}, "weights"),
-        ({"thresholds": layer.thresholds[:, ::-1][:-1]}, "thresholds"),
-        ({"output": None}, "thresholds and an output"),
-        ({"pool": 7}, "divisor"),
-        ({"kernel": (99, 1)}, "window"),
-        ({"weight_bits": 9}, "1..8"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            dataclasses.replace(layer, **change)
-    with pytest.raises(ValueError, match=r"1\.\.255"):
-        Stream(low=0, step=1, top=256)
-    assert unsigned(3).code_of("here", 7) == 7
-    with pytest.raises(ValueError, match="here: expected one of 0, 1"):
-        unsigned(1).code_of("here", 2)
 
 
 def test_run_gives_what_scores_and_classify_give_of_the_same_bytes():

@@ -7,8 +7,8 @@ from torch import nn
 
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.geometry import SharedArray
-from tests.accel_models.finn.networks import small_network
 from tests.contracts.finn_chips import image_graph
+from tests.helpers.finn_networks import small_network
 from xbarsim.chip import Quantization
 from xbarsim.errors import InputError
 from xbarsim.registry import accelerators

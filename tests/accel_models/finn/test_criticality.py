@@ -6,24 +6,10 @@ import pytest
 from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.criticality import channel_criticality, layer_extremes, pe_criticality
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
+from tests.helpers.finn_results import results_of
 from xbarsim.errors import InputError
-from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults
-
-
-def results_of(rows, *, kind=PeFaultKind.channel, baseline=90, shots=100):
-    """Results from (layer, unit, value, hits, flips) rows."""
-    faults = [PeFault(kind=kind, layer=m, unit=u, value=v) for m, u, v, _, _ in rows]
-    hits, flips = (np.array([row[i] for row in rows], np.int64) for i in (3, 4))
-    return FaultResults(
-        faults=PeFaults.of(faults),
-        hits=hits,
-        flips=flips,
-        masked=np.zeros(len(rows), np.int64),
-        baseline_hits=baseline,
-        shots=shots,
-    )
-
+from xbarsim.faults.pe import PeFaultKind
 
 ROWS = [
     (1, 0, 1, 85, 9),

@@ -8,7 +8,7 @@ import pytest
 from accel_models.finn.cycles import design_cycles, layer_cycles
 from accel_models.finn.layer import BIPOLAR, Mvtu
 from accel_models.finn.network import FinnNetwork, PixelInput
-from tests.accel_models.finn.networks import random_network, small_network
+from tests.helpers.finn_networks import random_network, small_network
 from xbarsim.errors import InputError
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from accel_models.finn.concurrent import simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.equivalence import collapse, saved_by_kind
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from xbarsim.faults.pe import PeFaultKind
 
 KINDS = list(PeFaultKind)

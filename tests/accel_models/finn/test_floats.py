@@ -9,10 +9,9 @@ from accel_models.finn.board import read_board, write_board
 from accel_models.finn.floats import FloatPixels
 from accel_models.finn.from_graph import from_graph, image_pixels
 from accel_models.finn.network import FinnNetwork
-from accel_models.finn.presets import presets
-from networks.datasets import Dataset, load_dataset, pixels_of
-from tests.accel_models.finn.networks import random_network, small_network
+from networks.datasets import Dataset, pixels_of
 from tests.contracts.finn_chips import flat_graph, image_graph
+from tests.helpers.finn_networks import random_network, small_network
 from xbarsim.errors import InputError
 
 
@@ -50,15 +49,6 @@ def test_half_a_step_beyond_an_end_is_rounding_and_more_is_another_range():
 def test_what_is_no_range_is_refused(low, high):
     with pytest.raises(InputError, match="FloatPixels"):
         FloatPixels(low=low, high=high)
-
-
-@pytest.mark.parametrize("name", ["cnvW1A1", "lfcW1A1"])
-def test_presets_know_their_data(name, data_folder):
-    data = load_dataset(presets()[name].dataset, "test", limit=20)
-    assert presets()[name].value_range == data.value_range
-    network = random_network(name, np.random.default_rng(0))
-    np.testing.assert_array_equal(network.to_pixels(data.images), pixels_of(data), strict=True)
-    assert network.input_shape == data.images.shape[1:]
 
 
 def test_board_takes_another_range(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from accel_models.finn.cycles import design_cycles
 from accel_models.finn.folding import MATRIX_UNITS, fold_for_rate, read_folding, write_folding
-from tests.accel_models.finn.networks import random_network, small_network
+from tests.helpers.finn_networks import random_network, small_network
 from xbarsim.errors import InputError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from accel_models.finn.geometry import SharedArray, finn_geometry
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 
 
 def test_layers_of_a_dataflow_have_their_own_folding():

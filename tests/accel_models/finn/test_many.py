@@ -7,7 +7,7 @@ from accel_models.finn import chip as chips
 from accel_models.finn.chip import FinnChip
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.many import run_each
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind
 

@@ -14,7 +14,7 @@ from accel_models.finn.resources import (
     pe_cost,
     replication_cost,
 )
-from tests.accel_models.finn.networks import random_network, small_network
+from tests.helpers.finn_networks import random_network, small_network
 from xbarsim.errors import InputError
 
 

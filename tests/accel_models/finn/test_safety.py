@@ -9,7 +9,7 @@ from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.replication import ReplicationPlan
 from accel_models.finn.safety import EFFECTS, safety_table
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind, PeFaults, join
 

@@ -19,8 +19,8 @@ from accel_models.finn.scheduling import (
     schedule,
     schedule_network,
 )
-from tests.accel_models.finn.networks import random_network, small_network
-from tests.accel_models.finn.test_criticality import results_of
+from tests.helpers.finn_networks import random_network, small_network
+from tests.helpers.finn_results import results_of
 from xbarsim.errors import InputError
 from xbarsim.faults.pe import PeFault, PeFaultKind
 

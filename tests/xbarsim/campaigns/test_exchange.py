@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.xbarsim.campaigns.workloads import Chips, Detections
+from tests.helpers.workloads import Chips, Detections
 from xbarsim.campaigns import exchange
 from xbarsim.campaigns.exchange import check_output, export, frames, merge, read_frame
 from xbarsim.campaigns.runner import collect

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
-from tests.xbarsim.campaigns.workloads import (
+from tests.helpers.workloads import (
     Big,
     Chips,
     Detections,
@@ -286,7 +286,7 @@ def test_a_workload_that_cannot_travel_is_refused(tmp_path):
 
 CAMPAIGN = """
 import sys
-from tests.xbarsim.campaigns.workloads import Chips
+from tests.helpers.workloads import Chips
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.task import Task
 if __name__ == "__main__":

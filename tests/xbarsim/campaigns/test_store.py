@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.xbarsim.campaigns.workloads import Chips
+from tests.helpers.workloads import Chips
 from xbarsim.campaigns.estimates import estimate, moments
 from xbarsim.campaigns.exchange import merge, read_frame
 from xbarsim.campaigns.store import APPLICATION, Row, Store

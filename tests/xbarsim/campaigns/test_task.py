@@ -1,6 +1,6 @@
 import pytest
 
-from tests.xbarsim.campaigns.workloads import Chips
+from tests.helpers.workloads import Chips
 from xbarsim.campaigns.task import Task
 from xbarsim.errors import InputError
 

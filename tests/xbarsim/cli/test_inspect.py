@@ -100,7 +100,7 @@ def _empty(path):
 
 def test_qonnx_files_are_boards_too(capsys, folder):
     pytest.importorskip("qonnx")
-    from tests.accel_models.finn.test_qonnx import Line
+    from tests.helpers.qonnx_files import Line
 
     line = Line((1, 8, 8)).cnv_input().conv(4, 1, (3, 3), 1).norm(4).bipolar()
     line.op("Flatten", axis=1).linear(12, 4 * 36, 1).norm(12).bipolar()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.program import document, refused, run_well
-from tests.xbarsim.campaigns.workloads import Chips, Odd
+from tests.helpers.workloads import Chips, Odd
 from xbarsim.campaigns.task import Task
 from xbarsim.papers.studies import STUDIES, study
 from xbarsim.papers.study import Settings, Shown, Study

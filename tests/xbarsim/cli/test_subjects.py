@@ -5,7 +5,7 @@ import pytest
 
 from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import cell_presets, isaac
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import digits_subject
 from xbarsim.cli.subjects import Hardware, count_of, default_model, models_of, subject_of
 from xbarsim.errors import InputError

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.subjects import IMAGES
-from tests.xbarsim.campaigns.workloads import Chips, Odd
+from tests.helpers.workloads import Chips, Odd
 from xbarsim.campaigns.stopping import parse_precision
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Task

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from accel_models.finn.config import FinnConfig
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import digits_subject
 from xbarsim.errors import InputError
 from xbarsim.experiments.every_fault import every_fault

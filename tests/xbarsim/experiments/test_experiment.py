@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from accel_models.reram.config import isaac
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import digits_module, digits_subject
 from xbarsim.detection.march.detector import MarchDetector
 from xbarsim.detection.patterns import AdversarialPatterns

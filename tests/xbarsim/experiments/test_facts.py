@@ -7,7 +7,7 @@ import pytest
 
 from accel_models.finn.config import FinnConfig
 from accel_models.reram.config import isaac
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import digits_subject
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.latency import ADDRESSING, chip_march_latency_ns

@@ -8,7 +8,7 @@ import pytest
 from accel_models.finn.config import FinnConfig
 from accel_models.reram.analog_config import AnalogConfig
 from networks.snn import Snn
-from tests.accel_models.finn.networks import random_network
+from tests.helpers.finn_networks import random_network
 from tests.helpers.subjects import digits_data, digits_subject
 from xbarsim.errors import InputError
 from xbarsim.experiments import inspection

@@ -16,7 +16,7 @@ from networks.checkpoints import load_checkpoint, save_checkpoint
 from networks.datasets import load_dataset
 from networks.mlp import Mlp, digits_mlp
 from networks.zoo import zoo_path
-from tests.accel_models.finn.networks import random_network
+from tests.helpers.finn_networks import random_network
 from xbarsim.errors import InputError
 from xbarsim.experiments.references import (
     SubjectReference,

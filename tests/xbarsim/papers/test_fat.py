@@ -7,7 +7,7 @@ import pytest
 
 from accel_models.finn.board import read_board, write_board
 from networks.zoo import zoo_path
-from tests.accel_models.finn.networks import random_network
+from tests.helpers.finn_networks import random_network
 from tests.helpers.program import document, run
 from xbarsim.errors import InputError
 from xbarsim.experiments.collecting import collect

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from accel_models.finn.config import FinnConfig
-from tests.accel_models.finn.networks import random_network
+from tests.helpers.finn_networks import random_network
 from xbarsim.experiments.drawing import faulty_chip
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.rng import Trial

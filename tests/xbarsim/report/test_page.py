@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from matplotlib.image import imread
 
-from tests.xbarsim.campaigns.workloads import Chips, Odd
+from tests.helpers.workloads import Chips, Odd
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Task

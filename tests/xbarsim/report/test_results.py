@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xbarsim.campaigns.workloads import Chips, Odd
+from tests.helpers.workloads import Chips, Odd
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Store

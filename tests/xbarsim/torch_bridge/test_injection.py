@@ -12,7 +12,7 @@ from accel_models.finn.config import FinnConfig
 from networks.cnv import Cnv
 from networks.lfc import Lfc
 from networks.resnet import ResNet
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.twins.crossbar import stuck_activations, stuck_places
 from xbarsim.errors import InputError
 from xbarsim.faults.activations import UNITS, StuckActivations

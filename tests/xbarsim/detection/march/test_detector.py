@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import digits_subject
 from xbarsim.detection.march.algorithms import march_test
 from xbarsim.detection.march.detector import MarchDetector
