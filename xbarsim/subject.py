@@ -16,9 +16,10 @@ from torch import nn
 from xbarsim.chip import Accelerator, Chip
 from xbarsim.data import Dataset, as_data, as_dataset
 from xbarsim.digests import content_digest
-from xbarsim.errors import InputError
+from xbarsim.errors import InputError, check_int, check_positive
 from xbarsim.programs import CALIBRATION_INPUTS, accelerator_of, as_integers
 
+MOST_PASSES = 1_000_000
 CONTENTS = ("network", "accelerator", "test", "train", "name", "calibration", "epsilon", "passes")
 
 
@@ -80,7 +81,8 @@ class Subject:
         typical = (self.train or self.test).images if calibrate is None else np.asarray(calibrate)
         self.calibration = typical[:CALIBRATION_INPUTS]
         self.name = _name_of(network) if name is None else name
-        self.epsilon, self.passes, self.source = epsilon, passes, source
+        self.epsilon, self.passes = check_positive("epsilon", epsilon), check_int("passes", passes, 1, MOST_PASSES)
+        self.source = source
 
     def __repr__(self) -> str:
         return f"Subject({self.name!r} on {self.accelerator.name!r}, {len(self.test)} test images)"
@@ -146,7 +148,10 @@ class Subject:
 
     def _weights_digest(self) -> str:
         if not isinstance(self.network, nn.Module):
-            return content_digest(self.integers)
+            try:
+                return content_digest(self.integers)
+            except InputError as error:
+                raise error.at(f"network {self.name!r}") from error
         state = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.state_dict().items()}
         return content_digest((state, self.integers))
 

@@ -199,3 +199,16 @@ def test_a_missing_attribute_is_no_load():
     subject = pickle.loads(pickle.dumps(reference().load()))
     assert not hasattr(subject, "colour") and "test" not in subject.__dict__
     assert isinstance(subject.test, Dataset)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("epsilon", 0), ("epsilon", np.nan), ("passes", 0), ("passes", 1.5)]
+)
+def test_steps_and_passes_that_are_none_are_refused(field, value):
+    with pytest.raises(InputError, match=f"^{field}: expected"):
+        digits_subject(**{field: value})
+
+
+@pytest.mark.parametrize("change", [{"epsilon": 0.2}, {"passes": 3}])
+def test_what_detectors_and_repairs_take_from_a_subject_is_part_of_its_identity(change):
+    assert digits_subject().describe() != digits_subject(**change).describe()
