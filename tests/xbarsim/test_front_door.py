@@ -85,7 +85,6 @@ def test_pages_import_the_front_door_alone(page):
     assert [found for text in snippets for found in foreign_imports(text)] == []
 
 
-@pytest.mark.skip(reason="pages are being rewritten")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_examples_import_the_front_door_alone(example):
     assert foreign_imports(example.read_text()) == []
