@@ -2,10 +2,8 @@
 
 import pytest
 
-from xbarsim.detection.march.coverage import coverage, coverage_table
-from xbarsim.detection.march.notation import parse_march
+from xbarsim.detection.march.coverage import coverage_table
 from xbarsim.detection.march.primitives import SINGLE_CELL, TWO_CELL
-from xbarsim.errors import InputError
 
 COLUMNS = (
     ("MATS+",),
@@ -53,15 +51,3 @@ def test_static_simple_faults_in_all(table, test, single, double):
     """Hamdioui et al., MTDT 2002: 12 single-cell and 36 two-cell faults."""
     assert tuple(map(sum, zip(*(table[test][c] for c in SINGLE_CELL), strict=True))) == (single, 12)
     assert tuple(map(sum, zip(*(table[test][c] for c in TWO_CELL), strict=True))) == (double, 36)
-
-
-@pytest.mark.parametrize(("orders", "found"), [("^^vv", 4), ("^vv^", 4), ("^v^v", 0), ("^^^^", 0)])
-def test_order_of_the_elements_of_march_c_matters(orders, found):
-    a, b, c, d = orders
-    test = parse_march(f"|w0; {a}(r0,w1); {b}(r1,w0); {c}(r0,w1); {d}(r1,w0); |r0")
-    assert coverage(test)["CFid"] == (found, 4)
-
-
-def test_coverage_of_a_test_for_multi_level_cells_is_refused():
-    with pytest.raises(InputError, match="levels 0 and 1"):
-        coverage(parse_march("|w0; ^(r0,w3); v(r3,w0)"))

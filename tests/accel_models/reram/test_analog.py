@@ -12,9 +12,7 @@ from xbarsim.cells.effects import (
     Additive,
     FlickerRead,
     Lognormal,
-    ProgrammingAndRelaxation,
     UniformRead,
-    VerifyError,
 )
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.crossbar.parasitic import Wires
@@ -220,26 +218,6 @@ def test_faults_in_unused_cells_load_the_wires(chip):
     np.testing.assert_array_equal(*same)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: UniformRead(float("nan")),
-        lambda: Additive(-0.1),
-        lambda: Lognormal("wide"),
-        lambda: VerifyError(intercept_uS=float("inf")),
-        lambda: ProgrammingAndRelaxation(reference_uS=0),
-        lambda: Device(name="x", source="", g_off_uS="1", g_on_uS=2),
-        lambda: Device(name="x", source="", g_off_uS=1, g_on_uS=float("nan")),
-        lambda: Device(name="x", source="", g_off_uS=1, g_on_uS=2, effects=(1,)),
-        lambda: Device(name="x", source="", g_off_uS=1, g_on_uS=2, read=3),
-        lambda: Device(name="x", source="", g_off_uS=1, g_on_uS=2, longest_seconds=float("nan")),
-    ],
-)
-def test_devices_that_mean_nothing_are_refused(make):
-    with pytest.raises(InputError):
-        make()
-
-
 def test_wrong_types_are_refused_in_one_line(chip):
     analog = write_analog(chip, device("ideal"), rng())
     for action in (
@@ -292,14 +270,6 @@ def test_calibrated_range_holds_the_share_it_promises(bench):
     assert {m.config.step for m in fine.matrices.values()} == {1}
     with pytest.raises(InputError, match="percentile"):
         calibrate_adc(chip, images, percentile=0)
-
-
-def test_devices_by_name():
-    assert set(device_presets()) == {"ideal", "hfo2-wan", "hfo2-milo", "cmo-hfox", "pcm", "variation-3"}
-    with pytest.raises(InputError, match="cmo-hfox, hfo2-milo"):
-        device("hfo")
-    with pytest.raises(InputError, match="g_off_uS < g_on_uS"):
-        Device(name="x", source="", g_off_uS=2, g_on_uS=1)
 
 
 @pytest.mark.parametrize("name", ["isaac", "isaac-slc", "twos-complement", "differential"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binom, binomtest
+from scipy.stats import beta, binom, binomtest, ttest_1samp
 
 from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import (
@@ -14,7 +14,6 @@ from xbarsim.metrics.intervals import (
     tolerance_limit,
     wilson,
 )
-from xbarsim.metrics.planning import sample_size
 
 
 @pytest.mark.parametrize(("hits", "shots"), [(0, 10), (10, 10), (3, 7), (97, 100), (9931, 10000)])
@@ -112,22 +111,28 @@ def test_a_confidence_is_a_share(confidence):
             interval(1, 2, confidence=confidence)
 
 
-def test_sample_sizes_are_those_of_leveugle():
-    """Its Eq. for p = 0.5; a large population needs what a survey needs, a small one nearly all of it."""
-    assert sample_size(10**12, margin=0.01) == 9604
-    assert sample_size(10**12, margin=0.001) == pytest.approx(960365, abs=5)
-    assert sample_size(100, margin=0.01) == 99
-    assert sample_size(1, margin=0.01) == 1
-    assert sample_size(10**6, margin=0.01, share=0.1) < sample_size(10**6, margin=0.01)
-    for bad in ({"margin": 0.0}, {"margin": 1.5}, {"margin": 0.1, "share": 1}):
-        with pytest.raises(InputError, match="between 0 and 1"):
-            sample_size(10, **bad)
-    with pytest.raises(InputError, match="population"):
-        sample_size(0, margin=0.1)
+@pytest.mark.parametrize(("hits", "shots"), [(0, 10), (10, 10), (3, 7), (97, 100), (9931, 10000)])
+def test_wilson_is_scipys(hits, shots):
+    expected = binomtest(hits, shots).proportion_ci(method="wilson")
+    found = wilson(hits, shots)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.low <= found.value <= found.high
 
 
-def test_a_sample_of_that_size_has_that_margin():
-    rng, population, faulty = np.random.default_rng(3), 5000, 2500
-    drawn = sample_size(population, margin=0.03)
-    shares = rng.hypergeometric(faulty, population - faulty, drawn, 4000) / drawn
-    assert 0.94 <= np.mean(np.abs(shares - 0.5) <= 0.03) <= 0.965
+@pytest.mark.parametrize(("hits", "shots"), [(1, 0), (-1, 5), (6, 5)])
+def test_impossible_counts_are_refused(hits, shots):
+    with pytest.raises(InputError, match="rate"):
+        wilson(hits, shots)
+
+
+def test_mean_over_chips_has_students_interval():
+    values = [0.9, 0.95, 0.97, 0.91]
+    expected = ttest_1samp(values, 0).confidence_interval()
+    found = mean_over_chips(values)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_one_chip_has_no_interval_and_no_chip_no_mean():
+    assert np.isnan(mean_over_chips([0.5]).low)
+    with pytest.raises(InputError, match="at least one chip"):
+        mean_over_chips([])

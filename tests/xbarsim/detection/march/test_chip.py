@@ -3,7 +3,6 @@ import pytest
 
 from xbarsim.detection.march.algorithms import eulerian_march, march_test
 from xbarsim.detection.march.chip import march_chip
-from xbarsim.detection.march.latency import ADDRESSING, march_addresses, march_latency_ns
 from xbarsim.detection.march.memory import PlacedFault
 from xbarsim.detection.march.primitives import parse_primitive
 from xbarsim.errors import InputError
@@ -49,16 +48,3 @@ def test_coupling_faults_show_up_as_other_cells():
     assert len(found.fault_map) == 0
     with pytest.raises(InputError, match="array"):
         march_chip(FaultMap.of(geometry), march_test("March C-"), rng=rng(), placed={2: [fault]})
-
-
-def test_addresses_of_every_mode():
-    counts = [march_addresses(m, used_cells=7, arrays=3, rows=4, columns=5) for m in ADDRESSING]
-    assert counts == [7, 60, 12, 20, 4]
-
-
-def test_latency_counts_writes_reads_and_the_restoring_write():
-    test = march_test("March C-")
-    assert march_latency_ns(test, addresses=2, t_read_ns=3, t_write_ns=7) == 2 * (5 * 7 + 5 * 3)
-    assert march_latency_ns(test, addresses=2, t_read_ns=3, t_write_ns=7, restore=True) == 2 * (6 * 7 + 5 * 3)
-    with pytest.raises(InputError, match="addressing mode"):
-        march_addresses("magic", used_cells=1, arrays=1, rows=1, columns=1)
