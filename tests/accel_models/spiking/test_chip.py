@@ -8,43 +8,15 @@ import pytest
 
 from accel_models.reram.config import accelerator
 from accel_models.spiking import chip as spiking_chip
-from accel_models.spiking.cells import acting_weights, program_on_cells, with_faulty_cells
-from accel_models.spiking.chip import SpikingChip, on_grid, run_many
+from accel_models.spiking.cells import program_on_cells
+from accel_models.spiking.chip import on_grid, run_many
 from accel_models.spiking.config import SpikingConfig
-from accel_models.spiking.network import SpikingNetwork
+from tests.helpers.spiking_chips import SMALL, chip, images, program
 from tests.networks.test_snn import some_faults
 from tests.twins.spiking import network_spikes
 from xbarsim.errors import InputError
-from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults, SpikingGeometry
-from xbarsim.faults.stuck_cells import StuckCells
+from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults
 from xbarsim.rng import stream
-
-SMALL = SpikingGeometry(sizes=(9, 6, 8, 4), steps=7)
-
-
-def program(geometry, weights, **neurons) -> SpikingChip:
-    return SpikingConfig().program(SpikingNetwork(geometry=geometry, weights=weights, **neurons))
-
-
-def chip(geometry=SMALL, seed=0, scale=1.0) -> SpikingChip:
-    """Weights of many bits, also far smaller ones."""
-    rng = np.random.default_rng(seed)
-    shapes = zip(geometry.sizes, geometry.sizes[1:], strict=False)
-    return program(
-        geometry,
-        [
-            scale * rng.normal(0.25, 0.6, shape) * 10.0 ** rng.choice([-4, -2, 0, 0, 0], shape)
-            for shape in shapes
-        ],
-        gain=[rng.uniform(0.5, 1.5, m) for m in geometry.sizes[1:]],
-        offset=[rng.uniform(-0.1, 0.2, m) for m in geometry.sizes[1:]],
-    )
-
-
-def images(geometry=SMALL, count=12):
-    x = np.random.default_rng(5).random((count, geometry.sizes[0]))
-    x[0], x[1, ::2], x[2, 1::2] = 0, 0, 1
-    return x
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -98,36 +70,6 @@ def test_sums_on_the_grid_are_exact_in_any_order():
     single = rng.normal(size=(784, 128)).astype(np.float32)
     kept = np.abs(single) > np.abs(single).max() * 2.0**-17
     assert (on_grid(single.astype(float)) == single)[kept].all()
-
-
-@pytest.mark.parametrize("name", ["isaac", "isaac-slc", "differential"])
-def test_faults_of_cells_become_faults_of_synapses(name):
-    rng = np.random.default_rng(1)
-    weights = [rng.normal(0, 0.3, (40, 30)), rng.normal(0, 0.4, (30, 5))]
-    geometry = SpikingGeometry(sizes=(40, 30, 5))
-    base, cells = program_on_cells(geometry, weights, accelerator(name))
-    step = 2.0 ** -cells.graph.layers[0].weight_fraction
-    assert np.abs(base.weights[0] - weights[0]).max() <= step / 2
-    x = rng.random((30, 40))
-    assert base.run(x).scores.any()
-    chips, universe = [], FaultUniverse(geometry=geometry)
-    for trial in range(4):
-        faults = StuckCells(rate=0.02).draw(cells.geometry, stream(0, "faults", trial))
-        acting = acting_weights(cells.inject(faults))
-        keys = [(layer.name, 0) for layer in cells.graph.layers]
-        masks = cells.inject(faults).training_masks()
-        form = cells.config.array.format
-        for layer, key, found in zip(cells.graph.layers, keys, acting, strict=True):
-            words = form.pack(layer.weights[0])
-            forced = form.decode((words & masks[key].keep) | masks[key].force)
-            assert (found == forced * 2.0**-layer.weight_fraction).all()
-        one = with_faulty_cells(base, cells, faults)
-        chips.append(one.inject(universe.sample(NeuronFaultKind.hsf, 0.1, np.random.default_rng(trial))))
-    together = run_many(base, chips, x)
-    for one, counts in zip(chips, together, strict=True):
-        alone = program(geometry, one.acting).inject(one.faults)
-        assert (alone.run(x).scores == counts).all()
-    assert (together != base.run(x).scores).any()
 
 
 def test_run_each_is_inject_and_run_in_groups_of_any_size(monkeypatch):

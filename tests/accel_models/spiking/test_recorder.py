@@ -5,7 +5,7 @@ import pytest
 
 from accel_models.spiking import recorder
 from accel_models.spiking.chip import run_many
-from tests.accel_models.spiking.test_chip import chip, images
+from tests.helpers.spiking_chips import chip, images
 from xbarsim.errors import InputError
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
 
