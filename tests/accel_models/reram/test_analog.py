@@ -5,7 +5,7 @@ import pytest
 
 from accel_models.reram.analog import write_analog
 from accel_models.reram.calibration import calibrate_adc
-from accel_models.reram.config import ReramConfig, accelerator
+from accel_models.reram.config import accelerator
 from tests.helpers.chips import untrained_chip
 from xbarsim.cells.device import Device, device, device_presets
 from xbarsim.cells.effects import (
@@ -20,7 +20,6 @@ from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.sampling import mix_presets, sample_by_rate
 from xbarsim.kernels.analog import LANES, UNIFORM
-from xbarsim.programs import program
 
 IMAGES = np.random.default_rng(0).random((30, 1, 8, 8)).astype(np.float32)
 
@@ -250,26 +249,6 @@ def test_wide_lognormal_cells_keep_their_tails(chip):
     held = written.matrices[key].levels()
     np.testing.assert_allclose(held, (g - 1) / 13, atol=1e-3)
     assert held.max() > 12
-
-
-def test_calibrated_range_holds_the_share_it_promises(bench):
-    images = bench.train.images[:64]
-    config = ReramConfig(array=ArrayConfig(adc=AdcConfig(bits=5)))
-    chip = program(bench.module, config, calibrate=images)
-    clipping = chip.run(images).scores
-    exact = bench.chip.run(images).scores
-    best = calibrate_adc(chip, images, percentile=99.9)
-    ranges = {key: m.config.adc.full_range for key, m in best.matrices.items()}
-    assert all(r is None or 31 < r <= 128 * 3 * 32 / 31 + 1 for r in ranges.values())
-    everything = calibrate_adc(chip, images, percentile=100)
-    for key, matrix in everything.matrices.items():
-        assert float(matrix.config.step * 31) >= float(best.matrices[key].config.step * 31)
-    error = {c: np.abs(chosen.run(images).scores - exact).mean() for c, chosen in (("c", best), ("n", chip))}
-    assert error["c"] < error["n"] / 2, clipping
-    fine = calibrate_adc(bench.chip, images, percentile=100)
-    assert {m.config.step for m in fine.matrices.values()} == {1}
-    with pytest.raises(InputError, match="percentile"):
-        calibrate_adc(chip, images, percentile=0)
 
 
 @pytest.mark.parametrize("name", ["isaac", "isaac-slc", "twos-complement", "differential"])

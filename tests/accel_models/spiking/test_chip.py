@@ -7,45 +7,13 @@ import pytest
 
 from accel_models.reram.config import accelerator
 from accel_models.spiking import chip as spiking_chip
-from accel_models.spiking.cells import acting_weights, program_on_cells, with_faulty_cells
+from accel_models.spiking.cells import program_on_cells
 from accel_models.spiking.chip import on_grid, run_many
 from accel_models.spiking.config import SpikingConfig
 from tests.helpers.snn import some_faults
 from tests.helpers.spiking_chips import SMALL, chip, images, program
 from xbarsim.errors import InputError
-from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults, SpikingGeometry
-from xbarsim.faults.stuck_cells import StuckCells
-from xbarsim.rng import stream
-
-
-@pytest.mark.parametrize("name", ["isaac", "isaac-slc", "differential"])
-def test_faults_of_cells_become_faults_of_synapses(name):
-    rng = np.random.default_rng(1)
-    weights = [rng.normal(0, 0.3, (40, 30)), rng.normal(0, 0.4, (30, 5))]
-    geometry = SpikingGeometry(sizes=(40, 30, 5))
-    base, cells = program_on_cells(geometry, weights, accelerator(name))
-    step = 2.0 ** -cells.graph.layers[0].weight_fraction
-    assert np.abs(base.weights[0] - weights[0]).max() <= step / 2
-    x = rng.random((30, 40))
-    assert base.run(x).scores.any()
-    chips, universe = [], FaultUniverse(geometry=geometry)
-    for trial in range(4):
-        faults = StuckCells(rate=0.02).draw(cells.geometry, stream(0, "faults", trial))
-        acting = acting_weights(cells.inject(faults))
-        keys = [(layer.name, 0) for layer in cells.graph.layers]
-        masks = cells.inject(faults).training_masks()
-        form = cells.config.array.format
-        for layer, key, found in zip(cells.graph.layers, keys, acting, strict=True):
-            words = form.pack(layer.weights[0])
-            forced = form.decode((words & masks[key].keep) | masks[key].force)
-            assert (found == forced * 2.0**-layer.weight_fraction).all()
-        one = with_faulty_cells(base, cells, faults)
-        chips.append(one.inject(universe.sample(NeuronFaultKind.hsf, 0.1, np.random.default_rng(trial))))
-    together = run_many(base, chips, x)
-    for one, counts in zip(chips, together, strict=True):
-        alone = program(geometry, one.acting).inject(one.faults)
-        assert (alone.run(x).scores == counts).all()
-    assert (together != base.run(x).scores).any()
+from xbarsim.faults.neurons import FaultUniverse, NeuronFault, NeuronFaultKind, NeuronFaults
 
 
 def test_run_each_is_inject_and_run_in_groups_of_any_size(monkeypatch):
