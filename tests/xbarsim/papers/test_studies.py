@@ -23,7 +23,7 @@ def test_no_two_names_are_one_study():
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="study: expected one of aft-fig3, .* got 'fat-table9'"):
+    with pytest.raises(InputError, match=r"study: expected one of aft-fig3, .* got 'fat-table9'"):
         study("fat-table9")
 
 

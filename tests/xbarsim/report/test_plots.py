@@ -17,7 +17,6 @@ from xbarsim.report.plots import (
     rate_bars,
     roc_curves,
     save_figure,
-    size_bars,
     trade_offs,
 )
 
@@ -26,7 +25,6 @@ FIGURES = {
     "chips": lambda: chip_accuracies({"as it is": [0.5, 0.75], "retrained": [0.9]}, healthy=0.95, title="t"),
     "rates": lambda: rate_bars({"1 %": {"a": Estimate(0.5, 0.4, 0.7)}}, ylabel="found", title="t"),
     "latencies": lambda: latency_bars({"march": {"rows": 2e3}, "images": {"isaac": 5e4}}, title="t"),
-    "sizes": lambda: size_bars({"whole": 9e3, "difference": 1e3}, title="t"),
     "faults": lambda: fault_accuracies({"-1": (np.array([0, 1]), SHARES)}, error_free=95, title="t"),
     "fronts": lambda: cost_fronts({"a": (np.array([1.0, 2]), SHARES)}, xlabel="cost", title="t"),
     "trade-offs": lambda: trade_offs(
@@ -52,7 +50,6 @@ def test_dots_and_bars_stand_where_the_numbers_are():
     assert [label.get_text() for label in dots.get_xticklabels()] == ["as it is", "retrained"]
     (bar,) = FIGURES["rates"]().axes[0].patches
     assert bar.get_height() == 50
-    assert [patch.get_width() for patch in FIGURES["sizes"]().axes[0].patches] == [9, 1]
     assert [patch.get_width() for patch in FIGURES["latencies"]().axes[0].patches] == [2, 50]
     assert FIGURES["roc"]().axes[0].lines[0].get_ydata().tolist() == [50, 100]
     assert FIGURES["curves"]().axes[0].get_xscale() == "log"
@@ -85,4 +82,4 @@ def test_dollars_are_no_formulas(tmp_path):
 def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="a place that can be written"):
-        save_figure(FIGURES["sizes"](), tmp_path / "file" / "a.png")
+        save_figure(FIGURES["rates"](), tmp_path / "file" / "a.png")
