@@ -1,10 +1,8 @@
-import os
 
 import numpy as np
 import pytest
 
 from xbarsim.errors import InputError, check_choice, check_int, check_number, check_positive, check_rate
-from xbarsim.files import check_folder, write_atomically
 
 
 def test_error_says_where_expected_got_and_remedy_in_one_line():
@@ -70,43 +68,3 @@ def test_no_check_takes_truth_values_words_or_lists(check, value):
 def test_check_choice_names_the_choices():
     with pytest.raises(InputError, match="one of a, b, got 'c'"):
         check_choice("x", "c", ("b", "a"))
-
-
-def test_failed_write_leaves_the_earlier_file_and_no_litter(tmp_path):
-    path = tmp_path / "result.txt"
-    path.write_text("earlier")
-
-    def fail(temporary):
-        temporary.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(InputError, match="No space left on device"):
-        write_atomically(path, fail)
-    assert path.read_text() == "earlier"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_write_makes_missing_folders(tmp_path):
-    path = write_atomically(tmp_path / "a" / "b.txt", lambda temporary: temporary.write_text("new"))
-    assert path.read_text() == "new"
-
-
-def test_links_are_written_through_and_pipes_are_left_alone(tmp_path):
-    target, link, pipe = tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
-    target.write_text("earlier")
-    link.symlink_to(target)
-    os.mkfifo(pipe)
-    write_atomically(link, lambda temporary: temporary.write_text("new"))
-    assert link.is_symlink()
-    assert target.read_text() == "new"
-    with pytest.raises(InputError, match="not a regular file"):
-        write_atomically(pipe, lambda temporary: temporary.write_text("new"))
-    assert pipe.is_fifo()
-
-
-def test_probing_a_folder_leaves_what_is_there(tmp_path):
-    (tmp_path / ".xbarsim").write_text("precious")
-    check_folder(tmp_path)
-    assert [p.read_text() for p in tmp_path.iterdir()] == ["precious"]
-    with pytest.raises(InputError, match="a place that can be written"):
-        check_folder(tmp_path / ".xbarsim")

@@ -2,60 +2,24 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import psutil
 import pytest
 from hypothesis import settings
 
-from tests.helpers.workloads import (
-    Big,
-    Chips,
-    Detections,
-    Late,
-    Measured,
-    Odd,
-    OddTogether,
-    Threads,
-    Together,
-    Wrong,
-)
-from xbarsim.campaigns.dask_backend import Dask, _local_cluster
+from tests.helpers.campaigns import WAYS, expected, rows, tasks, workers_of
+from tests.helpers.workloads import Chips, Detections, Measured, Odd, OddTogether, Together
 from xbarsim.campaigns.exchange import read_frame
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.stopping import Precision
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Outcome, Task
-from xbarsim.campaigns.worker import THREAD_VARIABLES
 from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import mean_over_chips
-
-WAYS = {"serial": {}, "processes": {"workers": 2}, "dask": {"workers": 2, "scheduler": "local"}}
-
-
-def tasks(trials=25):
-    return [Task(workload=Chips(rate), trials=trials, seed=3) for rate in (0.1, 0.2)]
-
-
-def rows(path):
-    return read_frame(path).drop(columns=["seconds", "run"])
-
-
-def expected(trials=25):
-    """Made one by one, without the runner."""
-    return {
-        (task.key, trial): (
-            task.workload.trial(3, trial).hits,
-            task.workload.trial(3, trial).counts["margin"],
-        )
-        for task in tasks()
-        for trial in range(trials)
-    }
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -134,84 +98,6 @@ def test_a_trial_that_fails_among_others_is_the_only_one_to_fail(how, tmp_path):
         assert store.results(1)[:, 0].tolist() == [0, 2, 4]
 
 
-WRONG = [
-    (), None, (1, 2), (10, 11, {}), (0, 0, {}), (10, -1, {}), (10, 1.5, {}),
-    (10, 1, {"x": float("nan")}), (10, 1, {"x": "text"}), (10, 1, {"x": 2**63}), (2**63, 1, {}),
-    (10, 1, {'a"b': 1}), (10, 1, {"": 1}), (10, 1, {"\udcff": 1}), (10, 1, {3: 1}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", WRONG)
-def test_what_is_no_outcome_fails(answer, tmp_path):
-    assert collect([Task(workload=Wrong(answer=answer), trials=2)], tmp_path / "a.db").failed == 2
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("how", ["exit", "odd letters", "no words"])
-def test_whatever_a_trial_raises_is_its_failure(how, workers, tmp_path):
-    work = [Task(workload=Odd(how=how), trials=4)]
-    summary = collect(work, tmp_path / "a.db", workers=workers)
-    assert (summary.made, summary.failed) == (2, 2)
-    with Store(tmp_path / "a.db") as store:
-        assert all(
-            error.split(":")[0] in ("SystemExit", "ValueError", "Mute") for *_, error in store.failures()
-        )
-
-
-@pytest.mark.parametrize("way", ["processes", "dask"])
-def test_a_worker_that_dies_is_replaced_and_its_trial_made_again(way, tmp_path):
-    work = [Task(workload=Odd(how="die once", folder=str(tmp_path)), trials=6)]
-    assert collect(work, tmp_path / "a.db", **WAYS[way]).made == 6
-
-
-def test_a_trial_that_kills_its_workers_fails(tmp_path):
-    work = [Task(workload=Odd(how="die"), trials=3), *tasks(4)]
-    summary = collect(work, tmp_path / "a.db", workers=2)
-    assert (summary.made, summary.failed) == (10, 1)
-    with Store(tmp_path / "a.db") as store:
-        assert [(trial, error) for _, trial, error in store.failures()] == [
-            (1, "its worker died: killed, or out of memory")
-        ]
-
-
-def test_a_trial_that_takes_too_long_fails(tmp_path):
-    work = [Task(workload=Odd(how="sleep"), trials=3), *tasks(4)]
-    summary = collect(work, tmp_path / "a.db", time_limit_s=1.0)
-    assert (summary.made, summary.failed) == (10, 1)
-    with Store(tmp_path / "a.db") as store:
-        assert store.failures()[0][2] == "longer than the time limit of 1 s"
-
-
-def test_a_trial_that_asks_for_too_much_memory_fails(tmp_path):
-    work = [Task(workload=Odd(how="eat"), trials=3), *tasks(4)]
-    summary = collect(work, tmp_path / "a.db", memory_limit_MB=3000)
-    assert (summary.made, summary.failed) == (10, 1)
-    with Store(tmp_path / "a.db") as store:
-        assert "MemoryError" in store.failures()[0][2]
-
-
-@pytest.mark.parametrize("way", [{}, WAYS["dask"]], ids=["process", "dask"])
-def test_a_memory_limit_that_a_worker_is_beyond_already_says_so(way, tmp_path):
-    big = Task(workload=Big(), trials=3)
-    summary = collect([big, *tasks(4)], tmp_path / "a.db", memory_limit_MB=3000, **way)
-    assert summary.made == 8
-    ((_, words),) = summary.unprepared.items()
-    assert words.startswith("memory limit: a worker takes ")
-    assert words.endswith(" MB before its first trial, of 3000 allowed; raise the limit")
-
-
-@pytest.mark.parametrize("way", ["processes", "dask"])
-def test_workers_share_the_processors(way, tmp_path):
-    before = [os.environ.get(name) for name in THREAD_VARIABLES]
-    collect([Task(workload=Threads(), trials=4)], tmp_path / "a.db", **WAYS[way])
-    share = max(1, len(os.sched_getaffinity(0)) // 2)
-    found = read_frame(tmp_path / "a.db")
-    for name in ("numba", "torch", "pools"):
-        assert (found[f"counts.{name}"] <= share).all(), name
-    # numba refuses to go on in a process whose number of threads has changed
-    assert [os.environ.get(name) for name in THREAD_VARIABLES] == before
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_a_task_ends_when_it_is_precise_at_the_same_trial_everywhere(way, tmp_path):
     work = [Task(workload=Chips(0.1), trials=5000), Task(workload=Detections(0.5), trials=80)]
@@ -276,14 +162,6 @@ def test_no_tasks_and_unreachable_schedulers_are_refused(tmp_path):
         collect(tasks(), tmp_path / "a.db", scheduler="nonsense://x")
 
 
-def test_a_workload_that_cannot_travel_is_refused(tmp_path):
-    class Local(Chips):
-        pass
-
-    with pytest.raises(InputError, match="that other processes can receive"):
-        collect([Task(workload=Local(), trials=2)], tmp_path / "a.db", workers=2)
-
-
 CAMPAIGN = """
 import sys
 from tests.helpers.workloads import Chips
@@ -294,15 +172,6 @@ if __name__ == "__main__":
     work = [Task(workload=Chips(rate, seconds=0.02), trials=trials) for rate in (0.1, 0.2, 0.3, 0.4)]
     collect(work, sys.argv[1], workers=2)
 """
-
-
-def workers_of(pid):
-    """Worker processes below a process, however deep."""
-    try:
-        below = psutil.Process(pid).children(recursive=True)
-        return [process.pid for process in below if "spawn_main" in " ".join(process.cmdline())]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def test_nothing_is_lost_or_counted_twice_when_anything_is_killed(tmp_path):
@@ -343,69 +212,6 @@ def test_nothing_is_lost_or_counted_twice_when_anything_is_killed(tmp_path):
     assert found.equals(whole)
     time.sleep(1)
     assert not [pid for pid in orphans if psutil.pid_exists(pid)]
-
-
-def test_a_worker_killed_in_a_dask_run_does_not_end_it(tmp_path):
-    before = set(workers_of(os.getpid()))
-
-    def kill_one():
-        while not (path.exists() and (tasks := Store(path).status()) and tasks[0].done > 5):
-            time.sleep(0.1)
-        os.kill(max(set(workers_of(os.getpid())) - before), signal.SIGKILL)
-
-    path = tmp_path / "a.db"
-    with ThreadPoolExecutor(1) as pool:
-        killing = pool.submit(kill_one)
-        work = [Task(workload=Chips(seconds=0.05), trials=80)]
-        summary = collect(work, path, workers=2, scheduler="local")
-        killing.result()
-    assert (summary.made, summary.failed) == (80, 0)
-
-
-def test_quick_trials_travel_together_on_dask_and_long_ones_alone(tmp_path, monkeypatch):
-    sizes, submit = {0: [], 1: []}, Dask.submit
-
-    def noted(self, job):
-        sizes[job.task].append(len(job.trials))
-        submit(self, job)
-
-    monkeypatch.setattr(Dask, "submit", noted)
-    work = [Task(workload=Chips(), trials=200), Task(workload=Chips(0.2, seconds=0.2), trials=4)]
-    assert collect(work, tmp_path / "a.db", workers=2, scheduler="local").made == 204
-    assert (sum(sizes[0]), sizes[1]) == (200, [1] * 4)
-    assert len(sizes[0]) < 50
-
-
-def test_a_limit_of_time_is_that_of_every_trial_on_dask(tmp_path, monkeypatch):
-    sizes, submit = [], Dask.submit
-
-    def noted(self, job):
-        sizes.append(len(job.trials))
-        submit(self, job)
-
-    monkeypatch.setattr(Dask, "submit", noted)
-    work = [Task(workload=Late(), trials=60)]
-    summary = collect(work, tmp_path / "a.db", workers=2, scheduler="local", time_limit_s=2.0)
-    assert (summary.made, summary.failed) == (59, 1)
-    assert set(sizes) == {1}  # of many together the limit would be as many times as long
-
-
-def test_a_port_where_nobody_answers_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("xbarsim.campaigns.dask_backend.ANSWER_S", 1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(InputError, match="a Dask scheduler that answers"):
-            collect(tasks(2), tmp_path / "a.db", scheduler=address)
-    with Store(tmp_path / "a.db") as store:
-        assert store.runs() == []
-
-
-def test_a_scheduler_is_found_by_its_address(tmp_path):
-    with _local_cluster(2) as cluster:
-        summary = collect(tasks(), tmp_path / "a.db", scheduler=cluster.scheduler_address)
-    assert (summary.made, summary.failed) == (50, 0)
-    collect(tasks(), tmp_path / "b.db")
-    assert rows(tmp_path / "a.db").equals(rows(tmp_path / "b.db"))
 
 
 def test_an_outcome_has_counts_only_if_there_are_some(tmp_path):

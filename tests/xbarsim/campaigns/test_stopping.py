@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from xbarsim.campaigns.estimates import estimate
 from xbarsim.campaigns.stopping import Precision, looks, parse_precision
 from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import mean_over_chips, wilson
@@ -45,18 +44,6 @@ def test_looks_end_with_the_last_trial_and_grow(most):
     found = list(looks(most))
     assert found[-1] == most and found == sorted(set(found))
     assert len(found) < 50
-
-
-def test_chips_are_a_mean_and_single_shots_a_rate():
-    shots, hits = np.full(5, 10), np.array([9, 8, 9, 10, 7])
-    found, plain = estimate(shots, hits), mean_over_chips((hits / 10).tolist())
-    assert (found.value, found.low) == (plain.value, plain.low)
-    assert found.high == min(1, plain.high)
-    assert np.isnan([estimate(shots[:1], hits[:1]).low, estimate(shots[:1], hits[:1]).high]).all()
-    assert estimate(np.ones(5, int), np.array([1, 0, 1, 1, 1])) == wilson(4, 5)
-    near = estimate(np.full(3, 10), np.array([10, 10, 8]))  # its t interval reaches 1.22
-    assert 0 < near.low < near.value < near.high == 1
-    assert np.isnan(estimate(np.zeros(0, int), np.zeros(0, int)).value)
 
 
 def ended(accuracies, most, rule=RULE):

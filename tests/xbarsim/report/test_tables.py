@@ -1,13 +1,11 @@
-import io
-import json
+"""Tables for people: columns, words that do not break, readable units."""
 
-import numpy as np
+import io
+
 import pytest
 from rich.console import Console
 
-from xbarsim.documents import document, json_text
-from xbarsim.faults.kinds import CellGeometry, FaultKind
-from xbarsim.report.tables import Table, byte_size, duration, print_table
+from xbarsim.report.tables import Table, byte_size, duration, energy, print_table
 
 
 def test_table_is_printed_with_its_brackets_and_its_note():
@@ -50,22 +48,5 @@ def test_sizes_have_a_readable_unit(count, words):
     assert byte_size(count) == words
 
 
-def test_document_is_json_with_parameters_and_version():
-    content = document(
-        "simulate",
-        {"seed": 1},
-        {
-            "g": CellGeometry(arrays=2),
-            "kind": FaultKind.flip,
-            "x": np.arange(3),
-            "y": [np.float32(0.5), np.inf],
-        },
-    )
-    read = json.loads(json_text(content))
-    assert read["command"] == "simulate"
-    assert read["version"]
-    assert read["parameters"] == {"seed": 1}
-    assert read["results"]["g"] == {"arrays": 2, "rows": 128, "columns": 128, "levels": 4}
-    assert read["results"]["kind"] == "flip"
-    assert read["results"]["x"] == [0, 1, 2]
-    assert read["results"]["y"] == [0.5, None]
+def test_energies_are_in_microjoules_or_unknown():
+    assert [energy(pJ) for pJ in (1.5e6, 2.0, float("nan"))] == ["1.5 uJ", "2e-06 uJ", "unknown energy"]
