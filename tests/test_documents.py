@@ -57,9 +57,22 @@ def files(monkeypatch, tmp_path):
             del sys.modules[name]
 
 
+def without_seconds(text):
+    """The text of tables without their column of seconds, which depends on what else the machine does."""
+    kept, column = [], slice(0, 0)
+    for line in text.splitlines():
+        if "seconds" in line.split():
+            at = line.index("seconds")
+            column = slice(at, at + len("seconds"))
+        elif not line.strip():
+            column = slice(0, 0)
+        kept.append(line[: column.start] + line[column.stop :])
+    return "\n".join(kept)
+
+
 def assert_prints(found, expected):
     """Words must match; numbers may differ by a twentieth, or by 3 where they are small counts."""
-    found, expected = (KEY.sub("KEY", text) for text in (found, expected))
+    found, expected = (without_seconds(KEY.sub("KEY", text)) for text in (found, expected))
     words = [NUMBER.sub("#", text).split() for text in (found, expected)]
     assert words[0] == words[1]
     for a, b in zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True):

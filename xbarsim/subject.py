@@ -81,7 +81,8 @@ class Subject:
         typical = (self.train or self.test).images if calibrate is None else np.asarray(calibrate)
         self.calibration = typical[:CALIBRATION_INPUTS]
         self.name = _name_of(network) if name is None else name
-        self.epsilon, self.passes = check_positive("epsilon", epsilon), check_int("passes", passes, 1, MOST_PASSES)
+        self.epsilon = check_positive("epsilon", epsilon)
+        self.passes = check_int("passes", passes, 1, MOST_PASSES)
         self.source = source
 
     def __repr__(self) -> str:
