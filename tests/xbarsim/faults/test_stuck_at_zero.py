@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from networks.adversarial_features import feature_network
 from xbarsim.errors import InputError
 from xbarsim.faults.stuck_at_zero import StuckAtZero
+from xbarsim.rng import stream
+from xbarsim.torch_bridge.stuck_at_zero import draw_masks
+from xbarsim.training.loop import initialise
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,14 @@ def test_nonsense_is_refused(arguments, words):
 def test_a_layer_that_is_not_there_is_named():
     with pytest.raises(InputError, match="share: expected layers of fc1, got fc9"):
         StuckAtZero(unit="node", share={"fc9": 0.1}).draw({"fc1": (4,)}, np.random.default_rng(0))
+
+
+def test_masks_and_initial_weights_of_equal_seeds_are_not_alike():
+    for seed in range(5):
+        module = initialise(lambda: feature_network("fashion-mlp").build(), seed)
+        masks = draw_masks(module, StuckAtZero(unit="weight", share=0.5), stream(seed, "faults"))
+        for name, mask in masks.items():
+            weight = module.get_parameter(f"{name}.weight").detach().numpy()
+            for values in (weight, np.abs(weight), weight > 0):
+                found = np.corrcoef(mask.ravel(), values.ravel())[0, 1]
+                assert abs(found) < 4.5 / mask.size**0.5

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from accel_models.reram.config import accelerator, accelerator_presets
-from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
+from tests.helpers.torch_modules import IMAGES, Residual
 from xbarsim.errors import InputError
 from xbarsim.faults.sampling import FaultMix, sample_by_rate
 from xbarsim.programs import program

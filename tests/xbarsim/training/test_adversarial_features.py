@@ -1,23 +1,15 @@
 """Adversarial features: the games, their state, the rivals, and streams of their own."""
 
-import copy
-
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from networks.adversarial_features import feature_network, feature_networks
 from networks.datasets import load_dataset
 from xbarsim.errors import InputError
-from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.rng import stream
-from xbarsim.torch_bridge.stuck_at_zero import draw_masks, faulty_shapes, stuck
 from xbarsim.training.adversarial_features import Game, GameSettings, moves, play
 from xbarsim.training.logs import csv_log
-from xbarsim.training.loop import fit, initialise
-from xbarsim.training.recipe import Recipe
-from xbarsim.training.regularisers import Penalty, StuckAtZeroTraining
+from xbarsim.training.loop import initialise
 
 SETTINGS = GameSettings(epochs=3, batch_size=50)
 
@@ -134,114 +126,6 @@ def test_losses_are_logged(tmp_path):
     assert [float(line.split(",")[1]) for line in lines[1:]] == [e.reconstruction for e in history]
 
 
-@pytest.mark.parametrize("name", feature_networks())
-@pytest.mark.parametrize("bias", [False, True])
-def test_architectures_fit_together(name, bias):
-    entry = feature_network(name)
-    whole = entry.build(bias=bias).eval()
-    x = torch.rand(2, *entry.input_shape)
-    features = whole.extractor(x)
-    assert features.shape == (2, entry.features)
-    assert whole(x).shape == (2, 10)
-    assert entry.decoder(bias)(features).shape == x.shape
-    assert entry.discriminator(spectral_norm=bias)(features).shape == (2, 1)
-    assert any(n.endswith("bias") for n, _ in whole.named_parameters()) == bias
-
-
-@pytest.mark.parametrize("unit", ["weight", "filter", "node"])
-def test_masks_silence_their_units_and_nothing_else(unit):
-    module = initialise(lambda: feature_network("fashion-cnn").build(bias=True), 0).eval()
-    x, before = torch.rand(3, 1, 28, 28), copy.deepcopy(module.state_dict())
-    faults = StuckAtZero(unit=unit, share=0.3)
-    masks = draw_masks(module, faults, np.random.default_rng(1))
-    layers = dict(module.named_modules())
-    seen = {}
-    for name in masks:
-        layers[name].register_forward_hook(
-            lambda layer, inputs, output, name=name: seen.__setitem__(name, output)
-        )
-    healthy = module(x)
-    hooks = len(layers["classifier.1"]._forward_hooks)
-    with stuck(module, faults, masks):
-        faulty = module(x)
-        for name, mask in masks.items():
-            works = torch.from_numpy(mask)
-            assert abs(int((~works).sum()) - 0.3 * works.numel()) <= 0.5
-            weight = layers[name].weight
-            if unit == "weight":
-                assert torch.equal(weight, before[f"{name}.weight"] * works)
-            elif unit == "filter":
-                assert (weight[~works] == 0).all() and (layers[name].bias[~works] == 0).all()
-                assert torch.equal(weight[works], before[f"{name}.weight"][works])
-    assert not torch.equal(faulty, healthy)
-    assert all(torch.equal(a, before[n]) for n, a in module.state_dict().items())
-    assert torch.equal(module(x), healthy)
-    assert len(layers["classifier.1"]._forward_hooks) == hooks
-    if unit == "node":
-        assert list(masks) == ["classifier.1"]
-        hidden = layers["classifier.1"]
-        inputs = module.extractor(x)
-        with stuck(module, faults, masks):
-            out = hidden(inputs)
-        assert (out[:, ~torch.from_numpy(masks["classifier.1"])] == 0).all()
-
-
-def test_a_share_by_layer_leaves_the_others_alone():
-    module = feature_network("fashion-mlp").build()
-    names = list(faulty_shapes(module, "node"))
-    masks = draw_masks(module, StuckAtZero(unit="node", share={names[1]: 0.5}), np.random.default_rng(0))
-    assert [int((~mask).sum()) for mask in masks.values()] == [0, 512, 0]
-    with pytest.raises(InputError, match="layers of"):
-        draw_masks(module, StuckAtZero(unit="node", share={"fc": 0.5}), np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("unit", ["weight", "node"])
-def test_injection_trains_under_masks_and_heals(unit):
-    module = initialise(
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU(), nn.Linear(20, 10)), 0
-    )
-    x, y = digits()
-    seen = []
-
-    class Watch(StuckAtZeroTraining):
-        def after_backward(self, layer):
-            seen.append(layer[1].weight.detach().clone())
-            super().after_backward(layer)
-            stuck_weights = ~torch.from_numpy(self._masks["1"]) if unit == "weight" else None
-            if stuck_weights is not None:
-                assert (layer[1].weight.grad[stuck_weights] == 0).all()
-                assert (seen[-1][stuck_weights] == 0).all()
-
-    fit(module, x, y, Recipe(epochs=2), seed=0, methods=[Watch(StuckAtZero(unit=unit, share=0.4))])
-    assert (module[1].weight != 0).all() and not module[1]._forward_hooks
-    zeros = [float((w == 0).float().mean()) for w in seen]
-    assert zeros == pytest.approx([0.4 if unit == "weight" else 0] * len(zeros), abs=1e-3)
-
-
-@pytest.mark.parametrize("kind", ["lasso", "tikhonov"])
-def test_penalties_are_those_of_the_equations(kind):
-    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10), nn.LayerNorm(10))
-    found = Penalty(kind, 0.25).extra_loss(module, None, None, None)
-    flat = torch.cat([module[0].weight.flatten(), module[2].weight.flatten()])
-    assert found.item() == pytest.approx(0.25 * (flat.abs() if kind == "lasso" else flat**2).sum().item())
-    heavy = initialise(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), 0)
-    fit(heavy, *digits(), Recipe(epochs=5, learning_rate=1e-2), seed=0, methods=[Penalty(kind, 0.1)])
-    plain = initialise(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), 0)
-    fit(plain, *digits(), Recipe(epochs=5, learning_rate=1e-2), seed=0)
-    assert heavy[1].weight.abs().mean() < 0.5 * plain[1].weight.abs().mean()
-
-
-def test_masks_and_initial_weights_of_equal_seeds_are_not_alike():
-    for seed in range(5):
-        module = initialise(lambda: feature_network("fashion-mlp").build(), seed)
-        masks = draw_masks(module, StuckAtZero(unit="weight", share=0.5), stream(seed, "faults"))
-        for name, mask in masks.items():
-            weight = module.get_parameter(f"{name}.weight").detach().numpy()
-            for values in (weight, np.abs(weight), weight > 0):
-                found = np.corrcoef(mask.ravel(), values.ravel())[0, 1]
-                assert abs(found) < 4.5 / mask.size**0.5
-
-
 @pytest.mark.parametrize(
     ("act", "words"),
     [
@@ -256,25 +140,12 @@ def test_masks_and_initial_weights_of_equal_seeds_are_not_alike():
             lambda: play(game(), digits()[0], GameSettings(epochs=9, learning_rate=1e20), seed=0),
             "losses of the games",
         ),
-        (lambda: StuckAtZero(unit="layer", share=0.1), "unit"),
-        (lambda: StuckAtZero(unit="node", share={"a": 1.1}), "share"),
-        (lambda: faulty_shapes(nn.Sequential(nn.Linear(3, 2)), "filter"), "layers with a filter"),
-        (lambda: Penalty("l3", 0.1), "penalty"),
-        (lambda: Penalty("lasso", 0.1).extra_loss(nn.ReLU(), None, None, None), "linear or convolution"),
-        (lambda: faulty_shapes(nn.Sequential(nn.Linear(3, 2), nn.Sigmoid()), "node"), "0 at 0"),
-        (lambda: masks_of_another(), "draw them for this module"),
         (lambda: play(misfit(extractor=nn.Linear(9, 8)), digits()[0], SETTINGS, seed=0), "extractor"),
-        (lambda: feature_network("fashion"), "feature network"),
     ],
 )
 def test_nonsense_is_refused(act, words):
     with pytest.raises(InputError, match=words):
         act()
-
-
-def masks_of_another():
-    with stuck(nn.Linear(3, 2), StuckAtZero(unit="weight", share=0.5), {"fc": np.ones((2, 3), bool)}):
-        pass
 
 
 def test_a_left_over_image_and_no_epochs_are_no_mistake():

@@ -209,20 +209,3 @@ def test_bf16_trains_and_keeps_parameters_in_single_precision():
     losses = [epoch.loss for epoch in fit(module, images, labels, recipe, seed=0)]
     assert losses[-1] < losses[0]
     assert {p.dtype for p in module.parameters()} == {torch.float32}
-
-
-@pytest.mark.parametrize("device", ["cuda", "cuda:7", "nowhere", "mps"])
-def test_devices_that_are_not_there_are_refused(device):
-    if device == "cuda" and torch.cuda.is_available():
-        pytest.skip("cuda is there")
-    if device == "mps" and torch.backends.mps.is_available():
-        pytest.skip("mps is there")
-    with pytest.raises(InputError, match="device: expected cpu, or cuda or mps where they are") as error:
-        fit(small(), *batch(), Recipe(epochs=1), seed=0, device=device)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(("images", "labels"), [(0, 0), (4, 3), (0, 3)])
-def test_no_data_is_refused(images, labels):
-    with pytest.raises(InputError, match=r"training data.*at least one image"):
-        fit(small(), batch()[0][:images], batch()[1][:labels], Recipe(epochs=1), seed=0)

@@ -1,8 +1,6 @@
 """Trainings that are interrupted go on to the same weights, and files of others are refused untouched."""
 
-import builtins
 import copy
-import csv
 import signal
 import subprocess
 import sys
@@ -15,36 +13,15 @@ from torch import nn
 
 from accel_models.reram.config import accelerator
 from networks.snn import Snn
+from tests.helpers.trainings import data, injected, plain, recipe, stop_at
 from xbarsim.errors import InputError
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.torch_bridge.injection import fault_aware, with_dropout2d
-from xbarsim.torch_bridge.quantized import QuantActivation
 from xbarsim.training.fault_aware import AllLayers, OneLayerAnEpoch
-from xbarsim.training.logs import logs_to, tensorboard_log
 from xbarsim.training.loop import fit, initialise
-from xbarsim.training.recipe import Recipe
 from xbarsim.training.resume import Epoch, read_history
 from xbarsim.training.stochastic import StuckCellTraining
-
-EPOCHS, IMAGES, BATCH = 5, 40, 10
-
-
-def data(images=IMAGES):
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 4, images)
-    return rng.normal(labels[:, None, None, None] / 4, 1, (images, 2, 6, 6)).astype(np.float32), labels
-
-
-def plain():
-    return nn.Sequential(
-        nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), QuantActivation(2), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(16, 8), QuantActivation(2), nn.Dropout(0.3), nn.Linear(8, 4),
-    )  # fmt: skip
-
-
-def injected():
-    return fault_aware(plain(), StuckActivations(rate=0.2))
 
 
 def progressive(**settings):
@@ -60,20 +37,6 @@ CASES = {
     "by weight": (plain, lambda: [progressive(level="weight")]),
     "both": (injected, lambda: [AllLayers(), progressive()]),
 }
-
-
-def recipe(optimizer="adam", **settings):
-    kept = {"epochs": EPOCHS, "batch_size": BATCH, "learning_rate": 0.01, "schedule": "cosine", **settings}
-    return Recipe(optimizer=optimizer, augment="crop-flip", **kept)
-
-
-def stop_at(batch):
-    def stop(done, total, loss):
-        assert total == EPOCHS * IMAGES // BATCH
-        if done == batch:
-            raise KeyboardInterrupt
-
-    return stop
 
 
 def same(module, other):
@@ -339,60 +302,3 @@ def test_epochs_are_read_from_a_file_without_its_network(tmp_path):
     path.write_bytes(b"none")
     with pytest.raises(InputError, match="expected a training's state"):
         read_history(path, Epoch)
-
-
-def test_the_log_of_a_resumed_training_has_no_gaps(tmp_path):
-    path, table = tmp_path / "training.safetensors", tmp_path / "logs" / "epochs.csv"
-    seen, write = [], logs_to(table, None)
-
-    def log(history):
-        write(history)
-        seen.append(history[-1].epoch)
-
-    for stop in (7, 15, None):
-        settings = {} if stop is None else {"on_batch": stop_at(stop)}
-        try:
-            fit(initialise(plain, 0), *data(), recipe(), seed=3, resume=path, on_epoch=log, **settings)
-        except KeyboardInterrupt:
-            table.unlink()  # even a lost log comes back whole
-    with table.open() as file:
-        rows = list(csv.DictReader(file))
-    whole = fit(initialise(plain, 0), *data(), recipe(), seed=3)
-    assert [int(row["epoch"]) for row in rows] == seen == [1, 2, 3, 4, 5]
-    assert [float(row["loss"]) for row in rows] == [epoch.loss for epoch in whole]
-    assert [float(row["learning_rate"]) for row in rows] == [epoch.learning_rate for epoch in whole]
-    assert all(float(row["seconds"]) > 0 for row in rows)
-
-
-def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
-    load = builtins.__import__
-
-    def without(name, *args, **options):
-        if name.startswith(("tensorboard", "torch.utils.tensorboard")):
-            raise ImportError(f"No module named {name!r}")
-        return load(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"TensorBoard, got it is not installed; install it with pip"):
-        tensorboard_log(tmp_path / "runs")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("method", [AllLayers, OneLayerAnEpoch])
-def test_methods_of_fat_need_injection_layers(method):
-    with pytest.raises(InputError, match="error-injection layers, got none; train fault_aware"):
-        fit(initialise(plain, 0), *data(), recipe(), seed=3, methods=[method()])
-
-
-def test_one_layer_an_epoch_is_drawn_anew_for_every_epoch():
-    module, chosen = initialise(injected, 0), []
-
-    def note(history):
-        enabled = [i for i, m in enumerate(module.modules()) if getattr(m, "enabled", False)]
-        assert len(enabled) == 1
-        chosen.append(enabled[0])
-
-    fit(module, *data(10), recipe(epochs=12), seed=3, methods=[OneLayerAnEpoch()], on_epoch=note)
-    assert len(set(chosen)) == 2
-    fit(module, *data(10), recipe(epochs=1), seed=3, methods=[AllLayers()])
-    assert all(m.enabled for m in module.modules() if hasattr(m, "enabled"))
