@@ -78,7 +78,6 @@ def test_the_import_loads_nothing_slow():
     assert done.stdout == "set()\n"
 
 
-@pytest.mark.skip(reason="pages are being rewritten")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_import_the_front_door_alone(page):
     snippets = SNIPPET.findall(page.read_text())

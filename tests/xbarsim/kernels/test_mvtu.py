@@ -5,7 +5,7 @@ import pytest
 
 from accel_models.finn.config import FinnConfig
 from accel_models.finn.layer import BIPOLAR, TERNARY, unsigned
-from tests.accel_models.finn.networks import small_network
+from tests.helpers.finn_networks import small_network
 from tests.twins.finn import pixel_codes, run_network
 from xbarsim.kernels.mvtu import look_up, write_codes
 
