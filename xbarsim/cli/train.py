@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xbarsim.experiments.references import Trainee
     from xbarsim.training.recipe import Recipe
 
+MOST_IMAGES = 10**9
 MORE = "By default as in the network's recipe."
 
 
@@ -159,9 +160,11 @@ def _data(
     trainee: Trainee, words: str | None, train_images: int | None, images: int | None
 ) -> tuple[Dataset, Dataset]:
     """The training and the test images."""
-    from xbarsim.errors import InputError
+    from xbarsim.errors import InputError, check_int
     from xbarsim.experiments.references import data_of
 
+    if train_images is not None:
+        check_int("train_images", train_images, 1, MOST_IMAGES)
     chosen = trainee.data if words is None else words
     if chosen is None:
         raise InputError(f"network {trainee.name}", "its data", "none", "say which data it takes")

@@ -107,7 +107,7 @@ def test_progressive_training_against_stuck_cells_gives_the_known_counts(capsys,
     options = ["--epochs", "2", "--method", "progressive", "--seed", "1", "--out", tmp_path / "w.safetensors"]
     found = results(capsys, "digits-mlp", *faults, *options)
     assert abs(found["hits"] - 360) <= 5  # other processors round otherwise
-    assert found["about"]["faults"] == "0.5 % stuck cells, measured; 2 % stuck cells, measured"
+    assert found["about"]["faults"] == "0.5 % stuck, measured; 2 % stuck, measured"
 
 
 def test_a_training_against_stuck_cells_says_how_it_was_done(capsys, tmp_path):
@@ -123,7 +123,7 @@ def test_a_training_against_stuck_cells_says_how_it_was_done(capsys, tmp_path):
     ]
     about = results(capsys, "digits-mlp", *SMALL, *options, "--out", tmp_path / "w.safetensors")["about"]
     assert about["norm epochs"] == "1" and "clip_norm=0.5" in about["recipe"]
-    assert about["faults"] == "1 % stuck cells, measured" and about["accelerator"] == "isaac-slc"
+    assert about["faults"] == "1 % stuck, measured" and about["accelerator"] == "isaac-slc"
     assert about["data"].startswith("digits, 100 images")
 
 
@@ -170,7 +170,7 @@ def test_a_plug_in_brings_a_fault_model(capsys, mine, tmp_path, monkeypatch):
     monkeypatch.setattr(fault_models, "_added", {})  # for this test
     (tmp_path / "plugin.py").write_text(PLUGIN)
     options = [*SMALL, "--method", "one-shot", "--plugin", "plugin.py", "--faults", "worn-cells"]
-    assert results(capsys, "digits-mlp", *options)["about"]["faults"] == "3 % stuck cells, lrs"
+    assert results(capsys, "digits-mlp", *options)["about"]["faults"] == "3 % stuck, lrs"
 
 
 def test_logs_are_written(capsys, mine):
@@ -211,12 +211,12 @@ def test_a_stopped_training_goes_on(capsys, mine, monkeypatch):
         (["digits-mlp", "-m", "one-shot", "-f", "stuck-activations:rate=0.1"], "stages: expected StuckCells"),
         (["digits-mlp", "-m", "one-shot", "-f", "stuck-cells"], "expected a value for rate, got none"),
         (["digits-mlp", "-m", "one-shot", "-f", "stuck-cells:rate=2"], "rate: expected a number in 0..1"),
-        (["digits-mlp", "-m", "one-shot", "-f", "salt"], "fault model: expected one of"),
+        (["digits-mlp", "-m", "one-shot", "-f", "salt"], "--faults: expected one of"),
         (["digits-mlp", "-m", "one-shot", "-a", "finn"], "accelerator: expected a ReRAM one"),
         (["digits-mlp", "--accelerator", "isaac"], "accelerator: expected method one-shot or progressive"),
         (
             ["digits-mlp", "--norm-epochs", "1"],
-            "norm_epochs: expected method one-shot or progressive beside it",
+            "--norm-epochs: expected method one-shot or progressive beside it",
         ),
         (["digits-mlp", "--rates", "0.1"], "command line: No such option"),
         (["digits-mlp", "--unit", "pixel"], "command line: No such option"),
@@ -226,7 +226,7 @@ def test_a_stopped_training_goes_on(capsys, mine, monkeypatch):
         (["digits-mlp", "--augment", "spin"], "augment: expected one of"),
         (["digits-mlp", "--precision", "int4"], "precision: expected one of"),
         (["digits-mlp", "--device", "abacus"], "device: expected cpu, or cuda or mps"),
-        (["digits-mlp", "--train-images", "0"], "number of images: expected an integer"),
+        (["digits-mlp", "--train-images", "0"], "--train-images: expected an integer"),
         (["digits-mlp", "--weights", "none.safetensors"], "expected a file, got nothing there"),
         (["digits-mlp", "--from", str(zoo_path("lenet"))], "expected the weights of a Mlp"),
         (["digits-mlp", "--data", "imagenet"], "data: expected a file, a folder, or one of digits"),
