@@ -5,8 +5,8 @@ from torch import nn
 
 from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator, accelerator_presets
+from tests.helpers.torch_modules import IMAGES, Residual
 from tests.twins.crossbar import bit_serial_product
-from tests.xbarsim.torch_bridge.test_quantize import IMAGES, Residual
 from xbarsim import programs
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.errors import InputError
