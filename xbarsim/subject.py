@@ -6,6 +6,7 @@ What a subject is, its contents say: digests of integers, weights, data and hard
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -113,10 +114,35 @@ class Subject:
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what `make` gave when this was first asked for under a key: answers, patterns, tests."""
-        kept = self.__dict__.setdefault("_kept", {})
-        if key not in kept:
-            kept[key] = make()
-        return kept[key]
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    @cached_property
+    def _kept(self) -> dict[Hashable, Any]:
+        return {}
+
+    def on(self, accelerator: str | Accelerator, *, source: Source | None = None) -> Subject:
+        """Return the same network and data on another accelerator; they are shared, and loaded once.
+
+        Parameters
+        ----------
+        source : of what is returned; by default this subject's, on the other accelerator
+        """
+        chosen = accelerator_of(accelerator)
+        if source is None and self.source is not None:
+            source = _Elsewhere(self, chosen)
+        return Subject(
+            self.network,
+            chosen,
+            test=self.test,
+            train=self.train,
+            calibrate=self.calibration,
+            name=self.name,
+            epsilon=self.epsilon,
+            passes=self.passes,
+            source=source,
+        )
 
     def training_data(self) -> Dataset:
         """Return the training data.
@@ -131,21 +157,21 @@ class Subject:
 
     def describe(self) -> dict[str, Any]:
         """Return what tells it from other subjects, as JSON: names, and digests of contents."""
-        if self._described is None:
-            self.__dict__["_described"] = {
-                "network": self.name,
-                "weights": self._weights_digest(),
-                "data": self.test.digest,
-                "images": len(self.test),
-                "training": None if self.train is None else self.train.digest,
-                "accelerator": self.accelerator.name,
-                "hardware": self._hardware_digest(),
-                "epsilon": self.epsilon,
-                "passes": self.passes,
-            }
-        return dict(self._described or {})
+        return dict(self._described)
 
-    _described: dict[str, Any] | None = None
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        return {
+            "network": self.name,
+            "weights": self._weights_digest(),
+            "data": self.test.digest,
+            "images": len(self.test),
+            "training": None if self.train is None else self.train.digest,
+            "accelerator": self.accelerator.name,
+            "hardware": self._hardware_digest(),
+            "epsilon": self.epsilon,
+            "passes": self.passes,
+        }
 
     def _weights_digest(self) -> str:
         if not isinstance(self.network, nn.Module):
@@ -187,6 +213,21 @@ class Subject:
             if made in found.__dict__:
                 self.__dict__[made] = found.__dict__[made]
         return self.__dict__[name]
+
+
+@dataclass(frozen=True, eq=False)
+class _Elsewhere:
+    """The contents of a subject on another accelerator; subjects that travel together load them once."""
+
+    subject: Subject
+    accelerator: Accelerator
+
+    def __str__(self) -> str:
+        return str(self.subject.source)
+
+    def load(self) -> Subject:
+        """See `Source`."""
+        return self.subject.on(self.accelerator)
 
 
 def _name_of(network: Any) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.chip import FinnChip
-from accel_models.finn.concurrent import FaultResults
+from accel_models.finn.concurrent import FaultResults, simulate_faults
 from accel_models.finn.layer import IntArray
 from accel_models.finn.plan import LayerPlan
 from xbarsim.faults.pe import SHARED_LAYER, PeFaultKind, PeFaults
@@ -81,6 +81,23 @@ def collapse(design: FinnChip, faults: PeFaults) -> FaultClasses:
     plain = np.isin(unique[:, 0], (PeFaultKind.channel, PeFaultKind.pe)) & (unique[:, 1] != SHARED_LAYER)
     chosen[plain] = unique[plain]
     return FaultClasses(faults=faults, representatives=PeFaults(chosen), class_of=class_of)
+
+
+def simulate_classes(design: FinnChip, faults: PeFaults, images: NDArray, labels: IntArray) -> FaultResults:
+    """Return what `simulate_faults` gives, after one run for each class of faults.
+
+    Parameters
+    ----------
+    design : without faults of its own
+    images : (N, *image) uint8
+    labels : (N,)
+
+    Raises
+    ------
+    InputError : see `simulate_faults`.
+    """
+    classes = collapse(design, faults)
+    return classes.expand(simulate_faults(design, classes.representatives, images, labels))
 
 
 class _Layer:

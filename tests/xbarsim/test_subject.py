@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from accel_models.reram.config import isaac
+from accel_models.reram.config import isaac, isaac_slc
 from networks.checkpoints import save_checkpoint
 from networks.zoo import zoo_path
 from tests.helpers.finn_networks import small_network
@@ -212,3 +212,39 @@ def test_steps_and_passes_that_are_none_are_refused(field, value):
 @pytest.mark.parametrize("change", [{"epsilon": 0.2}, {"passes": 3}])
 def test_what_detectors_and_repairs_take_from_a_subject_is_part_of_its_identity(change):
     assert digits_subject().describe() != digits_subject(**change).describe()
+
+
+def test_another_accelerator_shares_network_and_data_and_is_what_would_be_loaded_for_it():
+    first = reference().load()
+    other = first.on("isaac-slc")
+    assert other.test is first.test and other.train is first.train and other.network is first.network
+    assert other.describe() == replace(reference(), accelerator=isaac_slc()).load().describe()
+    assert digits_subject().on("isaac-slc").source is None
+
+
+def test_subjects_that_travel_together_load_their_contents_once(monkeypatch):
+    first = reference().load()
+    others = [first.on(name) for name in ("isaac-slc", "differential")]
+    expected = [subject.chip.run(subject.test.images).hits(subject.test.labels) for subject in others]
+    content = pickle.dumps(others)
+    assert len(content) < 20_000, "words, not arrays"
+    loaded, load = [], SubjectReference.load
+    monkeypatch.setattr(SubjectReference, "load", lambda self: loaded.append(self) or load(self))
+    found = pickle.loads(content)
+    hits = [subject.chip.run(subject.test.images).hits(subject.test.labels) for subject in found]
+    assert hits == expected and len(loaded) == 1
+    assert found[0].test is found[1].test
+
+
+def test_contents_that_changed_are_refused_on_another_accelerator_too(tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(zoo_path("digits-mlp").read_bytes())
+    content = pickle.dumps(reference(weights).load().on("isaac-slc"))
+    module = digits_module()
+    with torch.no_grad():
+        next(module.parameters())[0, 0] += 1e-4
+    save_checkpoint(weights, module, {"network": "digits-mlp"})
+    with pytest.raises(
+        InputError, match="network digits-mlp: expected network, data and hardware as planned"
+    ):
+        pickle.loads(content).chip  # noqa: B018

@@ -9,7 +9,6 @@ Source: RRAMedy, section III-C, Eq. 2 (FGSM), Eq. 7 (detection accuracy).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +17,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from xbarsim.errors import InputError, check_int, check_positive
-from xbarsim.metrics.corruption import sdc_1, sdc_confidence
-from xbarsim.rng import stream
+from xbarsim.errors import InputError, check_positive
 
 Floats = NDArray[np.floating]
-RunChip = Callable[[Floats], Floats]
-CRITERIA = ("SDC-1", "SDC-3%")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,62 +89,6 @@ def pattern_sets(
         PatternSet("original", images, _answers(module, images)),
         PatternSet("adversarial", attacked, _answers(module, attacked)),
     )
-
-
-def fires(pattern_set: PatternSet, observed: Floats) -> dict[str, NDArray[np.bool_]]:
-    """Which patterns fire, (N,) by criterion."""
-    return {
-        "SDC-1": sdc_1(pattern_set.logits, observed),
-        "SDC-3%": sdc_confidence(pattern_set.logits, observed, threshold=0.03),
-    }
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectionCount:
-    """How many chips a pattern set called faulty by a criterion."""
-
-    patterns: str
-    criterion: str
-    detected: int
-    chips: int
-
-
-def count_detections(
-    chips: Iterable[RunChip],
-    sets: tuple[PatternSet, ...],
-    *,
-    patterns: int,
-    seed: int,
-    on_chip: Callable[[int], None] | None = None,
-) -> list[DetectionCount]:
-    """Test chips with `patterns` patterns each; a chip is detected when any of them fires.
-
-    Trial i draws its own patterns, the same positions from every set, so that the count does not hang on
-    one lucky choice. Passing healthy chips counts false alarms.
-
-    Parameters
-    ----------
-    chips : each a function from images to logits
-    sets : pattern sets of one length
-    """
-    check_int("patterns", patterns, 1, len(sets[0].images))
-    hits = {(s.name, c): 0 for s in sets for c in CRITERIA}
-    tested = 0
-    for trial, run in enumerate(chips):
-        pool = stream(seed, "patterns", trial)
-        chosen = pool.choice(len(sets[0].images), patterns, replace=False)
-        parts = [s.take(chosen) for s in sets]
-        observed = run(np.concatenate([p.images for p in parts]))
-        for part, answers in zip(parts, np.split(observed, len(parts)), strict=True):
-            for criterion, fired in fires(part, answers).items():
-                hits[part.name, criterion] += bool(fired.any())
-        tested += 1
-        if on_chip is not None:
-            on_chip(tested)
-    return [
-        DetectionCount(patterns=name, criterion=criterion, detected=n, chips=tested)
-        for (name, criterion), n in hits.items()
-    ]
 
 
 @torch.no_grad()

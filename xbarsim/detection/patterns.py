@@ -13,12 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from xbarsim.chip import Cost
 from xbarsim.detection.adversarial import PatternSet, pattern_sets
 from xbarsim.errors import InputError, check_int, check_positive
-from xbarsim.metrics.corruption import softmax
+from xbarsim.metrics.corruption import confidence_change, sdc_1
 from xbarsim.rng import Trial
 
 CRITERION = re.compile(r"SDC-(1|(?P<percent>\d+(\.\d+)?)%)")
@@ -58,9 +56,8 @@ class PatternTest:
         shown = self.pool.take(chosen)
         answers = chip.run(shown.images).scores
         if self.threshold == CHANGED:
-            return float((answers.argmax(axis=1) != shown.logits.argmax(axis=1)).sum())
-        moved = softmax(answers).max(axis=1) - softmax(shown.logits).max(axis=1)
-        return float(np.abs(moved).max())
+            return float(sdc_1(shown.logits, answers).sum())
+        return float(confidence_change(shown.logits, answers).max())
 
     def cost(self, chip: Any) -> Cost:
         """Return what the inferences take."""

@@ -254,13 +254,20 @@ def _check_code(campaign: CampaignFile, code: Sequence[Path]) -> None:
 
 
 def _subjects(campaign: CampaignFile) -> Iterator[tuple[Subject, set[str]]]:
-    for choice, words in product(campaign.networks, campaign.accelerators):
-        accelerator = accelerator_from(words)
-        subject = SubjectReference(
-            network=choice.name, accelerator=accelerator, weights=choice.weights, data=choice.data,
-            images=campaign.images, name=choice.label,
-        ).load()  # fmt: skip
-        if fits(subject.network, accelerator):
+    named = {words: accelerator_from(words) for words in campaign.accelerators}
+    for choice in campaign.networks:
+        reference = SubjectReference(
+            network=choice.name, accelerator=next(iter(named.values())), weights=choice.weights,
+            data=choice.data, images=campaign.images, name=choice.label,
+        )  # fmt: skip
+        loaded, base = reference.load(), None
+        for words, accelerator in named.items():
+            if not fits(loaded.network, accelerator):
+                continue
+            if base is None:  # the one whose contents the others share, here and in workers
+                subject = base = loaded.on(accelerator, source=replace(reference, accelerator=accelerator))
+            else:
+                subject = base.on(accelerator)
             yield subject, {f"network {choice.name}", f"accelerator {words}"}
 
 

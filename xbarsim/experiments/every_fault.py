@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.finn.chip import FinnChip
-from accel_models.finn.concurrent import FaultResults, simulate_faults
-from accel_models.finn.equivalence import collapse
+from accel_models.finn.concurrent import FaultResults
+from accel_models.finn.equivalence import simulate_classes
 from xbarsim.chip import Chip
 from xbarsim.data import Dataset, as_dataset
 from xbarsim.errors import InputError
+from xbarsim.report.answers import worst_faults, worst_first
 from xbarsim.report.tables import Table
 
 
@@ -41,24 +42,16 @@ class SingleFaultResults:
     @cached_property
     def order(self) -> NDArray[np.int64]:
         """(faults,) places from the worst fault to the mildest: fewest hits, then most flips."""
-        return np.lexsort((-self.flips, self.hits))
+        return worst_first(self.hits, self.flips)
 
     def worst(self, count: int = 10) -> Table:
         """Return the faults that cost most accuracy."""
-        rows = [
-            (
-                str(self.faults[int(i)]),
-                f"{self.hits[i] / self.shots:.2%}",
-                f"{self.flips[i] / self.shots:.2%}",
-            )
-            for i in self.order[:count]
-        ]
-        return Table(
-            title=f"The worst of {len(self.faults):,} single faults on {self.shots:,} images; fault-free "
-            f"{self.healthy_hits / self.shots:.2%}",
-            columns=("fault", "accuracy", "flips"),
-            rows=tuple(rows),
+        title = (
+            f"The worst of {len(self.faults):,} single faults on {self.shots:,} images; fault-free "
+            f"{self.healthy_hits / self.shots:.2%}"
         )
+        fault = self.faults.__getitem__
+        return worst_faults(fault, self.hits, self.flips, self.shots, title=title, count=count)
 
 
 def every_fault(chip: Chip, model: Any, data: Any) -> SingleFaultResults:
@@ -95,9 +88,7 @@ def every_fault(chip: Chip, model: Any, data: Any) -> SingleFaultResults:
 
 
 def _on_finn(chip: FinnChip, faults: Any, test: Dataset) -> SingleFaultResults:
-    classes = collapse(chip, faults)
-    pixels = chip.network.to_pixels(test.images)
-    found = classes.expand(simulate_faults(chip, classes.representatives, pixels, test.labels))
+    found = simulate_classes(chip, faults, chip.network.to_pixels(test.images), test.labels)
     return SingleFaultResults(
         faults=faults,
         hits=found.hits,

@@ -20,6 +20,7 @@ from xbarsim.repair.nothing import AsItIs
 from xbarsim.rng import Trial
 from xbarsim.subject import Subject
 
+CHIPS_AT_ONCE = 4  # that share what no fault has changed
 DIGITS = 9  # of scores: what processors agree on
 
 
@@ -97,7 +98,7 @@ class Accuracy:
         """See `Measure`."""
         if not self.together(condition):
             return 1
-        return FAULTS_AT_ONCE if can_share(condition.subject.chip, condition.faults) else 4
+        return FAULTS_AT_ONCE if can_share(condition.subject.chip, condition.faults) else CHIPS_AT_ONCE
 
     def describe(self) -> dict[str, Any]:
         """See `Measure`."""

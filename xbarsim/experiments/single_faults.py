@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accel_models.finn.chip import FinnChip
-from accel_models.finn.concurrent import FaultResults, simulate_faults
-from accel_models.finn.equivalence import collapse
+from accel_models.finn.concurrent import FaultResults
+from accel_models.finn.equivalence import simulate_classes
 from xbarsim.campaigns.task import Outcome
 from xbarsim.data import Dataset
 from xbarsim.faults.models import SingleFaults
@@ -39,9 +39,8 @@ def single_outcomes(
 
     Counts say which fault it was, with the fields of `PeFault`; words, bits and images where it has them.
     """
-    classes = collapse(chip, model.of_trials(chip.geometry, trials))
-    pixels = chip.network.to_pixels(test.images)
-    found = classes.expand(simulate_faults(chip, classes.representatives, pixels, test.labels))
+    faults, pixels = model.of_trials(chip.geometry, trials), chip.network.to_pixels(test.images)
+    found = simulate_classes(chip, faults, pixels, test.labels)
     counts = zip(found.faults, found.hits.tolist(), found.flips.tolist(), found.masked.tolist(), strict=True)
     return [
         Outcome(found.shots, hits, {**_fields(fault), "flips": flips, "masked": masked})

@@ -33,9 +33,14 @@ def sdc_confidence(
 
     The paper does not say whether the difference is absolute (default here) or relative.
     """
+    limit = threshold * softmax(expected).max(axis=1) if relative else threshold
+    return confidence_change(expected, observed) > limit
+
+
+def confidence_change(expected: Floats, observed: Floats) -> Floats:
+    """How far the confidence of the top class moves, in shares. Logits (N, classes) in, (N,) out."""
     _check_shapes(expected, observed)
-    before, after = softmax(expected).max(axis=1), softmax(observed).max(axis=1)
-    return np.abs(after - before) > (threshold * before if relative else threshold)
+    return np.abs(softmax(observed).max(axis=1) - softmax(expected).max(axis=1))
 
 
 def _check_shapes(expected: Floats, observed: Floats) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.faults.pe import NAMES, NONE, SHARED_LAYER, PeFault, PeFaultKind
 from xbarsim.metrics.intervals import Estimate, wilson
 from xbarsim.report import plots
-from xbarsim.report.columns import part_of, told_apart, value_of
+from xbarsim.report.columns import is_fault_free, part_of, told_apart, value_of
 from xbarsim.report.pairs import PLAIN
 from xbarsim.report.results import Results
 from xbarsim.report.tables import Table, byte_size, duration
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTERVALS = "Intervals: 95 %, Wilson's for images, Student's t for means over chips."
-NO_FAULTS = "none"
 CONDITION, FOUND = ("faults", "repair"), ("measure", "faults")
 NAMED = {"measure": "detector", "faults": "faults"}
 WORST = 10
@@ -111,8 +111,8 @@ def accuracy_figure(results: Results) -> Figure:
 def detection_table(results: Results) -> Table:
     """Chips called faulty by every detector, its false alarms on fault-free chips, and what a test takes."""
     tasks = [task for task in results.tasks if task.description.get("metric") == "detection"]
-    alarms = {repr(t.description["detector"]): t for t in tasks if _fault_free(t)}
-    faulty = [task for task in tasks if not _fault_free(task)]
+    alarms = {repr(t.description["detector"]): t for t in tasks if is_fault_free(t)}
+    faulty = [task for task in tasks if not is_fault_free(task)]
     shown_tasks = faulty or tasks
     rows, named = [], " and ".join(NAMED[column] for column in naming(shown_tasks, FOUND))
     for name, task in zip(names_of(faulty, FOUND), faulty, strict=True):
@@ -135,14 +135,9 @@ def detection_table(results: Results) -> Table:
     )
 
 
-def _fault_free(task: TaskStatus) -> bool:
-    faults = task.description.get("faults")
-    return isinstance(faults, Mapping) and faults.get("name") == NO_FAULTS
-
-
 def detection_figure(results: Results) -> Figure:
     """Detection rates as bars, a group a detector."""
-    tasks = [t for t in results.tasks if t.description.get("metric") == "detection" and not _fault_free(t)]
+    tasks = [t for t in results.tasks if t.description.get("metric") == "detection" and not is_fault_free(t)]
     groups: dict[str, dict[str, Estimate]] = {}
     for task, more in zip(tasks, told_apart(tasks, ("measure", "faults")), strict=True):
         name = part_of(task, "measure").replace(", ", ",\n")
@@ -247,17 +242,42 @@ def _pair(place: Any) -> tuple[int, int]:
 def worst_fault_table(results: Results, task: TaskStatus) -> Table:
     """The single faults that cost most accuracy."""
     trials = results.trials_of(task)
-    worst = np.lexsort((-trials["counts.flips"].to_numpy(int), trials["hits"].to_numpy(int)))[:WORST]
     fields = trials.reindex(columns=[f"counts.{name}" for name in NAMES]).fillna(NONE).to_numpy(int)
-    rows = []
-    for place in worst:
+
+    def fault(place: int) -> PeFault:
         kind, *rest = fields[place].tolist()
-        fault = PeFault(kind=PeFaultKind(kind), **dict(zip(NAMES[1:], rest, strict=True)))
-        row = trials.iloc[int(place)]
-        rows.append(
-            (str(fault), f"{row['hits'] / row['shots']:.2%}", f"{row['counts.flips'] / row['shots']:.2%}")
-        )
-    return Table(title="The worst faults", columns=("fault", "accuracy", "flips"), rows=tuple(rows))
+        return PeFault(kind=PeFaultKind(kind), **dict(zip(NAMES[1:], rest, strict=True)))
+
+    hits, flips = (trials[column].to_numpy(int) for column in ("hits", "counts.flips"))
+    return worst_faults(fault, hits, flips, task.facts["shots"], title="The worst faults")
+
+
+def worst_faults(
+    fault: Callable[[int], object],
+    hits: NDArray[np.integer],
+    flips: NDArray[np.integer],
+    shots: int,
+    *,
+    title: str,
+    count: int = WORST,
+) -> Table:
+    """The faults with fewest hits, of equal ones those with most flips.
+
+    Parameters
+    ----------
+    fault : gives the fault at a place, to be shown
+    hits, flips : (faults,), of `shots` images each
+    """
+    rows = [
+        (str(fault(int(i))), f"{hits[i] / shots:.2%}", f"{flips[i] / shots:.2%}")
+        for i in worst_first(hits, flips)[:count]
+    ]
+    return Table(title=title, columns=("fault", "accuracy", "flips"), rows=tuple(rows))
+
+
+def worst_first(hits: NDArray[np.integer], flips: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(faults,) places from the worst fault to the mildest: fewest hits, then most flips."""
+    return np.lexsort((-flips, hits))
 
 
 def single_fault_figure(results: Results, task: TaskStatus, title: str) -> Figure:

@@ -15,6 +15,7 @@ from xbarsim.errors import InputError
 
 PARTS: tuple[str, ...] = ("network", "accelerator", "faults", "repair", "measure")
 DIGESTS: tuple[str, ...] = ("weights", "data", "training", "hardware")
+NO_FAULTS = "none"
 
 
 def entries(task: TaskStatus) -> dict[str, Any]:
@@ -51,6 +52,12 @@ def part_words(description: Mapping[str, Any], facts: Mapping[str, Any], part: s
         detector = told.get("detector") if isinstance(told, Mapping) else None
         return str(detector or words(description.get("detector")) or words(description.get("metric")))
     return str(own) if own else words(description.get(part))
+
+
+def is_fault_free(task: TaskStatus) -> bool:
+    """Whether nothing is wrong with a task's chips: no faults, or faults of rate 0."""
+    own = entries(task)
+    return own.get("faults.name") == NO_FAULTS or own.get("faults.rate") == 0
 
 
 def value_of(task: TaskStatus, column: str) -> Any:

@@ -20,7 +20,7 @@ from xbarsim.metrics.roc import roc_curve
 from xbarsim.registry import fault_models
 from xbarsim.report import plots
 from xbarsim.report.answers import latencies_of_tests
-from xbarsim.report.columns import entries, numeric, part_of, told_apart, value_of
+from xbarsim.report.columns import entries, is_fault_free, numeric, part_of, told_apart, value_of
 from xbarsim.report.curves import drawn, lines_over
 from xbarsim.report.results import Results
 from xbarsim.rng import Trial
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 NETWORK = ("network", "weights", "data")
 SUBJECT = (*NETWORK, "accelerator", "hardware")
 HEALTHY = ("healthy_hits", "shots")
-NO_FAULTS = "none"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,8 +135,8 @@ def _detection(results: Results) -> Iterator[Shown]:
     """Shares of faulty and healthy chips above every score, a curve a detector and fault model."""
     for group in _groups(_of_metric(results, "detection"), *SUBJECT, "images"):
         scored = [task for task in group if _scores(results, task) is not None]
-        healthy = {repr(_detector(task)): task for task in scored if _fault_free(task)}
-        faulty = [task for task in scored if not _fault_free(task) and repr(_detector(task)) in healthy]
+        healthy = {repr(_detector(task)): task for task in scored if is_fault_free(task)}
+        faulty = [task for task in scored if not is_fault_free(task) and repr(_detector(task)) in healthy]
         if not faulty:
             continue
         curves = {}
@@ -158,11 +157,6 @@ def _detection(results: Results) -> Iterator[Shown]:
 
 def _detector(task: TaskStatus) -> Any:
     return task.description.get("detector")
-
-
-def _fault_free(task: TaskStatus) -> bool:
-    own = entries(task)
-    return own.get("faults.name") == NO_FAULTS or own.get("faults.rate") == 0
 
 
 def _scores(results: Results, task: TaskStatus) -> np.ndarray | None:

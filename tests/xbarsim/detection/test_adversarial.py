@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from xbarsim.detection.adversarial import PatternSet, count_detections, fgsm, fires, pattern_sets
+from xbarsim.detection.adversarial import fgsm, pattern_sets
 from xbarsim.errors import InputError
 
 
@@ -49,46 +49,6 @@ def test_patterns_of_both_sets_carry_the_float_networks_answers(module, data):
             assert (patterns.logits == module(torch.tensor(patterns.images)).double().numpy()).all()
 
 
-def test_criteria_fire_on_another_class_and_on_three_percent():
-    patterns = PatternSet("original", np.zeros((3, 1)), np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0]]))
-    fired = fires(patterns, np.array([[2.0, 0.0], [1.6, 0.0], [0.0, 2.0]]))
-    assert fired["SDC-1"].tolist() == [False, False, True]
-    assert fired["SDC-3%"].tolist() == [False, True, False]
-
-
-def test_chip_is_detected_when_any_of_its_patterns_fires(module, data):
-    """A chip that answers wrongly for one image is found exactly when a trial draws that image."""
-    images, labels = data
-    sets = pattern_sets(module, images, labels, epsilon=0.1, value_range=(0.0, 1.0))
-    bad = sets[0].images[7]
-
-    def chip(x):
-        with torch.no_grad():
-            logits = module(torch.as_tensor(x)).double().numpy()
-        logits[(x == bad).all(axis=(1, 2, 3))] = logits[(x == bad).all(axis=(1, 2, 3))][:, ::-1] * 5
-        return logits
-
-    found = {(c.patterns, c.criterion): c for c in count_detections([chip] * 200, sets, patterns=3, seed=0)}
-    assert found["adversarial", "SDC-1"].detected == 0
-    assert 5 <= found["original", "SDC-1"].detected <= 40
-    assert found["original", "SDC-1"].chips == 200
-
-
-def test_same_seed_draws_the_same_patterns(module, data):
-    sets = pattern_sets(module, *data, epsilon=0.1, value_range=(0.0, 1.0))
-    seen = []
-
-    def chip(x):
-        seen.append(x.copy())
-        return np.zeros((len(x), 3))
-
-    for _ in range(2):
-        count_detections([chip, chip], sets, patterns=4, seed=5)
-    assert (seen[0] == seen[2]).all()
-    assert (seen[1] == seen[3]).all()
-    assert (seen[0] != seen[1]).any()
-
-
 def test_wrong_settings_are_refused(module, data):
     images, labels = data
     with pytest.raises(InputError, match="epsilon"):
@@ -97,6 +57,3 @@ def test_wrong_settings_are_refused(module, data):
         fgsm(module, images, labels[:5], epsilon=0.1, value_range=(0.0, 1.0))
     with pytest.raises(InputError, match="labels"):
         fgsm(module, images[:0], labels[:0], epsilon=0.1, value_range=(0.0, 1.0))
-    sets = pattern_sets(module, images, labels, epsilon=0.1, value_range=(0.0, 1.0))
-    with pytest.raises(InputError, match="patterns"):
-        count_detections([], sets, patterns=31, seed=0)

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.helpers.subjects import digits_subject
-from xbarsim.detection.adversarial import pattern_sets
-from xbarsim.detection.patterns import AdversarialPatterns, OriginalImages, criterion_threshold
+from xbarsim.chip import Cost, Run
+from xbarsim.detection.adversarial import PatternSet, pattern_sets
+from xbarsim.detection.patterns import (
+    AdversarialPatterns,
+    OriginalImages,
+    PatternTest,
+    criterion_threshold,
+)
 from xbarsim.errors import InputError
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.metrics.corruption import softmax
@@ -45,6 +52,65 @@ def test_a_score_is_what_the_worst_of_the_trials_patterns_says(subject, faulty, 
         else:
             expected = np.abs(softmax(answers).max(axis=1) - softmax(shown.logits).max(axis=1)).max()
         assert test.score(chip, trial) == pytest.approx(expected)
+
+
+class Answering:
+    """A chip whose scores are those of a function."""
+
+    def __init__(self, scores):
+        self.scores, self.seen = scores, []
+
+    def run(self, images):
+        self.seen.append(images.copy())
+        return Run(
+            scores=self.scores(images),
+            classes=np.zeros(len(images), np.int64),
+            cost=Cost(latency_ns=0.0, energy_pJ=0.0),
+        )
+
+
+@pytest.mark.parametrize(
+    ("criterion", "fired"), [("SDC-1", [False, False, True]), ("SDC-3%", [False, True, False])]
+)
+def test_criteria_fire_on_another_class_and_on_three_percent(criterion, fired):
+    observed = np.array([[2.0, 0.0], [1.6, 0.0], [0.0, 2.0]])
+    for scores, expected in zip(observed, fired, strict=True):
+        pool = PatternSet("original", np.zeros((1, 1)), np.array([[2.0, 0.0]]))
+        test = PatternTest(pool, 1, criterion)
+        chip = Answering(lambda images, own=scores: own[None])
+        assert (test.score(chip, Trial(0, 0)) > test.threshold) == expected
+
+
+def test_a_chip_is_detected_when_any_of_its_patterns_fires(subject, pools):
+    """A chip that answers wrongly for one image is found exactly when a trial draws that image."""
+    bad = pools[0].images[7]
+
+    def scores(images):
+        with torch.no_grad():
+            logits = subject.module(torch.as_tensor(images)).double().numpy()
+        logits[(images == bad).all(axis=(1, 2, 3))] *= -1
+        return logits
+
+    def detected(pool):
+        test = PatternTest(pool, 3, "SDC-1")
+        chip = Answering(scores)
+        found = [test.score(chip, Trial(0, number)) > test.threshold for number in range(200)]
+        drawn = [(images == bad).all(axis=(1, 2, 3)).any() for images in chip.seen]
+        assert found == drawn and len(found) == 200
+        return sum(found)
+
+    assert detected(pools[1]) == 0
+    assert 5 <= detected(pools[0]) <= 40
+
+
+def test_the_same_seed_draws_the_same_patterns(pools):
+    test, chip = PatternTest(pools[0], 4, "SDC-1"), Answering(lambda images: np.zeros((len(images), 10)))
+    for _ in range(2):
+        for number in range(2):
+            test.score(chip, Trial(5, number))
+    assert (chip.seen[0] == chip.seen[2]).all()
+    assert (chip.seen[1] == chip.seen[3]).all()
+    assert (chip.seen[0] != chip.seen[1]).any()
 
 
 def test_a_healthy_chip_is_below_and_a_faulty_one_above_the_threshold(subject, faulty):

@@ -1,5 +1,7 @@
 """What the description of a campaign means, and what of it nothing would use."""
 
+import pickle
+
 import pytest
 
 from networks.zoo import zoo_path
@@ -7,6 +9,7 @@ from xbarsim.detection.patterns import AdversarialPatterns, OriginalImages
 from xbarsim.errors import InputError
 from xbarsim.experiments.campaign_file import CampaignFile, plan, stopping_rule
 from xbarsim.experiments.measures import Accuracy, Detection
+from xbarsim.experiments.references import SubjectReference
 from xbarsim.faults.models import SingleFaults
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.repair.closest import ClosestValues
@@ -123,6 +126,19 @@ def test_a_task_is_its_weights_data_and_hardware_not_the_place_of_its_files(tmp_
         {"networks": [{"name": "digits-mlp", "label": "mine"}]},
     ):
         assert keys(**change) != same
+
+
+def test_network_and_data_are_loaded_once_for_all_accelerators(monkeypatch):
+    loaded, load = [], SubjectReference.load
+    monkeypatch.setattr(SubjectReference, "load", lambda self: loaded.append(self.network) or load(self))
+    found = plan(campaign(accelerators=("isaac", "isaac-slc"))).tasks
+    assert len({task.workload.subject.accelerator.name for task in found}) == 2
+    assert len({id(task.workload.subject.test) for task in found}) == 1
+    assert loaded == ["digits-mlp"]
+    travelled = pickle.loads(pickle.dumps(found))
+    assert [task.key for task in travelled] == [task.key for task in found]
+    assert len({id(task.workload.subject.test) for task in travelled}) == 1
+    assert loaded == ["digits-mlp"] * 2
 
 
 def test_what_means_the_same_is_the_same_task():

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from tests.helpers.finn_places import DESIGN
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.cell_map import FaultMap
@@ -13,7 +14,7 @@ from xbarsim.faults.diagnosis import imperfect
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.models import FaultyNeurons, SingleFaults
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults, SpikingGeometry
-from xbarsim.faults.pe import FinnGeometry, PeFaultKind, PeFaults, UnitGeometry
+from xbarsim.faults.pe import PeFaultKind, PeFaults
 from xbarsim.faults.sampling import (
     FaultMix,
     mix_presets,
@@ -32,15 +33,6 @@ ANY = FaultMix(stuck_hrs=1, stuck_lrs=2, stuck_at=1, flip=1, step=1)
 MIXES = mix_presets()
 NEURONS = SpikingGeometry(sizes=(20, 15, 4), steps=8)
 UNIVERSE = FaultUniverse(geometry=NEURONS, scope=("input", "hidden", "output", "synapses"))
-INNER = UnitGeometry(
-    rows=6, columns=9, pe=2, simd=4, weight_bits=2, threshold_bits=7, accumulator_bits=5, thresholds=2,
-    values=(-1, 0, 1), products=(-2, 0, 2), pixels=10,
-)  # fmt: skip
-LAST = UnitGeometry(
-    rows=4, columns=6, pe=2, simd=3, weight_bits=1, threshold_bits=6, accumulator_bits=6, thresholds=0,
-    values=(), products=(-1, 1), pixels=0,
-)  # fmt: skip
-DESIGN = FinnGeometry((INNER, INNER, LAST))
 KINDS = list(PeFaultKind)
 
 EXPECTED = {

@@ -5,13 +5,14 @@ import pickle
 import numpy as np
 import pytest
 
+from tests.helpers.finn_places import DESIGN, INNER, LAST
 from xbarsim.errors import InputError
 from xbarsim.faults.activations import StuckActivations
 from xbarsim.faults.cell_models import FaultyClusters, FaultyColumns, FaultyCount, FaultyRows, SoftCells
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.models import FaultyNeurons, SingleFaults
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, SpikingGeometry
-from xbarsim.faults.pe import FinnGeometry, PeFaultKind, PeFaults, UnitGeometry
+from xbarsim.faults.pe import FinnGeometry, PeFaultKind, PeFaults
 from xbarsim.faults.places import NoFaults
 from xbarsim.faults.sampling import FaultMix
 from xbarsim.faults.stuck_cells import StuckCells
@@ -19,15 +20,6 @@ from xbarsim.registry import fault_models
 
 CELLS = CellGeometry(arrays=2, rows=16, columns=16)
 NEURONS = SpikingGeometry(sizes=(20, 15, 4))
-UNIT = UnitGeometry(
-    rows=6, columns=9, pe=2, simd=4, weight_bits=2, threshold_bits=7, accumulator_bits=5, thresholds=2,
-    values=(-1, 0, 1), products=(-2, 0, 2), pixels=10,
-)  # fmt: skip
-LAST = UnitGeometry(
-    rows=4, columns=6, pe=2, simd=3, weight_bits=1, threshold_bits=6, accumulator_bits=6, thresholds=0,
-    values=(), products=(-1, 1), pixels=0,
-)  # fmt: skip
-DESIGN = FinnGeometry((UNIT, UNIT, LAST))
 MODELS = {
     "none": (NoFaults(), None, "no faults"),
     "stuck-cells": (StuckCells(rate=0.01, mix="even"), CELLS, "1 % stuck, even"),
@@ -124,7 +116,7 @@ def test_single_faults_draws_each_of_them_and_the_one_that_a_sample_of_its_list_
 
 
 def test_single_faults_of_a_shared_array_are_in_all_layers():
-    shared, model = FinnGeometry((UNIT, UNIT), UNIT), SingleFaults("pe")
+    shared, model = FinnGeometry((INNER, INNER), INNER), SingleFaults("pe")
     assert set(model.all(shared).column("layer")) == set(model.draw(shared, rng()).column("layer")) == {-1}
 
 

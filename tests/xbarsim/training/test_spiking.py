@@ -6,36 +6,15 @@ import torch
 
 from accel_models.reram.config import accelerator
 from accel_models.spiking.cells import program_on_cells
-from networks.datasets import load_dataset
 from networks.snn import Snn
+from tests.helpers.spiking_trainings import GEOMETRY, NASF, RECIPE, UNIVERSE, build, digits
 from xbarsim.errors import InputError
-from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults, SpikingGeometry
+from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.spiking import NeuronFaultTraining
 from xbarsim.training.stochastic import StuckCellTraining
-
-GEOMETRY = SpikingGeometry(sizes=(64, 32, 10))
-UNIVERSE = FaultUniverse(geometry=GEOMETRY)
-NASF = NeuronFaultKind.nasf
-RECIPE = Recipe(epochs=4, batch_size=32)
-
-
-def digits():
-    data = load_dataset("digits", "train", limit=600)
-    return data.images, data.labels
-
-
-def build():
-    return Snn((64, 32, 10))
-
-
-@pytest.fixture(scope="module")
-def trained():
-    module = initialise(build, 0)
-    fit(module, *digits(), Recipe(epochs=15, batch_size=32, learning_rate=3e-3), seed=0)
-    return module
 
 
 class Watch(NeuronFaultTraining):

@@ -4,33 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from networks.datasets import load_dataset
-from networks.snn import Snn
+from tests.helpers.spiking_trainings import NASF, RECIPE, UNIVERSE, build, digits
 from xbarsim.errors import InputError
-from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, SpikingGeometry
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.recipe import Recipe
 from xbarsim.training.spiking_patterns import RULES, PatternSettings, PatternTraining, make_patterns
-
-GEOMETRY = SpikingGeometry(sizes=(64, 32, 10))
-
-
-UNIVERSE = FaultUniverse(geometry=GEOMETRY)
-
-
-NASF = NeuronFaultKind.nasf
-
-
-RECIPE = Recipe(epochs=4, batch_size=32)
-
-
-def digits():
-    data = load_dataset("digits", "train", limit=600)
-    return data.images, data.labels
-
-
-def build():
-    return Snn((64, 32, 10))
 
 
 @pytest.fixture(scope="module")
