@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +12,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from xbarsim.errors import InputError
-from xbarsim.files import check_file, write_atomically
+from xbarsim.files import check_file, check_readable, check_unpacked, write_atomically
+from xbarsim.limits import LARGE
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 HELD_AS = ("state_dict", "model_state_dict", "model")
 PARALLEL = "module."
+LARGER = 8  # a checkpoint may be so many times its weights: doubles, an optimizer's state beside them
 REMEDY = "make one with 'xbarsim train' or save the module's state_dict"
 
 
@@ -60,12 +61,11 @@ def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
     InputError : no such file, not a model file, weights of another network, NaN or infinite weights.
     """
     where = f"model file {path}"
-    if not os.path.isfile(path):
-        raise InputError(where, "a file", "nothing there", REMEDY)
+    wanted = module.state_dict()
+    check_unpacked(path, where, most=max(LARGE, LARGER * _bytes(wanted)), remedy=REMEDY)
     tensors, metadata = (
         _read_torch(path, where) if Path(path).suffix in TORCH_SUFFIXES else _read(path, where)
     )
-    wanted = module.state_dict()
     tensors = _without_prefix(tensors, wanted)
     for name in sorted(set(wanted) ^ set(tensors)):
         got = "no such tensor" if name in wanted else "a tensor that it does not have"
@@ -90,9 +90,16 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     InputError : no such file, not a safetensors file.
     """
     where = f"model file {path}"
-    if not os.path.isfile(path):
-        raise InputError(where, "a file", "nothing there", REMEDY)
-    return _read(path, where)[1]
+    check_readable(path, where, remedy=REMEDY)
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(where, "a safetensors file", f"'{error}'", REMEDY) from error
+
+
+def _bytes(tensors: Mapping[str, torch.Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors.values())
 
 
 def _check_numbers(tensor: torch.Tensor, wanted: torch.Tensor, where: str) -> None:

@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from xbarsim.data_files import PARTS, is_picture, pixels_of, read_folder
 from xbarsim.digests import content_digest
 from xbarsim.errors import InputError, check_int
+from xbarsim.files import check_unpacked
 
 ARCHIVE = ("x_train", "y_train", "x_test", "y_test")
 MOST_CLASSES = 10**6
@@ -242,6 +243,7 @@ def read_data(path: str | Path) -> Data:
 
 
 def _read_archive(path: Path) -> Data:
+    check_unpacked(path, f"data {path}")
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}

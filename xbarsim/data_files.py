@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError
+from xbarsim.files import check_readable, read_bytes
+from xbarsim.limits import check_size, file_limit
 
 Bytes = NDArray[np.uint8]
 Labelled = tuple[Bytes, NDArray[np.integer]]
@@ -54,11 +57,18 @@ def read_cifar(path: Path) -> tuple[Bytes, Bytes]:
 
 
 def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked if they are packed."""
+    where = f"file {path}"
+    raw = read_bytes(path, where, remedy="get it again")
+    if raw[:2] != b"\x1f\x8b":
+        return raw
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+            content = packed.read(file_limit() + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"file {path}", "a complete file", f"'{error}'", "get it again") from error
+        raise InputError(where, "a complete file", f"'{error}'", "get it again") from error
+    check_size(f"{where}, unpacked", len(content))
+    return content
 
 
 def read_folder(folder: Path) -> dict[str, tuple[Bytes, NDArray[np.integer], Path]]:
@@ -130,7 +140,10 @@ def _read_pictures(path: Path, part: str, classes: Sequence[str]) -> Labelled | 
     ]
     if not files:
         return None
-    images = [_picture(file) for _, file in files]
+    images, size = [], 0
+    for _, file in files:
+        images.append(_picture(file, size))
+        size += images[-1].nbytes
     for image, (_, file) in zip(images, files, strict=True):
         if image.shape != images[0].shape:
             expected = f"{images[0].shape} (channels, rows, columns), as the others"
@@ -138,12 +151,17 @@ def _read_pictures(path: Path, part: str, classes: Sequence[str]) -> Labelled | 
     return np.stack(images), np.array([place for place, _ in files])
 
 
-def _picture(file: Path) -> NDArray[np.uint8]:
+def _picture(file: Path, before: int) -> NDArray[np.uint8]:
+    """A picture's pixels, unless they are too many beside so many bytes of others."""
     from PIL import Image
 
+    check_readable(file, f"picture {file}")
     try:
         with Image.open(file) as picture:
+            check_size("pictures, unpacked", before + 3 * picture.width * picture.height)
             return pixels_of(picture)
+    except InputError:
+        raise
     except Exception as error:  # PIL's readers raise many kinds
         raise InputError(f"picture {file}", "a picture that can be read", f"'{error}'"[:100]) from error
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import InputError
+from xbarsim.files import read_bytes
 
 DIGITS = 16
 
@@ -43,14 +44,15 @@ def file_digest(path: Path) -> str:
     InputError : neither of them.
     """
     state = blake2b(digest_size=DIGITS // 2)
-    if not os.path.isfile(path) and not os.path.isdir(path):
+    if not os.path.exists(path):
         raise InputError(str(path), "a file or a folder", "nothing there")
-    if path.is_file():
-        state.update(path.read_bytes())
+    if not path.is_dir():
+        state.update(read_bytes(path, str(path)))
         return state.hexdigest()
     for file in sorted(file for file in path.iterdir() if file.is_file()):
-        state.update(f"{file.name} {file.stat().st_size} ".encode())
-        state.update(file.read_bytes())
+        content = read_bytes(file, str(file))
+        state.update(f"{file.name} {len(content)} ".encode())
+        state.update(content)
     return state.hexdigest()
 
 

@@ -10,12 +10,15 @@ from enum import Enum
 from typing import Any
 
 from xbarsim import __version__
+from xbarsim.errors import printable
+
+LONGEST = 10_000
 
 
 def document(command: str, parameters: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
     """One command's results, ready for `json_text`."""
     head = {"program": "xbarsim", "version": __version__, "command": command}
-    return head | {"parameters": plain(parameters), "results": plain(results)}
+    return head | {"parameters": _shown(plain(parameters)), "results": _shown(plain(results))}
 
 
 def plain(value: Any) -> Any:
@@ -38,6 +41,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _shown(value: Any) -> Any:
+    """Plain data whose texts, which may be anybody's, steer no terminal and have an end."""
+    if isinstance(value, dict):
+        return {printable(key): _shown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return printable(value, LONGEST) if isinstance(value, str) else value
 
 
 def json_text(content: Mapping[str, Any]) -> str:

@@ -7,9 +7,33 @@ what to do. The command line prints it as one line and ends with exit code 2.
 from __future__ import annotations
 
 import operator
+import re
+import unicodedata
 from collections.abc import Iterable
 from math import inf, isfinite, nan
 from numbers import Real
+
+LINE = 1000
+BREAK = re.compile(r"\s*[\t\n\v\f\r\x85\u2028\u2029]\s*")
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # Unicode: controls, directions, halves, private, line ends
+
+
+def printable(text: str, most: int = LINE) -> str:
+    """Return somebody's text as one line that steers no terminal: controls shown, its length bounded.
+
+    >>> printable("layer" + chr(27) + "[31m one")
+    'layer\\x1b[31m one'
+    """
+    found = text[: 4 * most]
+    if not found.isprintable():
+        found = "".join(_seen(letter) for letter in BREAK.sub(" ", found))
+    if len(found) <= most and len(text) <= 4 * most:
+        return found
+    return f"{found[: most - 40]}... ({len(text):,} characters)"
+
+
+def _seen(letter: str) -> str:
+    return letter.encode("unicode_escape").decode() if unicodedata.category(letter) in UNSEEN else letter
 
 
 class InputError(ValueError):
@@ -26,9 +50,12 @@ class InputError(ValueError):
     """
 
     def __init__(self, where: str, expected: str, got: object, remedy: str = "") -> None:
-        self.where, self.expected, self.got, self.remedy = where, expected, str(got), remedy
-        text = f"{where}: expected {expected}, got {got}" + (f"; {remedy}" if remedy else "")
-        super().__init__(" ".join(text.split()))
+        self.where, self.expected, self.got, self.remedy = (
+            printable(words.strip(), most)
+            for words, most in ((where, 600), (expected, 1000), (str(got), 200), (remedy, 600))
+        )
+        text = f"{self.where}: expected {self.expected}, got {self.got}"
+        super().__init__(text + (f"; {self.remedy}" if self.remedy else ""))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
         return InputError, (self.where, self.expected, self.got, self.remedy)

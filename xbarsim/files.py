@@ -1,17 +1,20 @@
-"""Files: writing them so that a failure loses nothing, and reading named tensors with words in a header.
+"""Files: writing them so that a failure loses nothing, and reading no more than there should be.
 
-What is read is data, checked before use.
+What is read is data, checked before use: a regular file of bounded size, whatever a link points to.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,6 +22,93 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from xbarsim.errors import InputError
+from xbarsim.limits import LARGE, TEXT, check_size, file_limit
+
+FILE = "a file that can be read"
+
+
+@contextmanager
+def opened(
+    path: str | Path, where: str, *, most: int = LARGE, expected: str = FILE, remedy: str = ""
+) -> Iterator[BinaryIO]:
+    """Open a file to be read whole.
+
+    Parameters
+    ----------
+    where : what errors name
+    most : bytes, where the environment names no other number (`xbarsim.limits`)
+    expected : what it should be, for errors
+
+    Raises
+    ------
+    InputError : nothing there, a folder, a device or a pipe, one that may not be read, too many bytes.
+    """
+    try:
+        # a pipe that nobody writes is not waited for
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        raise _not_readable(where, error, expected, remedy) from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise InputError(where, expected, _kind(found.st_mode), remedy)
+    with os.fdopen(handle, "rb") as file:
+        check_size(where, found.st_size, default=most)
+        try:
+            yield file
+        except OSError as error:
+            raise _not_readable(where, error, expected, remedy) from error
+
+
+def check_readable(
+    path: str | Path, where: str, *, most: int = LARGE, expected: str = FILE, remedy: str = ""
+) -> int:
+    """Return the bytes of a file that something else will read; see `opened`."""
+    with opened(path, where, most=most, expected=expected, remedy=remedy) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def check_unpacked(
+    path: str | Path, where: str, *, most: int = LARGE, expected: str = FILE, remedy: str = ""
+) -> None:
+    """Refuse a file like `opened`, and a zip archive whose members are too large together."""
+    with opened(path, where, most=most, expected=expected, remedy=remedy) as file:
+        if not zipfile.is_zipfile(file):
+            return
+        try:
+            sizes = [member.file_size for member in zipfile.ZipFile(file).infolist()]
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise InputError(where, "a complete zip archive", str(error), remedy) from error
+    check_size(f"{where}, unpacked", sum(sizes), default=most)
+
+
+def read_bytes(
+    path: str | Path, where: str, *, most: int = LARGE, expected: str = FILE, remedy: str = ""
+) -> bytes:
+    """Return the content of a file; see `opened`."""
+    with opened(path, where, most=most, expected=expected, remedy=remedy) as file:
+        limit = file_limit(most)
+        content = file.read(limit + 1)
+        check_size(where, len(content), default=most)  # it may have grown
+        return content
+
+
+def read_text(path: str | Path, where: str, *, expected: str = FILE, remedy: str = "") -> str:
+    """Return a file of UTF-8 text, with or without a byte order mark; see `opened`."""
+    content = read_bytes(path, where, most=TEXT, expected=expected, remedy=remedy)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(where, expected, f"what is no UTF-8 text: {error}", remedy) from error
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((words for is_kind, words in kinds if is_kind(mode)), "a device")
+
+
+def _not_readable(where: str, error: Exception, expected: str, remedy: str) -> InputError:
+    return InputError(where, expected, getattr(error, "strerror", None) or str(error), remedy)
 
 
 def read_tensors(
@@ -36,11 +126,7 @@ def read_tensors(
     ------
     InputError : no such file, not a safetensors file, truncated, another format, tensors of another type.
     """
-    try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(where, "a file that can be read", reason, remedy) from error
+    content = read_bytes(path, where, remedy=remedy)
     try:
         found = load(content)
         words = _words(content)
@@ -88,6 +174,8 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         write(temporary)
         os.replace(temporary, target)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise _not_writable(path, error) from error
     finally:

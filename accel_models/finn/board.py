@@ -19,7 +19,7 @@ from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import BoardPreset, LayerShape, preset, presets
 from xbarsim.errors import InputError
-from xbarsim.files import write_atomically
+from xbarsim.files import read_bytes, read_text, write_atomically
 
 Words = NDArray[np.uint64]
 AGAIN = "get the file again, or name another network"
@@ -147,10 +147,7 @@ def _read_layer(path: Path, place: int, shape: LayerShape) -> Mvtu:
 
 
 def _read_words(file: Path, count: int) -> IntArray:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"file {file}", f"{8 * count} bytes", error.strerror or str(error), AGAIN) from error
+    content = read_bytes(file, f"file {file}", expected=f"{8 * count} bytes", remedy=AGAIN)
     if len(content) != 8 * count:
         raise InputError(f"file {file}", f"{8 * count} bytes", len(content), AGAIN)
     return np.frombuffer(content, "<i8").astype(np.int64)
@@ -191,10 +188,7 @@ def _check_nothing_else(path: Path, board: BoardPreset) -> None:
 
 def _read_classes(path: Path, board: BoardPreset) -> str:
     file = path / "classes.txt"
-    try:
-        text = file.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"file {file}", "the names of the classes", str(error), AGAIN) from error
+    text = read_text(file, f"file {file}", expected="the names of the classes", remedy=AGAIN)
     if len(text.splitlines()) < board.head.classes:
         raise InputError(f"file {file}", f"{board.head.classes} lines", len(text.splitlines()), AGAIN)
     return text

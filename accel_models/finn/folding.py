@@ -24,7 +24,7 @@ from accel_models.finn.cycles import layer_cycles
 from accel_models.finn.layer import Mvtu
 from accel_models.finn.network import FinnNetwork
 from xbarsim.errors import InputError, check_int, check_positive
-from xbarsim.files import write_atomically
+from xbarsim.files import read_text, write_atomically
 
 MATRIX_UNITS = ("MatrixVectorActivation", "MVAU_hls", "MVAU_rtl", "MVAU", "StreamingFCLayer_Batch")
 _OTHER_NODES = re.compile(
@@ -122,10 +122,9 @@ def _divisors(whole: int) -> list[int]:
 
 
 def _read_nodes(path: Path) -> dict[str, Any]:
+    text = read_text(path, f"folding {path}")
     try:
-        nodes = json.loads(path.read_bytes(), object_pairs_hook=lambda pairs: _once(path, pairs))
-    except OSError as error:
-        raise InputError(f"folding {path}", "a file", error.strerror or str(error)) from error
+        nodes = json.loads(text, object_pairs_hook=lambda pairs: _once(path, pairs))
     except InputError:
         raise
     except (ValueError, RecursionError) as error:

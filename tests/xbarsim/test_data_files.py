@@ -62,7 +62,7 @@ def test_damaged_cifar_batches_get_one_line(tmp_path, content):
 
 
 def test_a_file_that_is_not_there_gets_one_line(tmp_path):
-    with pytest.raises(InputError, match="a complete file"):
+    with pytest.raises(InputError, match="a file that can be read"):
         read_cifar(tmp_path / "nothing")
 
 

@@ -1,13 +1,33 @@
-
 import numpy as np
 import pytest
 
-from xbarsim.errors import InputError, check_choice, check_int, check_number, check_positive, check_rate
+from xbarsim.errors import (
+    InputError,
+    check_choice,
+    check_int,
+    check_number,
+    check_positive,
+    check_rate,
+    printable,
+)
 
 
 def test_error_says_where_expected_got_and_remedy_in_one_line():
     error = InputError("AdcConfig.bits", "1..24", "forty\nbits", "choose fewer")
     assert str(error) == "AdcConfig.bits: expected 1..24, got forty bits; choose fewer"
+
+
+@pytest.mark.parametrize("code", [0, 7, 0x1B, 0x7F, 0x9B, 0x200B, 0x202E, 0xDCFF, 0xE000])
+def test_what_steers_a_terminal_is_shown(code):
+    letter = chr(code)
+    for text in (printable(f"a{letter}[31mb"), str(InputError(f"file {letter}", "e", letter, letter))):
+        assert letter not in text and letter.encode("unicode_escape").decode() in text
+
+
+def test_text_of_any_length_ends():
+    assert len(printable("x" * 10**7)) <= 1000 and printable("x" * 10**7).endswith("(10,000,000 characters)")
+    assert len(str(InputError("w" * 10**5, "e" * 10**5, "g" * 10**5, "r" * 10**5))) < 3000
+    assert printable("ä ⇑  2 × 3") == "ä ⇑  2 × 3" and printable("two\r\n lines") == "two lines"
 
 
 @pytest.mark.parametrize("value", [0, 6, 2.0, True, "3", None, np.float32(2)])

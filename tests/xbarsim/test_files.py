@@ -1,11 +1,21 @@
 """Writing files: what can be written is found out before the work, and a failure loses nothing."""
 
 import os
+import socket
+import zipfile
 
 import pytest
 
 from xbarsim.errors import InputError
-from xbarsim.files import check_file, check_folder, write_atomically
+from xbarsim.files import (
+    check_file,
+    check_folder,
+    check_readable,
+    check_unpacked,
+    read_bytes,
+    read_text,
+    write_atomically,
+)
 
 
 def test_a_place_that_can_be_written_gets_its_folder_and_nothing_else(tmp_path):
@@ -24,6 +34,61 @@ def test_places_that_cannot_be_written_get_one_line(tmp_path):
             check_file(f"{tmp_path}/{place}")
         assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pipe"]
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "socket"))
+    wrong = {"pipe": "a pipe", "zeros": "a device", "": "a folder", "loop": "Too many levels"}
+    wrong |= {"none": "No such", "socket": "No such device", "a\0b": "null byte", "a" * 300: "too long"}
+    for name, words in wrong.items():
+        with pytest.raises(InputError, match=words):
+            read_bytes(f"{tmp_path}/{name}", "the file")
+    server.close()
+
+
+def test_a_file_has_a_bound_that_can_be_raised(tmp_path, monkeypatch):
+    path = tmp_path / "huge"
+    with path.open("wb") as file:
+        file.truncate(5 * 10**9)  # of no blocks
+    for read in (read_bytes, check_readable, check_unpacked):
+        with pytest.raises(InputError, match="at most 1 GB, got 5 GB; set XBARSIM_FILE_LIMIT"):
+            read(path, "the file")
+    monkeypatch.setenv("XBARSIM_FILE_LIMIT", "6GB")
+    assert check_readable(path, "the file") == 5 * 10**9
+
+
+def test_what_is_packed_in_an_archive_counts(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in "abc":
+            with archive.open(name, "w") as member:
+                for _ in range(40):
+                    member.write(bytes(10**7))
+    assert path.stat().st_size < 2 * 10**6
+    with pytest.raises(InputError, match=r"unpacked: expected at most 1 GB, got 1\.2 GB"):
+        check_unpacked(path, "data")
+
+
+def test_text_is_read_with_and_without_a_mark(tmp_path):
+    path = tmp_path / "a.txt"
+    for start in ("", "\ufeff"):
+        path.write_text(start + "text")
+        assert read_text(path, "the file") == "text"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="UTF-8 text"):
+        read_text(path, "the file")
+    path.write_bytes(bytes(17 * 10**6))
+    with pytest.raises(InputError, match="at most 16 MB"):
+        read_text(path, "the file")
+
+
+def test_what_a_writer_reads_keeps_its_own_mistake(tmp_path):
+    with pytest.raises(InputError, match=r"^elsewhere"):
+        write_atomically(tmp_path / "a", lambda temporary: read_bytes(tmp_path / "none", "elsewhere"))
 
 
 def test_failed_write_leaves_the_earlier_file_and_no_litter(tmp_path):

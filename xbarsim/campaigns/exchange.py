@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.campaigns.store import Store
+from xbarsim.campaigns.schema import NUMBERS
+from xbarsim.campaigns.store import Row, Store
 from xbarsim.errors import InputError, check_choice
 from xbarsim.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK = 100_000
+CHUNK, CELLS = 100_000, 10**7
 FIXED = ("task", "seed", "trial", "shots", "hits", "seconds", "run")
+TRIAL = ("task", "trial", "shots", "hits", "seconds", "run")
 
 
 def read_frame(path: str | Path) -> pd.DataFrame:
@@ -39,37 +43,66 @@ def whole_frame(store: Store) -> pd.DataFrame:
     return chunks[0] if chunks else pd.DataFrame(columns=FIXED)
 
 
-def frames(store: Store, *, chunk: int = CHUNK) -> Iterator[pd.DataFrame]:
+def frames(store: Store, *, chunk: int = CHUNK) -> Generator[pd.DataFrame, None, None]:
     """The table of `read_frame` in pieces of so many rows; all have the same columns and types."""
     with store.snapshot():
-        yield from _frames(store, chunk)
+        try:
+            yield from _frames(store, chunk)
+        except InputError:
+            _check_counts(store)
+            raise
+
+
+def _check_counts(store: Store) -> None:
+    """Name the first trial whose counts are no numbers by name; after something has gone wrong with them."""
+    wrong = f"counts NOT NULL AND NOT ({NUMBERS})"
+    sql = f"SELECT key, trial, counts FROM sound JOIN tasks ON task = id WHERE {wrong} LIMIT 1"
+    for key, trial, counts in store.query(sql):
+        where = f"{store.path}, trial {trial} of task {key[:8]}"
+        raise InputError(where, "counts as a JSON object of numbers", counts[:60], "the store is damaged")
 
 
 def _frames(store: Store, chunk: int) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     counts = _count_types(store)
-    extracted = "".join(", json_extract(counts, ?)" for _ in counts)
     rows = store.query(
-        f"SELECT task, trial, shots, hits, seconds, run{extracted} FROM trials ORDER BY task, trial",
-        [f'$."{name}"' for name in counts],
+        "SELECT task, trial, shots, hits, seconds, run, counts FROM sound ORDER BY task, trial"
     )
     tasks = _task_table(store)
-    while piece := rows.fetchmany(chunk):
-        names = [
-            *("task", "trial", "shots", "hits", "seconds", "run"),
-            *(f"counts.{name}" for name in counts),
-        ]
-        found = pd.DataFrame.from_records(piece, columns=names)
-        found = found.astype({f"counts.{name}": kind for name, kind in counts.items()})
+    together = max(1, min(chunk, CELLS // (len(counts) + 1)))
+    while piece := rows.fetchmany(together):
+        *columns, told = zip(*piece, strict=True)
+        found = pd.DataFrame(dict(zip(TRIAL, columns, strict=True)))
         described = tasks.loc[found.pop("task")].reset_index(drop=True)
-        both = pd.concat([described, found], axis=1)
+        both = pd.concat([described, found, _counts(told, counts)], axis=1)
         yield both[[*FIXED, *(name for name in both.columns if name not in FIXED)]]
+
+
+def _counts(told: Sequence[str | None], kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Columns of what trials counted besides, missing where a trial has none."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.json
+
+    if not kinds:
+        return pd.DataFrame(index=range(len(told)))
+    types = {"Int64": pa.int64(), "Float64": pa.float64()}
+    schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
+    lines = "\n".join("{}" if one is None else " ".join(one.split()) for one in told).encode()
+    size = max(len(lines), 1)  # one block: no line is cut
+    table = pa.json.read_json(
+        io.BytesIO(lines),
+        parse_options=pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+        read_options=pa.json.ReadOptions(block_size=size, use_threads=False),
+    )
+    frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}.get)
+    return frame.add_prefix("counts.")
 
 
 def _count_types(store: Store) -> dict[str, str]:
     rows = store.query(
-        "SELECT j.key, max(j.type = 'real') FROM trials, json_each(trials.counts) j "
+        "SELECT j.key, max(j.type = 'real') FROM sound, json_each(sound.counts) j "
         "WHERE counts IS NOT NULL GROUP BY j.key ORDER BY j.key"
     )
     return {name: "Float64" if real else "Int64" for name, real in rows}
@@ -113,11 +146,11 @@ def export(store: Store, path: str | Path) -> Path:
     """
     suffix = check_choice("file to export to", Path(path).suffix.lower(), (".csv", ".parquet"))
     check_output(store.path, path)
-    pieces = frames(store)
-    first = next(pieces, None)
-    if first is None:
-        raise InputError(str(store.path), "at least one trial", "none", "run the campaign first")
-    return write_atomically(path, lambda to: _write_pieces(first, pieces, to, suffix))
+    with closing(frames(store)) as pieces:
+        first = next(pieces, None)
+        if first is None:
+            raise InputError(str(store.path), "at least one trial", "none", "run the campaign first")
+        return write_atomically(path, lambda to: _write_pieces(first, pieces, to, suffix))
 
 
 def check_output(store: Path, path: str | Path) -> None:
@@ -175,21 +208,21 @@ def _merge_one(store: Store, other: Store) -> None:
         )
         (number,) = store.query("SELECT id FROM tasks WHERE key = ?", task[:1]).fetchone()
         ours = {
-            row[0]: row[1:] for row in store.query(f"SELECT {COUNTED} FROM trials WHERE task = ?", (number,))
+            row[0]: row[1:] for row in store.query(f"SELECT {COUNTED} FROM sound WHERE task = ?", (number,))
         }
+        new = []
         for run, seconds, *row in other.query(
-            f"SELECT run, seconds, {COUNTED} FROM trials WHERE task = ?", (id,)
+            f"SELECT run, seconds, {COUNTED} FROM sound WHERE task = ?", (id,)
         ):
-            trial, *counted = row
+            trial, shots, hits, counts = row
+            counted = [shots, hits, counts]
             if trial not in ours:
-                store.query(
-                    f"INSERT INTO trials (task, run, seconds, {COUNTED}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (number, runs[run], seconds, *row),
-                )
+                new.append(Row(number, trial, runs[run], shots, hits, seconds, counts))
             elif ours[trial] != tuple(counted):
                 got = f"trial {trial} of task {task[0][:8]} with other counts"
                 remedy = "one of the two was computed by other code or on other data"
                 raise InputError(str(other.path), "the same counts for the same trial", got, remedy)
+        store.put(new)
         _merge_failures(store, other, runs, number, id)
 
 

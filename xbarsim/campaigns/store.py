@@ -24,34 +24,17 @@ from numpy.typing import NDArray
 
 from xbarsim import __version__
 from xbarsim.campaigns.estimates import Moments
-from xbarsim.campaigns.task import Task
+from xbarsim.campaigns.schema import APPLICATION, TABLES, VERSION, VIEWS, difference, guard
+from xbarsim.campaigns.task import MOST_TRIALS, Task
 from xbarsim.errors import InputError
 from xbarsim.files import write_atomically
 
-SCHEMA = 1
 MEMORY = ":memory:"
-APPLICATION = 0x78627273  # 'xbrs', at byte 68 of the file
+PUT = (
+    "INSERT OR REPLACE INTO trials SELECT ?, ?, ?, ?, ?, ?, ? "
+    "WHERE NOT EXISTS (SELECT 1 FROM sound WHERE task = ? AND trial = ?)"
+)
 OF_THE_PLACE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_TOOBIG")
-TABLES = """
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY, started TEXT NOT NULL, command TEXT NOT NULL, versions TEXT NOT NULL
-) STRICT;
-CREATE TABLE tasks (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, seed INTEGER NOT NULL, planned INTEGER NOT NULL,
-    stop TEXT NOT NULL, description TEXT NOT NULL, facts TEXT NOT NULL
-) STRICT;
-CREATE TABLE trials (
-    task INTEGER NOT NULL REFERENCES tasks, trial INTEGER NOT NULL, run INTEGER NOT NULL REFERENCES runs,
-    shots INTEGER NOT NULL, hits INTEGER NOT NULL, seconds REAL NOT NULL, counts TEXT,
-    PRIMARY KEY (task, trial)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE failures (
-    task INTEGER NOT NULL REFERENCES tasks, trial INTEGER NOT NULL, run INTEGER NOT NULL REFERENCES runs,
-    seconds REAL NOT NULL, error TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER trials_stay BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'trials are never changed'); END;
-CREATE TRIGGER trials_last BEFORE DELETE ON trials BEGIN SELECT RAISE(ABORT, 'trials are never deleted'); END;
-"""
 
 
 class Row(NamedTuple):
@@ -75,6 +58,7 @@ class TaskStatus:
     planned, stop : trials, at most; the stopping rule, if there is one
     facts : what the workload said about what it measures, for reports
     failed : trials whose failure no later attempt has mended
+    unsound : rows that cannot be, in words, which are left out: another program's or a damaged disk's
     """
 
     id: int
@@ -87,6 +71,7 @@ class TaskStatus:
     failed: int
     seconds: float
     moments: Moments
+    unsound: str = ""
 
     @property
     def done(self) -> int:
@@ -122,20 +107,24 @@ class Store:
         if path is None:
             self.path = Path(MEMORY)
             self._connection = sqlite3.connect(MEMORY)
-            self._connection.executescript(TABLES)
+            self._connection.executescript(TABLES + VIEWS)
             return
         self.path = Path(path)
+        if mode == "read" and not os.path.exists(self.path):
+            raise InputError(str(path), "a campaign's store", "no such file", "run a campaign first")
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise InputError(str(path), "a campaign's store", "no regular file", "choose another path")
         if mode == "write":
             self._lock = _locked(self.path)
-        elif not self.path.is_file():
-            raise InputError(str(path), "a campaign's store", "no such file", "run a campaign first")
         try:
             if mode == "write" and not (self.path.exists() and self.path.stat().st_size):
                 _make(self.path)
                 self._made = True
             self._connection = _connect(self.path, mode)
-            with self._worded():
+            with self._sound():
+                guard(self._connection)
                 self._check_kind()
+                self._connection.executescript(VIEWS)
                 if mode == "write":
                     self._connection.execute("PRAGMA synchronous = NORMAL")
                 else:
@@ -151,9 +140,12 @@ class Store:
             raise InputError(
                 str(self.path), "a campaign's store", "another SQLite file", "choose another path"
             )
-        if version != SCHEMA:
+        if version != VERSION:
             remedy = "export it with the version that wrote it, or begin another store"
-            raise InputError(str(self.path), f"a store of version {SCHEMA}", f"version {version}", remedy)
+            raise InputError(str(self.path), f"a store of version {VERSION}", f"version {version}", remedy)
+        if (other := difference(self._connection)) is not None:
+            remedy = "take the trials from where the store came from"
+            raise InputError(str(self.path), "a campaign's store as it was written", other, remedy)
 
     def __enter__(self) -> Self:
         return self
@@ -212,14 +204,25 @@ class Store:
         return [numbers[task.key] for task in tasks]
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Commit finished trials.
+        """Commit finished trials; one takes the place of a row that cannot be.
 
         Raises
         ------
-        InputError : a trial that is there already, or the system cannot write; then none of them is there.
+        InputError : a trial that is there already or cannot be, or the system cannot write; then none of them
+            is there.
         """
         with self._worded(), self._connection:
-            self._connection.executemany("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self.put(rows)
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Add trials within a transaction; see `append`."""
+        listed = list(rows)
+        for row in listed:
+            if not (0 <= row.hits <= row.shots > 0 and 0 <= row.trial < MOST_TRIALS and row.seconds >= 0):
+                raise InputError(str(self.path), "0 <= hits <= shots, shots above 0", tuple(row))
+        told = self._connection.executemany(PUT, ((*row, row.task, row.trial) for row in listed))
+        if told.rowcount < len(listed):
+            raise sqlite3.IntegrityError("some of them a second time")
 
     def append_failure(self, task: int, trial: int, run: int, seconds: float, error: str) -> None:
         """Commit that a trial failed, and why. A later run tries it again."""
@@ -231,30 +234,41 @@ class Store:
         """(done, 3): trial, shots and hits of a task's trials, by trial."""
         with self._sound():
             rows = self._connection.execute(
-                "SELECT trial, shots, hits FROM trials WHERE task = ? ORDER BY trial", (task,)
+                "SELECT trial, shots, hits FROM sound WHERE task = ? ORDER BY trial", (task,)
             ).fetchall()
             return np.array(rows, np.int64).reshape(-1, 3)
 
     def status(self) -> list[TaskStatus]:
         """Every task, in the order in which they were added."""
         with self._sound():
+            unsound = self._unsound()
             rows = self._connection.execute(
                 "SELECT id, key, seed, planned, stop, description, facts, "
                 "(SELECT count(DISTINCT trial) FROM failures f WHERE f.task = id AND NOT EXISTS "
-                "(SELECT 1 FROM trials t WHERE t.task = f.task AND t.trial = f.trial)), "
+                "(SELECT 1 FROM sound t WHERE t.task = f.task AND t.trial = f.trial)), "
                 "coalesce(done, 0), coalesce(seconds, 0), share, square, single FROM tasks LEFT JOIN (SELECT "
                 "task, count(*) AS done, sum(seconds) AS seconds, sum(1.0 * hits / shots) AS share, "
                 "sum((1.0 * hits / shots) * (1.0 * hits / shots)) AS square, max(shots) = 1 AS single "
-                "FROM trials GROUP BY task) ON task = id ORDER BY id"
+                "FROM sound GROUP BY task) ON task = id ORDER BY id"
             ).fetchall()
             return [
                 TaskStatus(
                     id=row[0], key=row[1], seed=row[2], planned=max(row[3], row[8]), stop=row[4],
                     description=_entries(row[5]), facts=_entries(row[6]), failed=row[7], seconds=row[9],
-                    moments=_moments(*row[8:9], *row[10:]),
+                    moments=_moments(*row[8:9], *row[10:]), unsound=unsound.get(row[0], ""),
                 )
                 for row in rows
             ]  # fmt: skip
+
+    def _unsound(self) -> dict[int, str]:
+        """Of every task that has some, its rows that cannot be, in words."""
+        rows = self._connection.execute(
+            "SELECT task, count(*), min(trial), shots, hits FROM unsound GROUP BY task"
+        )
+        return {
+            task: f"{count:,} impossible, the first: trial {trial}, {hits} of {shots}"
+            for task, count, trial, shots, hits in rows
+        }
 
     def failures(self) -> list[tuple[int, int, str]]:
         """Task, trial and error of every failed attempt, in order."""
@@ -305,7 +319,7 @@ class Store:
                 yield
             except InputError:
                 raise
-            except (ValueError, TypeError, LookupError) as error:
+            except (ValueError, TypeError, LookupError, RecursionError) as error:
                 raise _damaged(self.path, str(error)) from error
 
     @contextmanager
@@ -374,7 +388,7 @@ def _make(path: Path) -> None:
         connection = sqlite3.connect(temporary)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            kind = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
+            kind = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
             connection.executescript(f"BEGIN; {TABLES} {kind} COMMIT;")
         finally:
             connection.close()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xbarsim.crossbar.parasitic import Wires, effective_conductances
 from xbarsim.errors import InputError
-from xbarsim.files import write_atomically
+from xbarsim.files import read_bytes, write_atomically
 from xbarsim.kernels.launch import worker_threads
 
 Floats = NDArray[np.float32]
@@ -67,8 +67,8 @@ def _solve(g_uS: Floats, wires: Wires, folder: Path) -> Floats:
 
 def _read(path: Path, size: int) -> bytes | None:
     """The content of a cached file of this size, or None if there is none or it is damaged."""
-    with suppress(OSError):
-        found = path.read_bytes()
+    with suppress(InputError):
+        found = read_bytes(path, str(path))
         digest, content = found[:DIGEST_BYTES], found[DIGEST_BYTES:]
         if len(content) == size and digest == _digest(content):
             return content

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from xbarsim.code import is_code
 from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.campaign_file import CampaignFile, FaultsChoice, NetworkChoice
+from xbarsim.files import read_text
 
 
 def read_campaign(path: str | Path) -> CampaignFile:
@@ -24,11 +25,7 @@ def read_campaign(path: str | Path) -> CampaignFile:
     """
     where = Path(path)
     check_choice("campaign file", where.suffix.lower(), (".toml", ".yaml", ".yml"))
-    try:
-        text = where.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(str(path), "a campaign file", reason) from error
+    text = read_text(where, str(path), expected="a campaign file")
     content, lines = _parsed(where, text)
     if not isinstance(content, dict):
         raise InputError(str(path), "keys with values", type(content).__name__)

@@ -30,6 +30,7 @@ from xbarsim.chip import Accelerator
 from xbarsim.code import call_code, is_code
 from xbarsim.data import Data, as_data
 from xbarsim.errors import InputError
+from xbarsim.files import read_text
 from xbarsim.registry import accelerators
 from xbarsim.subject import Subject
 from xbarsim.training.loop import initialise
@@ -241,11 +242,11 @@ def accelerator_from(words: str) -> Accelerator:
 
 def _from_toml(path: Path) -> Accelerator:
     """A preset named by `base`, with other fields; tables are the fields of its parts."""
+    text = read_text(path, f"accelerator {path}", expected="a TOML file")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"accelerator {path}", "a TOML file", reason) from error
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"accelerator {path}", "a TOML file", str(error)) from error
     base = content.pop("base", None)
     if not isinstance(base, str):
         raise InputError(f"accelerator {path}", "base = one of " + ", ".join(accelerators.names), repr(base))

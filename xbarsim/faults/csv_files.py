@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xbarsim.errors import InputError
-from xbarsim.files import write_atomically
+from xbarsim.files import read_text, write_atomically
 
 T = TypeVar("T")
 
@@ -38,17 +38,12 @@ def read_csv(path: str | Path, names: Sequence[str], parse: Callable[[str, list[
     InputError : no such file, not a CSV file, other columns, or what `parse` refuses.
     """
     where = f"fault list {path}"
+    text = read_text(path, where, expected="a CSV file that can be read")
     try:
-        lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8-sig"))))
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(where, "a CSV file that can be read", reason) from error
+        lines = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise InputError(where, "a CSV file that can be read", str(error)) from error
     if not lines or lines[0] != list(names):
-        got = "nothing" if not lines else shown(lines[0])
+        got = "nothing" if not lines else ",".join(lines[0])[:80]
         raise InputError(where, "the columns " + ",".join(names), got)
     return [parse(f"{where}, line {number}", line) for number, line in enumerate(lines[1:], 2) if line]
-
-
-def shown(line: Sequence[str]) -> str:
-    """Return a line for a message: short, and without characters that steer a terminal."""
-    return repr(",".join(line))[1:-1][:80]

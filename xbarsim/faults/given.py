@@ -14,6 +14,7 @@ from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.neurons import NeuronFaults
 from xbarsim.faults.pe import PeFaults
+from xbarsim.files import read_text
 from xbarsim.rng import Trial
 
 
@@ -81,8 +82,5 @@ def load_faults(file: str | Path) -> Any:
     path = Path(file)
     if path.suffix.lower() != ".csv":
         return FaultMap.load(path)
-    try:
-        head = path.open(encoding="utf-8-sig").readline()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"fault list {path}", "a CSV file that can be read", str(error)) from error
+    head, _, _ = read_text(path, f"fault list {path}", expected="a CSV file that can be read").partition("\n")
     return NeuronFaults.load(path) if "neuron" in head else PeFaults.load(path)

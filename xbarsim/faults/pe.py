@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.errors import InputError, check_int
-from xbarsim.faults.csv_files import read_csv, shown, write_csv
+from xbarsim.faults.csv_files import read_csv, write_csv
 from xbarsim.faults.table import FaultTable, IntArray, check_columns, integers, kind_codes, spread
 
 
@@ -285,7 +285,7 @@ def _parse(where: str, line: list[str]) -> list[int]:
         found = []
     if len(found) != len(NAMES) or any(abs(v) >= 2**31 for v in found):
         expected = "a kind of " + ", ".join(k.name for k in PeFaultKind) + ", then six integers"
-        raise InputError(where, expected, shown(line))
+        raise InputError(where, expected, ",".join(line)[:80])
     return found
 
 

@@ -26,7 +26,7 @@ from xbarsim.documents import plain
 from xbarsim.errors import InputError
 from xbarsim.faults.neuron_effects import collapse
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind, NeuronFaults
-from xbarsim.files import write_bytes
+from xbarsim.files import read_bytes, write_bytes
 from xbarsim.metrics.intervals import Estimate, clopper_pearson
 from xbarsim.papers.spiking_networks import (
     CHIPS_SEED,
@@ -272,7 +272,7 @@ class ClassTest:
         if not source.is_file():
             remedy = "remove the file of the trials, so that it is made again"
             raise InputError(f"test set {source}", "the file that the trial wrote", "nothing", remedy)
-        return write_bytes(path, source.read_bytes())
+        return write_bytes(path, read_bytes(source, f"test set {source}"))
 
 
 def class_tests(results: Results) -> list[ClassTest]:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from xbarsim.campaigns.store import TaskStatus
 from xbarsim.faults.pe import NAMES, NONE, SHARED_LAYER, PeFault, PeFaultKind
+from xbarsim.limits import byte_size
 from xbarsim.metrics.intervals import Estimate, wilson
 from xbarsim.report import plots
 from xbarsim.report.columns import is_fault_free, part_of, told_apart, value_of
 from xbarsim.report.pairs import PLAIN
 from xbarsim.report.results import Results
-from xbarsim.report.tables import Table, byte_size, duration
+from xbarsim.report.tables import Table, duration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

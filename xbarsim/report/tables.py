@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from xbarsim.errors import printable
+
 PLAIN_WIDTH = 110
 SHORT = 23  # a column of so many letters is not broken where others can be
 GAP = 2  # blanks between columns
 NUMERIC = (*"0123456789-+<>", "")
+LONGEST_NOTE = 4000
 WORD = re.compile(r"[A-Za-z]{4}")  # no unit is as long
 
 
@@ -29,12 +32,20 @@ class Table:
     columns : headings; columns of numbers are aligned to the right
     rows : as many cells as columns each
     note : one or two sentences below
+
+    Text may be anybody's: what steers a terminal is shown, what is very long is cut.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", printable(self.title))
+        object.__setattr__(self, "columns", tuple(map(printable, self.columns)))
+        object.__setattr__(self, "rows", tuple(tuple(map(printable, row)) for row in self.rows))
+        object.__setattr__(self, "note", printable(self.note, LONGEST_NOTE))
 
     def __str__(self) -> str:
         """The table as it is printed, 110 characters wide."""
@@ -104,15 +115,3 @@ def energy(energy_pJ: float) -> str:
     ('7.3 uJ', 'unknown energy')
     """
     return "unknown energy" if isnan(energy_pJ) else f"{energy_pJ / 1e6:.3g} uJ"
-
-
-def byte_size(count: float) -> str:
-    """A size with a readable unit.
-
-    >>> byte_size(861000)
-    '861 kB'
-    """
-    for unit, size in (("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count:.0f} B"

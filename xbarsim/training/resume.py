@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,13 +19,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from xbarsim.digests import content_digest
 from xbarsim.errors import InputError
-from xbarsim.files import write_atomically
+from xbarsim.files import check_readable, write_atomically
+from xbarsim.limits import LARGE
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
 
 Part: TypeAlias = nn.Module | torch.optim.Optimizer | TrainingMethod
 OneEpoch = TypeVar("OneEpoch", bound=Any)  # a dataclass
+LARGER = 8  # before its first step an optimizer has no tensors yet
+STATE = "a training's state"
 REMEDY = "remove it to start anew, or name another file"
 
 
@@ -68,6 +73,7 @@ class StateFile(Generic[OneEpoch]):
         }
         entries = json.dumps([asdict(e) for e in history])
         words = {"about": self.about, "layers": self._layers, "history": entries}
+        words["digest"] = _digest(words, plain)
         write_atomically(self.path, lambda temporary: save_file(plain, temporary, metadata=words))
 
     def load(self) -> list[OneEpoch]:
@@ -77,23 +83,29 @@ class StateFile(Generic[OneEpoch]):
         ------
         InputError : not such a file, another network's, another training's by its settings or seed.
         """
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return []
         where = f"training {self.path}"
+        own_bytes = sum(t.nbytes for part in self.parts.values() for t in _tensors(part).values())
+        check_readable(self.path, where, most=max(LARGE, LARGER * own_bytes), expected=STATE, remedy=REMEDY)
         with _state_errors(where), safe_open(str(self.path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             words = file.metadata() or {}
             history = _history(words, self.epoch)
+        told = words.pop("digest", None)
+        if told != _digest(words, tensors):
+            raise InputError(where, "a training's state as it was written", "a damaged or older one", REMEDY)
         if words.get("about") != self.about:
             raise InputError(where, f"the training {self.about}", words.get("about"), REMEDY)
         own = {name: _part(tensors, f"{name}.") for name in self.parts}
         for name, part in self.parts.items():
             _check(where, part, own[name])
-        if words.get("layers", self._layers) != self._layers:  # files of earlier versions have none
+        if words.get("layers") != self._layers:
             expected = "layers with the settings of this network's (rates, strides, thresholds, ...)"
             raise InputError(where, expected, "others", REMEDY)
-        for name, part in self.parts.items():
-            _load(part, own[name])
+        with _state_errors(where):
+            for name, part in self.parts.items():
+                _load(part, own[name])
         return history
 
     @property
@@ -110,8 +122,18 @@ def read_history(path: Path, epoch: type[OneEpoch]) -> list[OneEpoch]:
     ------
     InputError : not such a file.
     """
+    check_readable(path, f"training {path}", expected=STATE, remedy=REMEDY)
     with _state_errors(f"training {path}"), safe_open(str(path), framework="pt") as file:
         return _history(file.metadata() or {}, epoch)
+
+
+def _digest(words: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> str:
+    """A digest of all that a file holds; a flipped bit anywhere changes it."""
+    held = {
+        name: (str(tensor.dtype), tuple(tensor.shape), tensor.reshape(-1).view(torch.uint8).numpy())
+        for name, tensor in tensors.items()
+    }
+    return content_digest({"words": dict(words), "tensors": held})
 
 
 def _history(words: Mapping[str, str], epoch: type[OneEpoch]) -> list[OneEpoch]:
@@ -122,8 +144,8 @@ def _history(words: Mapping[str, str], epoch: type[OneEpoch]) -> list[OneEpoch]:
 def _state_errors(where: str) -> Iterator[None]:
     try:
         yield
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(where, "a training's state", f"'{error}'", REMEDY) from error
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(where, STATE, f"'{error}'", REMEDY) from error
 
 
 def about_training(recipe: Recipe, seed: int, methods: Sequence[TrainingMethod]) -> str:
@@ -162,12 +184,30 @@ def _check_module(where: str, module: nn.Module, tensors: dict[str, torch.Tensor
 
 def _check_optimizer(where: str, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    wanted = _names_of_state(optimizer)
+    found: dict[int, set[str]] = {}
     for name, tensor in tensors.items():
-        place = name.partition(".")[0]
-        if not place.isdigit() or int(place) >= len(parameters):
+        place, _, key = name.partition(".")
+        if not place.isdecimal() or int(place) >= len(parameters) or key not in wanted:
             raise InputError(where, f"an optimizer of {len(parameters)} parameters", repr(name), REMEDY)
         if tensor.ndim and tensor.shape != parameters[int(place)].shape:
             raise InputError(where, f"{name!r} {tuple(parameters[int(place)].shape)}", _shape(tensor), REMEDY)
+        found.setdefault(int(place), set()).add(key)
+    for number, keys in found.items():
+        if keys != wanted:
+            got = ", ".join(sorted(keys))
+            raise InputError(f"{where}, parameter {number}", ", ".join(sorted(wanted)), got, REMEDY)
+
+
+def _names_of_state(optimizer: torch.optim.Optimizer) -> set[str]:
+    """What an optimizer of this kind keeps of a parameter after a step."""
+    parameter = nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    settings = {k: v for k, v in optimizer.param_groups[0].items() if k not in ("params", "initial_lr")}
+    kind: Any = type(optimizer)
+    other = kind([{"params": [parameter], **settings}])
+    other.step()
+    return {key for key, value in other.state[parameter].items() if value is not None}
 
 
 def _load(part: Part, tensors: dict[str, torch.Tensor]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from accel_models.finn.qonnx.constants import computed, stored
 from accel_models.finn.qonnx.operator import CLEAN, Constant, Operator
 from xbarsim.errors import InputError
+from xbarsim.files import read_bytes
 
-LARGEST_FILE = 1 << 28
 UNBRANCH = f"take branches out of the network, or where they compute a constant, {CLEAN}"
 Entry = tuple[str, Any, int]
 
@@ -47,16 +47,10 @@ def _load(path: Path) -> Any:
     except ImportError as error:
         remedy = "install it: pip install 'xbarsim[qonnx]'"
         raise InputError("QONNX files", "the package onnx", "none", remedy) from error
+    content = read_bytes(path, f"file {path}", expected="an ONNX file")
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise InputError(f"file {path}", f"at most {LARGEST_FILE >> 20} MiB", f"{size >> 20} MiB")
-        return onnx.load_model_from_string(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"file {path}", "an ONNX file", error.strerror or str(error)) from error
+        return onnx.load_model_from_string(content)
     except (DecodeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"file {path}", "an ONNX file", "another one", "export the network again") from error
 
 

@@ -228,7 +228,9 @@ def test_a_full_disk_loses_nothing(tmp_path):
         try:
             with pytest.raises(InputError, match="stored before is kept"):
                 for first in range(100, 10**5, 100):
-                    store.append(Row(1, t, 1, 100, 1, 0, "x" * 50) for t in range(first, first + 100))
+                    store.append(
+                        Row(1, t, 1, 100, 1, 0, '{"faults": 1000000000}') for t in range(first, first + 100)
+                    )
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     with Store(path) as store:

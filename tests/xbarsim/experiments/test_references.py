@@ -150,7 +150,7 @@ def test_a_function_gives_a_network(mine, tmp_path):
         ("resnet32", None, "expected trained weights, got none; train it with 'xbarsim train resnet32'"),
         ("digits-mlp", "lenet", r"lenet\.safetensors: expected weights of digits-mlp, got weights of lenet"),
         ("cnv-w1a1-half-fat", "lenet", "expected weights of cnv-w1a1-half, got weights of lenet"),
-        ("digits-mlp", "none", "expected a file, got nothing there"),
+        ("digits-mlp", "none", "expected a file that can be read, got No such file"),
         ("{zoo}/lenet.safetensors", "lenet", "expected no weights beside a file"),
         ("{mine}:net", "lenet", "expected the weights of a Sequential"),
         ("{mine}:three", None, r"mine\.py:three: expected a torch module, got int"),

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from xbarsim.report.tables import Table, byte_size, duration, energy, print_table
+from xbarsim.report.tables import Table, duration, energy, print_table
 
 
 def test_table_is_printed_with_its_brackets_and_its_note():
@@ -41,11 +41,6 @@ def test_a_table_too_wide_loses_no_letter():
 )
 def test_durations_have_a_readable_unit(ns, words):
     assert duration(ns) == words
-
-
-@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (2.5e6, "2.5 MB")])
-def test_sizes_have_a_readable_unit(count, words):
-    assert byte_size(count) == words
 
 
 def test_energies_are_in_microjoules_or_unknown():

@@ -44,12 +44,12 @@ def test_other_files_are_refused(content, tmp_path):
 def test_missing_files_folders_and_large_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_qonnx(tmp_path / "none.onnx")
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="a folder"):
         read_qonnx(tmp_path)
     large = tmp_path / "large.onnx"
     with large.open("wb") as file:
-        file.truncate((1 << 28) + 1)
-    with pytest.raises(InputError, match="at most 256 MiB"):
+        file.truncate(10**9 + 1)
+    with pytest.raises(InputError, match="at most 1 GB"):
         read_qonnx(large)
 
 
