@@ -149,7 +149,7 @@ class _ToDo:
     def __init__(self, task: Task, number: int, until: Precision | None) -> None:
         self.task, self.number, self._until = task, number, until
         self._batch = check_int("Workload.batch", getattr(task.workload, "batch", 1), 1, 10**6)
-        self._counts = np.full((task.trials, 2), MISSING, np.int64)
+        self._counts = np.full((0, 2), MISSING, np.int64)  # grows with the trials that are settled
         self.done, self.dropped, self.again = 0, False, deque[int]()
         self._trial_s, self._together = float("inf"), 1
         self._next = self._first_missing = 0
@@ -159,12 +159,14 @@ class _ToDo:
         """Take over what is stored."""
         stored = file.results(self.number)
         stored = stored[stored[:, 0] < self.task.trials]
+        self._make_room(int(stored[:, 0].max(initial=-1)))
         self._counts[stored[:, 0]] = stored[:, 1:]
         self.done = len(stored)
         self._look()
 
     def note(self, trial: int, shots: int, hits: int, seconds: float) -> None:
         """A trial is done."""
+        self._make_room(trial)
         self._counts[trial] = shots, hits
         known = self._trial_s < float("inf")
         self._trial_s = max(1e-6, (1 - WEIGHT) * self._trial_s + WEIGHT * seconds if known else seconds)
@@ -173,6 +175,7 @@ class _ToDo:
 
     def note_failure(self, trial: int) -> None:
         """A trial has failed: looks pass over it, as if it had another number."""
+        self._make_room(trial)
         self._counts[trial] = FAILED
         self._look()
 
@@ -190,7 +193,7 @@ class _ToDo:
         self._together = int(max(1, min(MOST_TOGETHER, 2 * self._together, job_s / self._trial_s)))
         most = max(self._batch, self._together)
         while self._next < self._limit and len(found) < most:
-            if self._counts[self._next, 0] == MISSING:
+            if self._next >= len(self._counts) or self._counts[self._next, 0] == MISSING:
                 found.append(self._next)
             self._next += 1
         return tuple(found)
@@ -211,6 +214,13 @@ class _ToDo:
         found = self._counts[self._counts[:, 0] >= 0]
         confidence = 0.95 if self._until is None else self._until.confidence
         return estimate(found[:, 0], found[:, 1], confidence=confidence)
+
+    def _make_room(self, trial: int) -> None:
+        """Let the counts hold a trial, and twice as many as before if they do not."""
+        if trial >= len(self._counts):
+            size = min(self.task.trials, max(trial + 1, 2 * len(self._counts)))
+            more = np.full((size - len(self._counts), 2), MISSING, np.int64)
+            self._counts = np.concatenate([self._counts, more])
 
     def _look(self) -> None:
         """See how far trials are settled without a gap, and up to where they may be made now."""

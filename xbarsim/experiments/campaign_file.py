@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ from xbarsim.experiments.experiment import grid
 from xbarsim.experiments.measures import Accuracy, Detection, Measure
 from xbarsim.experiments.references import SubjectReference, accelerator_from
 from xbarsim.faults.places import NoFaults, is_of
+from xbarsim.limits import check_memory
 from xbarsim.metrics.planning import sample_size
 from xbarsim.programs import fits
 from xbarsim.registry import detectors, fault_models, repairs
@@ -32,6 +34,7 @@ from xbarsim.subject import Subject
 
 METRICS = ("accuracy", "detection")
 SAMPLING = ("margin", "confidence")
+TASK_BYTES = 10_000  # of a task with its description, generously
 Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Words = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -90,11 +93,15 @@ class FaultsChoice(BaseModel):
         self.models()
         return self
 
+    @property
+    def count(self) -> int:
+        """Number of models, before they are made."""
+        return prod(len(values) for values in self._spread.values())
+
     def models(self) -> list[FaultModel]:
         """Return the models."""
-        values = dict(self.__pydantic_extra__ or {})
-        spread = {name: value for name, value in values.items() if self._spreads(name, value)}
-        plain = {name: value for name, value in values.items() if name not in spread}
+        spread = self._spread
+        plain = {name: value for name, value in (self.__pydantic_extra__ or {}).items() if name not in spread}
         found = []
         for chosen in product(*spread.values()):
             own = plain | dict(zip(spread, chosen, strict=True))
@@ -102,6 +109,12 @@ class FaultsChoice(BaseModel):
         if not found:
             raise InputError(f"fault model {self.name}", "at least one value in every list", "none")
         return found
+
+    @property
+    def _spread(self) -> dict[str, Any]:
+        """The fields that have several values."""
+        values = self.__pydantic_extra__ or {}
+        return {name: value for name, value in values.items() if self._spreads(name, value)}
 
     def _spreads(self, name: str, value: Any) -> bool:
         """Whether a list is several values of a field, and not one value of a field that is a list."""
@@ -225,6 +238,7 @@ def plan(campaign: CampaignFile, *, code: Sequence[Path] = ()) -> Plan:
     InputError : what no combination uses, bad weights, code that was not named.
     """
     _check_code(campaign, code)
+    _check_number(campaign)
     used: set[str] = set()
     tasks: dict[str, Task] = {}
     populations: dict[str, int] = {}
@@ -242,6 +256,14 @@ def plan(campaign: CampaignFile, *, code: Sequence[Path] = ()) -> Plan:
     if campaign.until is None:
         return found
     return replace(found, precision=stopping_rule(campaign.until, found.metrics))
+
+
+def _check_number(campaign: CampaignFile) -> None:
+    """Refuse more combinations than fit; what does not fit together is not taken off."""
+    models = sum(choice.count for choice in campaign.faults)
+    hardware = len(campaign.networks) * len(campaign.accelerators)
+    count = hardware * models * len(campaign.chosen_measures()) * len(campaign.repairs)
+    check_memory(f"campaign {campaign.name!r}", TASK_BYTES * count, f"{count:,} combinations")
 
 
 def _check_code(campaign: CampaignFile, code: Sequence[Path]) -> None:

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from xbarsim.errors import InputError, check_choice, check_int, check_rate, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
+from xbarsim.limits import check_memory
 from xbarsim.rng import stream
+
+SPARSE = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +129,9 @@ def sample_by_count(
 ) -> FaultMap:
     """Exactly `count` faulty cells, every set of cells equally likely."""
     check_int("count", count, 0, geometry.cells)
+    _check_memory(count)
+    if SPARSE * count > geometry.cells:  # then numpy draws from a list of all cells
+        check_memory("faults", 8.0 * geometry.cells, f"{count:,} of {geometry.cells:,} cells")
     cells = rng.choice(geometry.cells, count, replace=False, shuffle=False)
     return _with_kinds(geometry, cells, mix, rng)
 
@@ -133,6 +139,7 @@ def sample_by_count(
 def sample_rows(geometry: CellGeometry, count: int, *, mix: FaultMix, rng: np.random.Generator) -> FaultMap:
     """All cells of `count` whole rows (word lines), drawn over all arrays."""
     lines = check_int("rows", count, 0, geometry.arrays * geometry.rows)
+    _check_memory(lines * geometry.columns)
     chosen = rng.choice(geometry.arrays * geometry.rows, lines, replace=False, shuffle=False)
     cells = chosen[:, None] * geometry.columns + np.arange(geometry.columns)
     return _with_kinds(geometry, cells.reshape(-1), mix, rng)
@@ -143,6 +150,7 @@ def sample_columns(
 ) -> FaultMap:
     """All cells of `count` whole columns (bit lines), drawn over all arrays."""
     lines = check_int("columns", count, 0, geometry.arrays * geometry.columns)
+    _check_memory(lines * geometry.rows)
     chosen = rng.choice(geometry.arrays * geometry.columns, lines, replace=False, shuffle=False)
     array, column = np.divmod(chosen, geometry.columns)
     rows = array[:, None] * geometry.rows + np.arange(geometry.rows)
@@ -160,6 +168,7 @@ def sample_clusters(
     """All cells within `radius` cells (Euclidean) of `count` centres; discs end at the array's edge."""
     check_int("clusters", count, 0, geometry.cells)
     check_int("radius", radius, 0, max(geometry.rows, geometry.columns))
+    _check_memory(count * (2 * radius + 1) ** 2)
     offset = np.arange(-radius, radius + 1)
     dr, dc = (d.reshape(-1) for d in np.meshgrid(offset, offset, indexing="ij"))
     inside = dr**2 + dc**2 <= radius**2
@@ -171,6 +180,11 @@ def sample_clusters(
     valid = (rows >= 0) & (rows < geometry.rows) & (columns >= 0) & (columns < geometry.columns)
     cells = (array[:, None] * geometry.rows + rows) * geometry.columns + columns
     return _with_kinds(geometry, np.unique(cells[valid]), mix, rng)
+
+
+def _check_memory(count: int) -> None:
+    """Refuse more faulty cells than fit: places, kinds and values, some of them several times."""
+    check_memory("faults", 64.0 * count, f"{count:,} faulty cells")
 
 
 def _with_kinds(

@@ -14,6 +14,7 @@ from xbarsim.detection.march.notation import MarchTest
 from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import FaultKind
+from xbarsim.limits import check_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,7 @@ def march_chip(
         if not 0 <= array < geometry.arrays:
             raise InputError("injected fault", f"array 0..{geometry.arrays - 1}", array)
     size = geometry.rows * geometry.columns
+    check_memory("March test", 500.0 * geometry.arrays + 50.0 * size + 32.0 * len(stuck), str(geometry))
     bounds = np.searchsorted(stuck.cell, size * np.arange(geometry.arrays + 1))
     cells, levels, other, operations = [], [], [], 0
     for array in range(geometry.arrays):
