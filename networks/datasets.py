@@ -145,12 +145,12 @@ def _cifar(split: str, limit: int | None) -> Dataset:
 
 def _find(*names: str) -> Path | None:
     named = os.environ.get("XBARSIM_DATA")
-    if named and not Path(named).is_dir():
+    if named and not os.path.isdir(named):
         raise InputError("XBARSIM_DATA", "a folder", repr(named), "correct it or unset it")
     roots = [Path(named)] if named else []
     for root in [*roots, _cache()]:
         for name in names:
-            if (root / name).is_file():
+            if os.path.isfile(root / name):
                 return root / name
     return None
 

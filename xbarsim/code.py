@@ -30,7 +30,7 @@ def load_code(path: str | Path) -> ModuleType:
     if file.suffix != ".py" or not os.path.isfile(file):
         got = "another one" if os.path.exists(file) else "nothing there"
         raise InputError(f"code {path}", "a Python file", got)
-    where = file.resolve()
+    where = Path(os.path.realpath(file))
     name = f"{PREFIX}{where.stem}_{blake2b(bytes(where), digest_size=6).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]

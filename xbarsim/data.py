@@ -234,7 +234,7 @@ def read_data(path: str | Path) -> Data:
         raise InputError(f"data {path}", "a .npz file or a folder", got)
     found = {}
     for part, (images, labels, source) in read_folder(where).items():
-        made = Dataset.of(images, labels, name=where.resolve().name, source=str(source))
+        made = Dataset.of(images, labels, name=os.path.basename(os.path.realpath(where)), source=str(source))
         found[part] = replace(made, split=part)
     if "test" not in found:
         expected = "images in a folder a class, idx files, or CIFAR-10 batches, with a test part"

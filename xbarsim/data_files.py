@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,9 +81,9 @@ def read_folder(folder: Path) -> dict[str, tuple[Bytes, NDArray[np.integer], Pat
     ------
     InputError : files that are not what their names say, pictures of several sizes.
     """
-    has_test = (folder / "test").is_dir()
+    has_test = os.path.isdir(folder / "test")
     places = {part: folder / part if has_test else folder for part in PARTS}
-    places = {part: place for part, place in places.items() if place.is_dir()}
+    places = {part: place for part, place in places.items() if os.path.isdir(place)}
     classes = sorted({found.name for place in places.values() for found in _class_folders(place)})
     parts = {part: (_read_part(place, part, classes), place) for part, place in places.items()}
     if not has_test and not any(found for found, _ in parts.values()):
@@ -109,7 +110,7 @@ def _read_idx_files(path: Path, part: str) -> Labelled | None:
 
 def _idx_file(folder: Path, pattern: str) -> Path | None:
     """The file of this name; a packed one only where it does not lie beside what was packed."""
-    named = sorted(file for file in folder.glob(pattern) if file.is_file())
+    named = sorted(file for file in folder.glob(pattern) if os.path.isfile(file))
     named = [file for file in named if file.suffix != ".gz" or file.with_suffix("") not in named]
     if len(named) > 1:
         raise InputError(f"data {folder}", f"one file {pattern}", ", ".join(file.name for file in named))
@@ -126,7 +127,7 @@ def _read_cifar_files(path: Path, part: str) -> Labelled | None:
 
 
 def _class_folders(path: Path) -> list[Path]:
-    return sorted(folder for folder in path.iterdir() if folder.is_dir() and folder.name[0] not in "._")
+    return sorted(folder for folder in path.iterdir() if os.path.isdir(folder) and folder.name[0] not in "._")
 
 
 def _read_pictures(path: Path, part: str, classes: Sequence[str]) -> Labelled | None:

@@ -46,7 +46,7 @@ def file_digest(path: Path) -> str:
     state = blake2b(digest_size=DIGITS // 2)
     if not os.path.exists(path):
         raise InputError(str(path), "a file or a folder", "nothing there")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         state.update(read_bytes(path, str(path)))
         return state.hexdigest()
     for file in sorted(file for file in path.iterdir() if file.is_file()):

@@ -9,6 +9,7 @@ Source: Xilinx/BNN-PYNQ, bnn/src/training/finnthesizer.py and library/host/folde
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,10 @@ def read_board(
         a weight that is no weight, thresholds out of order. It names the file.
     """
     path = Path(folder)
-    if not path.is_dir():
-        got = "a file" if path.exists() else "no such folder"
+    if not os.path.isdir(path):
+        got = "a file" if os.path.exists(path) else "no such folder"
         raise InputError(f"board {path}", "a folder of parameter files", got)
-    chosen = path.resolve().name if name is None else name
+    chosen = os.path.basename(os.path.realpath(path)) if name is None else name
     if chosen not in presets():
         raise InputError(
             f"board {path}", "a network of " + ", ".join(presets()), repr(chosen), "say its name"

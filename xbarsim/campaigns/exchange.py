@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -155,8 +156,8 @@ def export(store: Store, path: str | Path) -> Path:
 
 def check_output(store: Path, path: str | Path) -> None:
     """Refuse to write over the store, or over one of the files beside it."""
-    own = {f"{store.resolve()}{end}" for end in ("", "-wal", "-shm", ".lock")}
-    if str(Path(path).resolve()) in own:
+    own = {f"{os.path.realpath(store)}{end}" for end in ("", "-wal", "-shm", ".lock")}
+    if os.path.realpath(path) in own:
         raise InputError(str(path), "a place beside the store", "the store itself", "choose another name")
 
 
@@ -183,7 +184,7 @@ def merge(target: str | Path, sources: Sequence[str | Path]) -> None:
     InputError : a file that is no store, two stores that disagree; `target` is then as it was.
     """
     for source in sources:
-        if Path(source).resolve() == Path(target).resolve():
+        if os.path.realpath(source) == os.path.realpath(target):
             raise InputError(str(source), "a store to merge from", "the one to merge into")
         Store(source).close()
     with Store(target, "write") as store:

@@ -251,6 +251,8 @@ class Store:
                 "sum((1.0 * hits / shots) * (1.0 * hits / shots)) AS square, max(shots) = 1 AS single "
                 "FROM sound GROUP BY task) ON task = id ORDER BY id"
             ).fetchall()
+            for row in rows:
+                _check_types(row[:7], int, str, int, int, str, str, str)
             return [
                 TaskStatus(
                     id=row[0], key=row[1], seed=row[2], planned=max(row[3], row[8]), stop=row[4],
@@ -272,15 +274,19 @@ class Store:
 
     def failures(self) -> list[tuple[int, int, str]]:
         """Task, trial and error of every failed attempt, in order."""
-        with self._worded():
-            return self._connection.execute("SELECT task, trial, error FROM failures").fetchall()
+        with self._sound():
+            found = self._connection.execute("SELECT task, trial, error FROM failures").fetchall()
+            for row in found:
+                _check_types(row, int, int, str)
+            return found
 
     def runs(self) -> list[tuple[int, str, str, str]]:
         """Number, time (UTC), command and versions (JSON) of every run."""
         with self._sound():
             found = self._connection.execute("SELECT id, started, command, versions FROM runs").fetchall()
-            for *_, what in found:
-                _entries(what)
+            for row in found:
+                _check_types(row, int, str, str, str)
+                _entries(row[3])
             return found
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -332,6 +338,13 @@ class Store:
             raise _unusable(self.path, error) from error
 
 
+def _check_types(row: Sequence[object], *kinds: type) -> None:
+    """A damaged file may hold anything anywhere, whatever its schema says."""
+    for value, kind in zip(row, kinds, strict=True):
+        if not isinstance(value, kind):
+            raise TypeError(f"expected {kind.__name__}, got {value!r:.40}")
+
+
 def _entries(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
@@ -367,7 +380,7 @@ def versions() -> dict[str, str]:
 
 
 def _locked(path: Path) -> FileLock:
-    lock = FileLock(f"{path.resolve()}.lock", timeout=0)
+    lock = FileLock(f"{os.path.realpath(path)}.lock", timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -400,7 +413,7 @@ def _make(path: Path) -> None:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode={'rwc' if mode == 'write' else 'rw'}"
+    uri = f"{Path(os.path.realpath(path)).as_uri()}?mode={'rwc' if mode == 'write' else 'rw'}"
     if mode == "read" and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         uri = uri.replace("mode=rw", "mode=ro")  # else the last reader clears the log away
         if not Path(f"{path}-wal").exists():

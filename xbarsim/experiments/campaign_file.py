@@ -7,6 +7,7 @@ The description is data: 'file.py:function' is called only if that file was name
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -267,10 +268,10 @@ def _check_number(campaign: CampaignFile) -> None:
 
 
 def _check_code(campaign: CampaignFile, code: Sequence[Path]) -> None:
-    known = {Path(file).resolve() for file in code}
+    known = {os.path.realpath(file) for file in code}
     words = [*(w for choice in campaign.networks for w in (choice.name, choice.data)), *campaign.accelerators]
     for word in words:
-        if word is not None and is_code(word) and Path(word.rpartition(":")[0]).resolve() not in known:
+        if word is not None and is_code(word) and os.path.realpath(word.rpartition(":")[0]) not in known:
             remedy = "name the file as code beside the description, if you trust it"
             raise InputError(f"campaign {campaign.name!r}", "no code that was not named", repr(word), remedy)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -62,7 +63,7 @@ def _placed(words: Any, folder: Path, suffix: str = "") -> Any:
     if is_code(words):
         file, _, name = words.rpartition(":")
         return f"{folder / file}:{name}"
-    file_there = len(words) < 4096 and "\0" not in words and (folder / words).exists()
+    file_there = os.path.exists(folder / words)  # False, too, for what can be no path
     return (
         str(folder / words) if (words.endswith(suffix) and suffix) or ("/" in words and file_there) else words
     )

@@ -130,7 +130,7 @@ def _module(reference: str) -> nn.Module:
 
 
 def _file(path: Path) -> FoundNetwork:
-    if path.is_dir():
+    if os.path.isdir(path):
         return _board(read_board(path))
     return _board(read_qonnx(path)) if path.suffix == ".onnx" else _trained(path, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def _page(results: Results, shown: list[Shown], command: Callable[[str], str]) -
     }
     return environment.get_template("page.html").render(
         title=f"Campaign {results.path.stem}",
-        subtitle=f"{results.path.name}, runs from {results.runs[0][1]} to {results.runs[-1][1]} (UTC)",
+        subtitle=f"{results.path.name}, {_span(results.runs)}",
         tiles=[
             ("tasks", f"{len(results.tasks) + len(results.empty):,}"),
             ("trials", f"{trials:,}"),
@@ -102,6 +102,10 @@ def _page(results: Results, shown: list[Shown], command: Callable[[str], str]) -
         ],
         footer=f"xbarsim {__version__}. Every trial: xbarsim campaign export {store} trials.csv",
     )
+
+
+def _span(runs: Sequence[tuple[int, str, str, str]]) -> str:
+    return f"runs from {runs[0][1]} to {runs[-1][1]} (UTC)" if runs else "of no run that it knows"
 
 
 def _columns(table: Table) -> list[_Column]:
