@@ -7,19 +7,33 @@ import typer
 from xbarsim.cli.app import app
 from xbarsim.registry import accelerators, detectors, fault_models, repairs
 
-NUMBERS = ["0", "-1", "1", "2.5", "1e-320", "1e308", "nan", "inf", "-0.0", "9" * 30, "1_0", "0x10", "true", "٣"]
+NUMBERS = ["0", "-1", "1", "2.5", "1e-320", "1e308", "nan", "inf", "-0.0", "9" * 30, "1_0", "0x10", "true"]
 WORDS = [
-    "", " ", "-", "--", "none", "\x1b[31mred", "a\u202eb", "a" * 5000, "\udcff", "$\\frac{", ":", ":=", "a:b=c:d=e,,",
-    "isaac:", "stuck-cells:rate=", "x.py:f", "data:", "%s%n", "{0}", "'", '"', "\\", "[", "🦆", "a\nb", "+", ",",
+    "", " ", "-", "--", "none", "\x1b[31mred", "a\u202eb", "a" * 5000, "\udcff", "$\\frac{", ":", ":=",
+    "a:b=c:d=e,,", "isaac:", "stuck-cells:rate=", "x.py:f", "data:", "%s%n", "{0}", "'", '"', "\\", "[",
+    "\N{DUCK}", "\N{ARABIC-INDIC DIGIT THREE}", "a\nb", "+", ",",
 ]  # fmt: skip
-PLACES = ["none", "folder", "folder/", "zeros", "pipe", "loop", "file", "file/inside", "../" * 30, "/proc/self/mem",
-          "/dev/null", "/proc/none/x", "long" * 100, "\x1b[31m.db"]  # fmt: skip
+FIELDS = ["0", "-1", "2.5", "nan", "1e308", "9" * 30, "", "65536", "x", "\x1b[31m", "1+2", "true"]
+PLACES = [
+    "none", "folder", "folder/", "zeros", "pipe", "loop", "file", "file/inside", "../" * 30, "/proc/self/mem",
+    "/dev/null", "/proc/none/x", "long" * 100, "\x1b[31m.db",
+]  # fmt: skip
 FEW = ["--chips", "1", "--images", "20"]
 GOOD = {  # of every command; {here} is a folder with the files below
     "simulate": FEW,
     "detect": FEW,
     "repair": [*FEW, "--repairs", "closest"],
-    "train": ["digits-mlp", "--epochs", "1", "--train-images", "50", "--images", "20", "--out", "{here}/new.safetensors"],
+    "train": [
+        "digits-mlp",
+        "--epochs",
+        "1",
+        "--train-images",
+        "50",
+        "--images",
+        "20",
+        "--out",
+        "{here}/new.safetensors",
+    ],
     "inspect": ["--images", "20"],
     "report": ["{here}/small.db"],
     "list": ["networks"],
@@ -52,7 +66,7 @@ def _walk(command, path):
 
 
 def cases(here):
-    """(command, words) of every case: each option and argument with each value, the others as they go well."""
+    """Command and words of every case: each option and argument with each value, the others as they go well."""
     for name, options in commands().items():
         study = name.startswith("study ")
         good = [word.format(here=here) for word in ([] if study else GOOD[name])]
@@ -77,7 +91,17 @@ def _values(option, here):
         "faults": fault_models, "accelerator": accelerators, "detectors": detectors, "repairs": repairs,
     }  # fmt: skip
     if option in ("scheduler", "workers", "wait"):  # what may start something goes with its own tests
-        return ["0", "-1", "nan", "", "5000", "\x1b[31m", "http://127.0.0.1:1", "tcp://", "tcp://x" + "y" * 300]
+        return [
+            "0",
+            "-1",
+            "nan",
+            "",
+            "5000",
+            "\x1b[31m",
+            "http://127.0.0.1:1",
+            "tcp://",
+            "tcp://" + "y" * 300,
+        ]
     found = [*NUMBERS, *WORDS, *(_place(here, place) for place in PLACES)]
     if option in registries:
         found += [*_specs(registries[option])]
@@ -96,7 +120,7 @@ def _specs(registry):
         except Exception:  # one that needs values: its class tells the fields as well
             continue
         for field in fields(made):
-            for value in ("0", "-1", "2.5", "nan", "1e308", "9" * 30, "", "65536", "x", "\x1b[31m", "1+2", "true"):
+            for value in FIELDS:
                 yield f"{name}:{field.name}={value}"
 
 

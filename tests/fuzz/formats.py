@@ -3,9 +3,9 @@
 import gzip
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import torch
@@ -32,7 +32,6 @@ from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.given import load_faults
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.neurons import NeuronFaults
-from xbarsim.faults.pe import PeFaults
 from xbarsim.faults.sampling import FaultMix, sample_by_count
 from xbarsim.report.page import write_report
 from xbarsim.report.results import read_results
@@ -54,11 +53,11 @@ mix = "even"
 
 @dataclass(frozen=True)
 class Format:
-    """`make` writes a good file or folder and returns it; `read` takes the file, `damaged` names what changes."""
+    """How a file or folder is made, what reads it, and which file of a folder is changed."""
 
     make: Callable[[Path], Path]
     read: Callable[[Path], object]
-    damaged: str = ""  # within a folder, which file
+    damaged: str = ""
 
 
 def _written(name, content):
@@ -141,7 +140,8 @@ def _test_set(folder):
 
 
 def _pictures(folder):
-    return write_pictures(folder / "pictures", {"a": np.full((2, 1, 4, 4), 9), "b": np.full((2, 1, 4, 4), 99)})
+    grey = {name: np.full((2, 1, 4, 4), level) for name, level in (("a", 9), ("b", 99))}
+    return write_pictures(folder / "pictures", grey)
 
 
 def _small():
@@ -191,12 +191,10 @@ def _export(path):
 FORMATS = {
     "fault-map": Format(_fault_map, FaultMap.load),
     "unit-faults": Format(
-        _written("faults.csv", b"kind,layer,unit,word,bit,value,image\npe,0,1,-1,-1,1,-1\nweight,1,2,3,4,0,-1\n"),
+        _written("faults.csv", b"kind,layer,unit,word,bit,value,image\npe,0,1,-1,-1,1,-1\n"),
         load_faults,
     ),
-    "neuron-faults": Format(
-        lambda folder: NeuronFaults.of([]).save(folder / "neurons.csv"), load_faults
-    ),
+    "neuron-faults": Format(lambda folder: NeuronFaults.of([]).save(folder / "neurons.csv"), load_faults),
     "idx": Format(_digits, read_data, "t10k-images-idx3-ubyte"),
     "idx.gz": Format(_packed, read_data, "t10k-labels-idx1-ubyte.gz"),
     "cifar": Format(_cifar, read_data, "test_batch.bin"),

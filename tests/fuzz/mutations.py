@@ -1,14 +1,15 @@
-"""Damaged and hostile copies of a file: bytes changed, moved, cut; numbers and words replaced by nasty ones."""
+"""Damaged and hostile copies of a file: bytes changed, moved, cut; numbers and words replaced."""
 
 import re
 
 NUMBERS = [
-    b"0", b"-1", b"1e308", b"1e-320", b"nan", b"inf", b"-0.0", b"9" * 400, b"2147483648", b"18446744073709551616",
-    b"4.0", b"true", b"null", b'""', b"[]", b"{}", b"1_0", b"0x10", b"010",
+    b"0", b"-1", b"1e308", b"1e-320", b"nan", b"inf", b"-0.0", b"9" * 400, b"2147483648",
+    b"18446744073709551616", b"4.0", b"true", b"null", b'""', b"[]", b"{}", b"1_0", b"0x10", b"010",
 ]  # fmt: skip
 WORDS = [
-    b"", b"\x1b[31m", b"\x00", b"\xff\xfe", "\u202e".encode(), b"a" * 5000, b"../" * 20 + b"etc/passwd", b"/dev/zero",
-    b"%s%n", b"{0.__class__}", b"$\\frac{", b"<script>", b"'; DROP TABLE trials; --", b"[" * 2000, b'{"a":' * 2000,
+    b"", b"\x1b[31m", b"\x00", b"\xff\xfe", "\u202e".encode(), b"a" * 5000, b"../" * 20 + b"etc/passwd",
+    b"/dev/zero", b"%s%n", b"{0.__class__}", b"$\\frac{", b"<script>", b"'; DROP TABLE trials; --",
+    b"[" * 2000, b'{"a":' * 2000,
     b"\r\n", b'"', b"'", b"\\", b"!!python/object:os.system", b"__import__('os')",
 ]  # fmt: skip
 NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][-+]?\d+)?")

@@ -11,12 +11,15 @@ from tests.fuzz.formats import FORMATS, use_store
 from tests.fuzz.watch import COUNT, MEMORY_MB, SEED, settled, taken_MB
 
 VALUES = [
-    None, True, 0, -1, 1e308, 2**63 - 1, "", "\x1b[31m", "a" * 5000, "$\\frac{", "{{7*7}}", "<script>alert(1)</script>",
-    [], {}, [[]], {"name": None}, {"name": ["a"]}, {"": {"": ""}}, ["stuck-cells"] * 50, {"a.b": 1, "a": {"b": 2}},
+    None, True, 0, -1, 1e308, 2**63 - 1, "", "\x1b[31m", "a" * 5000, "$\\frac{", "{{7*7}}",
+    "<script>alert(1)</script>", [], {}, [[]], {"name": None}, {"name": ["a"]}, {"": {"": ""}},
+    ["stuck-cells"] * 50, {"a.b": 1, "a": {"b": 2}},
 ]  # fmt: skip
 NUMBERS = [-(2**63), -1, 0, 1, 2, 10**7, 2**63 - 1]
-TEXTS = ["", "{}", "[]", "null", "nan", "{", '{"a": 1e999}', '{"a": "b"}', '{"a": ' + "9" * 400 + "}", "[" * 10**5]
-NAMES = ['{"' + name + '": 1}' for name in ('a"b', "", "a.b", "$", "x" * 3000, "\\u001b[31m", "trial", "hits")]
+TEXTS = [
+    "", "{}", "[]", "null", "nan", "{", '{"a": 1e999}', '{"a": "b"}', '{"a": ' + "9" * 400 + "}", "[" * 10**5,
+]  # fmt: skip
+NAMES = [f'{{"{name}": 1}}' for name in ('a"b', "", "a.b", "$", "x" * 3000, "\\u001b[31m", "trial", "hits")]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,8 @@ def _text(table, column):
 
 
 def _counts(raw, rng):
-    raw.execute("UPDATE trials SET counts = ? WHERE trial = ?", (_one(TEXTS + NAMES, rng), int(rng.integers(3))))
+    values = _one(TEXTS + NAMES, rng), int(rng.integers(3))
+    raw.execute("UPDATE trials SET counts = ? WHERE trial = ?", values)
 
 
 def _one(values, rng):

@@ -1,4 +1,4 @@
-"""What is promised of every input, whatever it is: one printable line or a result, soon, in bounded memory."""
+"""What is promised of every input: a result or one printable line, soon, in bounded memory."""
 
 import os
 import resource

@@ -49,7 +49,7 @@ def frames(store: Store, *, chunk: int = CHUNK) -> Generator[pd.DataFrame, None,
     with store.snapshot():
         try:
             yield from _frames(store, chunk)
-        except InputError:
+        except (ValueError, TypeError):
             _check_counts(store)
             raise
 

@@ -268,7 +268,7 @@ class Store:
             "SELECT task, count(*), min(trial), shots, hits FROM unsound GROUP BY task"
         )
         return {
-            task: f"{count:,} impossible, the first: trial {trial}, {hits} of {shots}"
+            task: f"{count:,}, the first: trial {trial} with {hits} hits of {shots} shots"
             for task, count, trial, shots, hits in rows
         }
 

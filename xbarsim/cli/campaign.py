@@ -181,7 +181,7 @@ def _status(path: Path) -> dict[str, Any]:
 
 
 def _status_table(path: Path, found: dict[str, Any]) -> Table:
-    from xbarsim.report.result_tables import described
+    from xbarsim.report.result_tables import described, unsound_rows
     from xbarsim.report.tables import Table, duration
 
     rows, failed, seconds = [], 0, 0.0
@@ -194,6 +194,7 @@ def _status_table(path: Path, found: dict[str, Any]) -> Table:
         rows.append((task.key[:8], *row, done, interval if task.done else ""))
         failed, seconds = failed + task.failed, seconds + task.seconds
     note = f"Intervals at 95 %. {duration(1e9 * seconds)} of work."
+    note += unsound_rows([entry["task"] for entry in found["tasks"]])
     if failed:
         errors = dict.fromkeys(error for _, _, error in found["failures"][-20:])
         note += f" {failed} trials failed; the latest errors: " + "; ".join(errors)

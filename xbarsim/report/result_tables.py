@@ -73,8 +73,14 @@ def task_table(tasks: Sequence[TaskStatus], *, by: Sequence[str] = PARTS) -> Tab
         columns=("task", *headings, "mean [%]", "from", "to", "trials", "planned"),
         rows=tuple(cells),
         note="Accuracies are means over chips (Student's t), detections are rates (Wilson); intervals at "
-        "95 %.",
+        f"95 %.{unsound_rows(tasks)}",
     )
+
+
+def unsound_rows(tasks: Sequence[TaskStatus]) -> str:
+    """Return a sentence about stored rows that cannot be and are left out; nothing where there are none."""
+    found = [f"task {task.key[:8]} has {task.unsound}" for task in tasks if task.unsound]
+    return f" Rows that cannot be are left out: {'; '.join(found)}." if found else ""
 
 
 def _of(task: TaskStatus) -> str:

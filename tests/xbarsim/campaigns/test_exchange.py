@@ -1,5 +1,7 @@
 """pandas, Parquet, CSV, and two files made one."""
 
+import gc
+import json
 import sqlite3
 
 import numpy as np
@@ -153,3 +155,56 @@ def test_a_store_is_merged_as_it_is_at_one_moment(tmp_path, monkeypatch):
     monkeypatch.setattr(exchange, "_merge_runs", later)
     merge(tmp_path / "c.db", [a])
     assert len(read_frame(tmp_path / "c.db")) == 20 and len(read_frame(a)) == 21
+
+
+def test_thousands_of_counts_are_columns(tmp_path):
+    names = [f"count {number}" for number in range(2500)]
+    with Store(tmp_path / "a.db", "write") as store:
+        run = store.begin_run("")
+        (number,) = store.add([Task(workload=Chips(), trials=40)])
+        for trial in range(40):
+            counts = {name: (trial if place % 2 else trial / 8) for place, name in enumerate(names)}
+            if trial % 5 == 0:
+                del counts["count 7"]
+            store.append([Row(number, trial, run, 10, 3, 0.0, json.dumps(counts) if trial % 7 else None)])
+        assert store.status()[0].done == 40
+    frame = read_frame(tmp_path / "a.db")
+    assert sum(name.startswith("counts.") for name in frame) == 2500
+    assert (str(frame["counts.count 7"].dtype), str(frame["counts.count 8"].dtype)) == ("Int64", "Float64")
+    for trial, row in frame.iterrows():
+        missing = trial % 7 == 0
+        assert pd.isna(row["counts.count 8"]) if missing else row["counts.count 8"] == trial / 8
+        assert pd.isna(row["counts.count 7"]) == (missing or trial % 5 == 0)
+    with Store(tmp_path / "a.db") as store:
+        pieces = list(frames(store, chunk=7))
+    assert pd.concat(pieces, ignore_index=True)["counts.count 8"].equals(frame["counts.count 8"])
+
+
+@pytest.mark.parametrize("counts", ["{", "[1]", '{"a": "b"}', '{"a": 1e999}', '{"a": {"b": 1}}'])
+def test_counts_that_are_no_numbers_are_named(tmp_path, counts):
+    collect([Task(workload=Chips(), trials=3)], tmp_path / "a.db")
+    raw = sqlite3.connect(tmp_path / "a.db")
+    raw.execute("DROP TRIGGER trials_stay")
+    raw.execute("UPDATE trials SET counts = ? WHERE trial = 1", (counts,))
+    raw.commit()
+    raw.close()
+    with pytest.raises(InputError, match=r"trial 1 of task \w{8}: expected counts as a JSON object"):
+        read_frame(tmp_path / "a.db")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_place_that_cannot_be_written_is_named_and_not_the_store(tmp_path, suffix, capfd):
+    collect([Task(workload=Chips(), trials=3)], tmp_path / "a.db")
+    with Store(tmp_path / "a.db") as store:
+        for place in (f"/proc/none{suffix}", f"{tmp_path}/a.db/x{suffix}", f"/dev/full/x{suffix}"):
+            with pytest.raises(InputError, match=f"^{place}: expected a place that can be written"):
+                export(store, place)
+    gc.collect()
+    assert capfd.readouterr().err == ""
+
+
+def test_links_that_lead_nowhere_are_no_stores(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match="no such file"):
+        merge(tmp_path / "new.db", [tmp_path / "loop"])
+    assert not (tmp_path / "new.db").exists()
