@@ -66,7 +66,7 @@ def _walk(command, path):
 
 
 def cases(here):
-    """Command and words of every case: each option and argument with each value, the others as they go well."""
+    """Command and words of every case: each option and argument with each value, the others good."""
     for name, options in commands().items():
         study = name.startswith("study ")
         good = [word.format(here=here) for word in ([] if study else GOOD[name])]
