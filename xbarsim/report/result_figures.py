@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,24 +36,48 @@ HEALTHY = ("healthy_hits", "shots")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
-    """A figure with its name, for files, and a sentence or two about what it shows."""
+    """A figure with its name, for files, and a sentence or two about what it shows.
+
+    Attributes
+    ----------
+    of : one of the tasks in it
+    heading : what stands above the drawing
+    drawing : draws it under the heading that it is given as `title`
+    """
 
     name: str
     title: str
     words: str
-    draw: Callable[[], Figure]
+    of: TaskStatus
+    heading: str
+    drawing: Callable[..., Figure]
+
+    def draw(self) -> Figure:
+        """Return the drawing."""
+        return self.drawing(title=self.heading)
 
 
 def figures(results: Results) -> list[Shown]:
     """All figures that a store has the trials for."""
     kinds = (_curves, _layers, _detection, _latencies, _fronts, _chips)
     found = [shown for kind in kinds for shown in kind(results)]
-    seen: dict[str, int] = {}
-    for place, shown in enumerate(found):  # two checkpoints of one network
-        seen[shown.name] = seen.get(shown.name, 0) + 1
-        if seen[shown.name] > 1:
-            found[place] = replace(shown, name=f"{shown.name}-{seen[shown.name]}")
+    alike: dict[str, list[int]] = {}
+    for place, shown in enumerate(found):
+        alike.setdefault(shown.name, []).append(place)
+    for places in alike.values():
+        apart = _apart([found[place].of for place in places])
+        for count, (place, words) in enumerate(zip(places, apart, strict=True)):
+            shown, number = found[place], f"-{count + 1}" if count else ""
+            title, heading = (f"{text}, {words}" if words else text for text in (shown.title, shown.heading))
+            found[place] = replace(shown, name=f"{shown.name}{number}", title=title, heading=heading)
     return found
+
+
+def _apart(tasks: Sequence[TaskStatus]) -> list[str]:
+    """What tells subjects of one name apart: checkpoints of one network, two hardwares of one name."""
+    own = [entries(task) for task in tasks]
+    names = [name for name in SUBJECT if len({repr(one.get(name)) for one in own}) > 1]
+    return [", ".join(f"{name} {one.get(name)}" for name in names) for one in own]
 
 
 def _groups(tasks: Sequence[TaskStatus], *names: str) -> Iterator[list[TaskStatus]]:
@@ -91,7 +116,9 @@ def _curves(results: Results) -> Iterator[Shown]:
                 name=_slug("accuracy", network),
                 title=f"Accuracy of {network} over {x}",
                 words=f"Mean over at least {chips} chips a point; bands are 95 % intervals of the mean.",
-                draw=partial(drawn, lines, x, ylabel="accuracy, mean over chips", title=network),
+                of=group[0],
+                heading=network,
+                drawing=partial(drawn, lines, x, ylabel="accuracy, mean over chips"),
             )
             break
 
@@ -123,12 +150,21 @@ def _layers(results: Results) -> Iterator[Shown]:
             title=f"{network} under single faults, by layer",
             words=f"{task.done:,} single faults, each on {task.facts['shots']:,} images; a dot is a fault; "
             "rings are least and largest of a layer.",
-            draw=partial(plots.fault_accuracies, groups, error_free=healthy, title=network),
+            of=task,
+            heading=network,
+            drawing=partial(plots.fault_accuracies, groups, error_free=healthy),
         )
 
 
 def _has(task: TaskStatus, *names: str) -> bool:
     return all(isinstance(task.facts.get(name), (int, float)) for name in names)
+
+
+def _numbers(task: TaskStatus, name: str) -> dict[str, float]:
+    """The finite numbers of a fact that is several by name."""
+    found = task.facts.get(name)
+    named = found.items() if isinstance(found, Mapping) else ()
+    return {key: v for key, v in named if type(v) in (int, float) and isfinite(v)}
 
 
 def _detection(results: Results) -> Iterator[Shown]:
@@ -151,7 +187,9 @@ def _detection(results: Results) -> Iterator[Shown]:
             title=f"Detection of faulty chips: {_on(group[0])}",
             words="Share of faulty chips whose score is above a threshold, over that of "
             f"{draws} fault-free ones.",
-            draw=partial(plots.roc_curves, curves, title=_on(group[0])),
+            of=group[0],
+            heading=_on(group[0]),
+            drawing=partial(plots.roc_curves, curves),
         )
 
 
@@ -167,21 +205,19 @@ def _scores(results: Results, task: TaskStatus) -> np.ndarray | None:
 
 
 def _latencies(results: Results) -> Iterator[Shown]:
-    tasks = [
-        t
-        for t in results.tasks
-        if isinstance(t.facts.get("march_latency_ns"), Mapping) and _has(t, "latency_ns")
-    ]
+    tasks = [t for t in results.tasks if _numbers(t, "march_latency_ns") and _has(t, "latency_ns")]
     for group in _groups(tasks, *SUBJECT):
         tests = {"inference": {"one image": group[0].facts["latency_ns"]}}
         if timed := latencies_of_tests(group):
             tests["detectors"] = timed
-        tests["March C-"] = group[0].facts["march_latency_ns"]
+        tests["March C-"] = _numbers(group[0], "march_latency_ns")
         yield Shown(
             name=_slug("latency", part_of(group[0], "network"), entries(group[0]).get("accelerator", "")),
             title=f"Latency of tests: {_on(group[0])}",
             words="Pipelined inference beside March C- by addressing mode, contents restored.",
-            draw=partial(plots.latency_bars, tests, title=_on(group[0])),
+            of=group[0],
+            heading=_on(group[0]),
+            drawing=partial(plots.latency_bars, tests),
         )
 
 
@@ -210,20 +246,18 @@ def _fronts(results: Results) -> Iterator[Shown]:
             title=f"Error against {cost}: {network} at {100 * max(rates):g} % faults",
             words="Mean error over chips. No other choice is better in both numbers than: "
             f"{'; '.join(front)}.",
-            draw=partial(
-                plots.trade_offs, points, front=front, xlabel=cost, ylabel="mean error [%]", title=network
-            ),
+            of=group[0],
+            heading=network,
+            drawing=partial(plots.trade_offs, points, front=front, xlabel=cost, ylabel="mean error [%]"),
         )
 
 
 def _cost_that_differs(tasks: Sequence[TaskStatus]) -> str | None:
-    resources = [task.facts.get("resources") for task in tasks]
-    if not resources or not all(isinstance(one, Mapping) for one in resources):
+    resources = [_numbers(task, "resources") for task in tasks]
+    if not resources:
         return None
-    names = set.intersection(*(set(one) for one in resources if one))
-    return next(
-        (n for n in resources[0] or () if n in names and len({one[n] for one in resources if one}) > 1), None
-    )
+    names = set.intersection(*map(set, resources))
+    return next((n for n in resources[0] if n in names and len({one[n] for one in resources}) > 1), None)
 
 
 def _chips(results: Results) -> Iterator[Shown]:
@@ -244,7 +278,9 @@ def _chips(results: Results) -> Iterator[Shown]:
             title=f"Faulty cells of the first chip: {_on(task)}",
             words=f"Trial 0 with {part_of(task, 'faults')}: {len(fault_map):,} faulty cells; the four arrays "
             "with most of them, and faulty cells of every array.",
-            draw=partial(fault_map_figure, fault_map, title=_on(task), panels=4),
+            of=task,
+            heading=_on(task),
+            drawing=partial(fault_map_figure, fault_map, panels=4),
         )
 
 

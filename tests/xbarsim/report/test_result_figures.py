@@ -89,8 +89,10 @@ def test_two_networks_of_one_name_have_figures_of_their_own():
         digits_subject(images=12),
         digits_subject(images=12, calibrate=2 * digits_subject().test.images),
     ]
-    names = [
-        shown.name for shown in figures(collect(grid(Accuracy(), subjects=subjects, faults=models, trials=2)))
-    ]
+    shown = figures(collect(grid(Accuracy(), subjects=subjects, faults=models, trials=2)))
+    names = [figure.name for figure in shown]
     assert names.count("accuracy-digits-mlp") == names.count("accuracy-digits-mlp-2") == 1
-    assert len(set(names)) == len(names)
+    assert len(set(names)) == len(names) == len({figure.title for figure in shown})
+    weights = [subject.describe()["weights"] for subject in subjects]
+    for figure, digest in zip((f for f in shown if f.name.startswith("accuracy")), weights, strict=True):
+        assert figure.title.endswith(f", weights {digest}") and digest in texts(figure.draw())
