@@ -5,6 +5,7 @@ What is read is data, checked before use.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -126,6 +127,11 @@ def check_file(path: str | Path) -> None:
 
 def _not_writable(path: str | Path, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or str(error)
-    return InputError(
-        str(path), "a place that can be written", reason, "free some space or choose another path"
-    )
+    remedy = place_remedy(error, "free some space or choose another path")
+    return InputError(str(path), "a place that can be written", reason, remedy)
+
+
+def place_remedy(error: Exception, otherwise: str) -> str:
+    """Return what helps against an error of the system at a path: a shorter one, or what else is said."""
+    too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+    return "choose a shorter path" if too_long else otherwise

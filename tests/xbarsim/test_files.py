@@ -1,6 +1,7 @@
 """Writing files: what can be written is found out before the work, and a failure loses nothing."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,13 @@ def test_places_that_cannot_be_written_get_one_line(tmp_path):
             check_file(f"{tmp_path}/{place}")
         assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pipe"]
+
+
+def test_a_path_too_long_gets_that_remedy(tmp_path):
+    for check in (check_file, check_folder, lambda path: write_atomically(path, Path.touch)):
+        for name in ("a" * 300, "a/" * 3000 + "a"):
+            with pytest.raises(InputError, match="File name too long; choose a shorter path"):
+                check(tmp_path / name)
 
 
 def test_failed_write_leaves_the_earlier_file_and_no_litter(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,12 +196,23 @@ def _merge_one(store: Store, other: Store) -> None:
 
 def _merge_runs(store: Store, other: Store) -> dict[int, int]:
     """The numbers of the other store's runs in this one."""
-    known = {tuple(run): id for id, *run in store.runs()}
-    for _, *run in other.runs():
-        if tuple(run) not in known:
+    known, found = _runs(store), {}
+    for run, id in _runs(other).items():
+        if run not in known:
             sql = "INSERT INTO runs (started, command, versions) VALUES (?, ?, ?) RETURNING id"
-            (known[tuple(run)],) = store.query(sql, run).fetchone()
-    return {id: known[tuple(run)] for id, *run in other.runs()}
+            (known[run],) = store.query(sql, run[:3]).fetchone()
+        found[id] = known[run]
+    return found
+
+
+def _runs(store: Store) -> dict[tuple[str, str, str, int], int]:
+    """The numbers of a store's runs; of runs that began alike, each has another place among them."""
+    alike, found = Counter[tuple[str, str, str]](), {}
+    for id, *run in store.runs():
+        started, command, told = run
+        alike[started, command, told] += 1
+        found[started, command, told, alike[started, command, told]] = id
+    return found
 
 
 def _merge_failures(store: Store, other: Store, runs: Mapping[int, int], number: int, id: int) -> None:
