@@ -447,8 +447,9 @@ def _unusable(path: Path, error: Exception) -> InputError:
         return InputError(str(path), "a store that nobody else writes", words, remedy)
     if not isinstance(error, (OSError, OverflowError)) and not kind.startswith(OF_THE_PLACE):
         return _damaged(path, words)
-    remedy = place_remedy(error, "free some space, or choose a place that can be written")
-    return InputError(str(path), "a store that can be used", words, f"what was stored before is kept; {remedy}")
+    remedy = "what was stored before is kept; "
+    remedy += place_remedy(error, "free some space, or choose a place that can be written")
+    return InputError(str(path), "a store that can be used", words, remedy)
 
 
 def _damaged(path: Path, words: str) -> InputError:

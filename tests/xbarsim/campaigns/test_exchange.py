@@ -107,17 +107,18 @@ def test_merging_keeps_every_trial_once(tmp_path):
 
 
 def test_runs_of_the_same_second_are_not_taken_for_one(tmp_path):
+    task = Task(workload=Chips(), trials=9)
     for name, trials in (("a.db", (0, 1)), ("b.db", (2,))):
         with Store(tmp_path / name, "write") as store:
-            for trial in trials:
-                run = store.begin_run("the same command")
-                store.append([Row(*store.add([Task(workload=Chips(), trials=9)]), trial, run, 100, 50, 0.1, None)])
+            store.add([task])
+            rows = [Row(1, trial, store.begin_run("the same"), 100, 50, 0.1, None) for trial in trials]
+            store.append(rows)
     with Store(tmp_path / "old.db", "write") as old:  # of a version that noted seconds
+        alike = "INSERT INTO runs (started, command, versions) VALUES ('2026-01-01T00:00:00', 'x', '{}')"
         for _ in range(2):
-            old.query("INSERT INTO runs (started, command, versions) VALUES ('2026-01-01T00:00:00', 'x', '{}')")
-        old.add([Task(workload=Chips(), trials=9)])
-        for trial, run in ((3, 1), (4, 2)):
-            old.append([Row(1, trial, run, 100, 50, 0.1, None)])
+            old.query(alike)
+        old.add([task])
+        old.append(Row(1, trial, run, 100, 50, 0.1, None) for trial, run in ((3, 1), (4, 2)))
     for _ in range(2):
         merge(tmp_path / "c.db", [tmp_path / "a.db", tmp_path / "b.db", tmp_path / "old.db"])
         with Store(tmp_path / "c.db") as store:

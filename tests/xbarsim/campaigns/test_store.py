@@ -126,7 +126,7 @@ def test_another_name_of_the_same_file_lets_no_second_writer_in(tmp_path):
 def test_a_path_too_long_is_told(tmp_path):
     for path in (tmp_path / ("a" * 300), tmp_path / ("a/" * 3000 + "a")):
         for mode in ("read", "write"):
-            with pytest.raises(InputError, match="too long; .*choose a shorter path"):
+            with pytest.raises(InputError, match=r"too long; .*choose a shorter path"):
                 Store(path, mode)
     assert list(tmp_path.iterdir()) == []
 
