@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xbarsim.campaigns.store import Store
 from xbarsim.errors import InputError, check_choice
-from xbarsim.files import write_atomically
+from xbarsim.files import check_file, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,10 +122,11 @@ def export(store: Store, path: str | Path) -> Path:
 
 
 def check_output(store: Path, path: str | Path) -> None:
-    """Refuse to write over the store, or over one of the files beside it."""
+    """Refuse to write over the store, over one of the files beside it, or where nothing can be written."""
     own = {f"{store.resolve()}{end}" for end in ("", "-wal", "-shm", ".lock")}
     if str(Path(path).resolve()) in own:
         raise InputError(str(path), "a place beside the store", "the store itself", "choose another name")
+    check_file(path)
 
 
 def _write_pieces(first: pd.DataFrame, rest: Iterator[pd.DataFrame], path: Path, suffix: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from xbarsim import stops
 from xbarsim.campaigns.task import Outcome, Task, TrialFunction
 from xbarsim.code import load_code
 from xbarsim.errors import InputError, check_int, check_positive
@@ -123,6 +124,7 @@ class Bench:
         try:
             self.prepare(job.task)
         except (Exception, SystemExit) as error:
+            _raise_stop(error)
             return Finished(job=job, error=worded(error), unprepared=True, mistake=_mistake(error))
         return None
 
@@ -156,15 +158,23 @@ class Bench:
             each = iter(outcomes)
             for _ in job.trials:
                 outcome = checked(next(each))
+                stops.check()  # one that was interrupted may look as if it were whole
                 now = time.perf_counter()
                 found.append((outcome, now - begun if together is None else together))
                 begun = now
         except (Exception, SystemExit) as error:
+            _raise_stop(error)
             seconds = time.perf_counter() - begun
             return Finished(
                 job=job, outcomes=tuple(found), error=worded(error), seconds=seconds, mistake=_mistake(error)
             )
         return Finished(job=job, outcomes=tuple(found))
+
+
+def _raise_stop(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if that is what the error is at bottom: compiled code makes others of it."""
+    if stops.caused(error):
+        raise KeyboardInterrupt from error
 
 
 def _mistake(error: BaseException) -> InputError | None:
