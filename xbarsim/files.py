@@ -9,9 +9,7 @@ import errno
 import json
 import os
 import tempfile
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,8 @@ from numpy.typing import DTypeLike
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from xbarsim import stops
 from xbarsim.errors import InputError
+from xbarsim.unfinished import unfinished
 
 
 def read_tensors(
@@ -86,24 +84,12 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
         if target.exists() and not target.is_file():
             raise OSError("not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _neighbour(target) as temporary:
+        with unfinished(target) as temporary:
             write(temporary)
             os.replace(temporary, target)
     except (OSError, ValueError) as error:
         raise _not_writable(path, error) from error
     return Path(path)
-
-
-@contextmanager
-def _neighbour(target: Path) -> Iterator[Path]:
-    """An empty file beside another, which is gone in the end, even if a stop ends the process."""
-    path = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
-    with stops.temporary(path):
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:

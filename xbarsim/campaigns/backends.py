@@ -29,6 +29,7 @@ from xbarsim.campaigns.worker import (
     Finished,
     Job,
     Limits,
+    check_room,
     environment_of_threads,
     threads_each,
     worded,
@@ -89,6 +90,7 @@ class Processes:
     job_s = 0.0
 
     def __init__(self, tasks: Sequence[Task], workers: int, limits: Limits) -> None:
+        check_room(min(workers, sum(task.trials for task in tasks)))
         self.capacity = workers
         self._tasks = tempfile.TemporaryFile()  # noqa: SIM115 - without a name: nothing is left
         self._tasks.write(_pickled(tasks, limits))
@@ -169,7 +171,7 @@ class _Process:
     def _died(self, job: Job) -> Finished:
         code = self.stop()
         if not self._answered and code > 0:
-            remedy = "put what starts the campaign below 'if __name__ == \"__main__\":'"
+            remedy = "put what starts the campaign below 'if __name__ == \"__main__\":', or take fewer"
             raise InputError("worker process", "one that starts", "one that ends", remedy)
         return Finished(job=job, died=True, error="its worker died: killed, or out of memory")
 
@@ -224,7 +226,7 @@ def _serve(tasks: Any, pipe: connection.Connection) -> None:
     except Exception as error:  # trials' own errors are answers
         pipe.send(worded(error))
         return
-    with suppress(EOFError, OSError):  # the parent needs no more
+    with suppress(EOFError, OSError, KeyboardInterrupt):  # the parent, or a trial, wants no more
         while True:
             job = pipe.recv()
             problem = bench.unprepared(job)

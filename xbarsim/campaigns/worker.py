@@ -30,6 +30,7 @@ except ImportError:  # Windows
 
 KEPT = 4
 LEAST_MB = 300
+WORKER_MB = 75  # of memory that it shares with no other, with the libraries of the smallest workloads
 MOST = 2**63 - 1
 NAMES = re.compile(r"[\w.\- ]{1,100}")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -263,3 +264,14 @@ def taken_MB() -> int:
     status = Path("/proc/self/status")
     found = re.search(r"VmData:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return 0 if found is None else int(found[1]) >> 10
+
+
+def check_room(workers: int) -> None:
+    """Refuse more workers than there is memory for now, where the system tells: they would be killed."""
+    status = Path("/proc/meminfo")
+    found = re.search(r"MemAvailable:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    if found is None:
+        return
+    most = max(1, (int(found[1]) >> 10) // WORKER_MB)
+    if workers > most:
+        raise InputError("workers", f"at most {most}, for which there is memory", workers, "take fewer")
