@@ -56,8 +56,7 @@ def sample(
         options.refuse(context, "accelerator", expected="none without --network")
     else:
         options.refuse(context, *SIZE, expected="none beside --network")
-    if out is not None:
-        check_file(out)
+    check_file(out or Path("faults.safetensors"))
     for file in plugin or ():
         load_code(file)
     earlier = None if merge is None else load_faults(merge)
