@@ -5,11 +5,11 @@ What is read is data, checked before use: a regular file of bounded size, whatev
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 import tempfile
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ from safetensors.numpy import load
 
 from xbarsim.errors import InputError
 from xbarsim.limits import LARGE, TEXT, check_size, file_limit
+from xbarsim.unfinished import unfinished
 
 FILE = "a file that can be read"
 
@@ -165,22 +166,17 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> Path:
     InputError : the system refused (no space left, no permission, not a folder, ...).
     """
     target = Path(os.path.realpath(path))
-    temporary: Path | None = None
     try:
         if target.exists() and not target.is_file():
             raise OSError("not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        write(temporary)
-        os.replace(temporary, target)
+        with unfinished(target) as temporary:
+            write(temporary)
+            os.replace(temporary, target)
     except InputError:
         raise
     except (OSError, ValueError) as error:
         raise _not_writable(path, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
     return Path(path)
 
 
@@ -214,6 +210,11 @@ def check_file(path: str | Path) -> None:
 
 def _not_writable(path: str | Path, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or str(error)
-    return InputError(
-        str(path), "a place that can be written", reason, "free some space or choose another path"
-    )
+    remedy = place_remedy(error, "free some space or choose another path")
+    return InputError(str(path), "a place that can be written", reason, remedy)
+
+
+def place_remedy(error: Exception, otherwise: str) -> str:
+    """Return what helps against an error of the system at a path: a shorter one, or what else is said."""
+    too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+    return "choose a shorter path" if too_long else otherwise

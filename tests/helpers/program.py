@@ -1,9 +1,14 @@
 """The program `xbarsim` from outside, in the process of the tests."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
+from tests.helpers.tree import ROOT
 from xbarsim.cli.app import main
 
 
@@ -36,3 +41,34 @@ def run_well(capsys, *arguments):
     code, out, err = run(capsys, *arguments)
     assert code == 0, err
     return out
+
+
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in the background
+    "from xbarsim.cli.entry import main; main()"
+)
+
+
+def begun(*arguments):
+    """The program, just started, in a process and a process group of its own and in the current folder."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def signalled(program, *numbers, group=False):
+    """Exit code and standard error of a program that gets signals, 50 ms apart, as its group may too."""
+    for number in numbers:
+        if program.poll() is None:
+            (os.killpg if group else os.kill)(program.pid, number)
+            time.sleep(0.05)
+    try:
+        _, err = program.communicate(timeout=60)
+    finally:
+        program.kill()
+    return program.returncode, err

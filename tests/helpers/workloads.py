@@ -69,6 +69,14 @@ def _raise_mute():
     raise Mute
 
 
+def _raise_interrupt_in_disguise():
+    """As compiled code does it with what its callbacks raise."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        raise SystemError("returned a result with an exception set") from error
+
+
 @dataclass(frozen=True)
 class Odd(Chips):
     """As `Chips`, but what `how` says goes wrong in every trial with an odd number."""
@@ -95,6 +103,7 @@ class Odd(Chips):
                 "exit": lambda: sys.exit(3),
                 "odd letters": lambda: int("\udcff"),
                 "no words": _raise_mute,
+                "interrupted": _raise_interrupt_in_disguise,
             }[self.how]()
         return super().trial(seed, trial)
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +90,13 @@ def test_text_is_read_with_and_without_a_mark(tmp_path):
 def test_what_a_writer_reads_keeps_its_own_mistake(tmp_path):
     with pytest.raises(InputError, match=r"^elsewhere"):
         write_atomically(tmp_path / "a", lambda temporary: read_bytes(tmp_path / "none", "elsewhere"))
+
+
+def test_a_path_too_long_gets_that_remedy(tmp_path):
+    for check in (check_file, check_folder, lambda path: write_atomically(path, Path.touch)):
+        for name in ("a" * 300, "a/" * 3000 + "a"):
+            with pytest.raises(InputError, match="File name too long; choose a shorter path"):
+                check(tmp_path / name)
 
 
 def test_failed_write_leaves_the_earlier_file_and_no_litter(tmp_path):

@@ -1,7 +1,7 @@
 """Where trials are made: in this process, in processes beside it, or on a Dask cluster.
 
-Every process has an executor and pipes of its own. Pools with a common queue share locks, and a worker that
-is killed while it holds one takes all others with it.
+Every process has a pipe of its own. Pools with a common queue share locks, and a worker that is killed while
+it holds one takes all others with it.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
-from multiprocessing import connection
+from contextlib import suppress
+from mmap import ACCESS_READ, mmap
+from multiprocessing import connection, resource_tracker
 from multiprocessing.process import BaseProcess
-from pathlib import Path
+from multiprocessing.reduction import DupFd
 from typing import Any, Protocol
 
+from xbarsim import stops
 from xbarsim.campaigns.task import Task
 from xbarsim.campaigns.worker import (
     Bench,
     Finished,
     Job,
     Limits,
+    check_room,
     environment_of_threads,
     threads_each,
     worded,
 )
 from xbarsim.errors import InputError
 
-LONGEST_WAIT_S = 3600.0
+LONGEST_WAIT_S, ENDING_S = 3600.0, 1.0
 
 
 class Backend(Protocol):
@@ -89,11 +90,13 @@ class Processes:
     job_s = 0.0
 
     def __init__(self, tasks: Sequence[Task], workers: int, limits: Limits) -> None:
+        check_room(min(workers, sum(task.trials for task in tasks)))
         self.capacity = workers
-        self._folder = tempfile.TemporaryDirectory(prefix="xbarsim-")
-        path = Path(self._folder.name) / "tasks.pickle"
-        path.write_bytes(_pickled(tasks, limits))
-        self._workers = [_Process(path, threads_each(workers), limits) for _ in range(workers)]
+        self._tasks = tempfile.TemporaryFile()  # noqa: SIM115 - without a name: nothing is left
+        self._tasks.write(_pickled(tasks, limits))
+        self._tasks.flush()
+        descriptor, threads = self._tasks.fileno(), threads_each(workers)
+        self._workers = [_Process(descriptor, threads, limits.time_s) for _ in range(workers)]
 
     def submit(self, job: Job) -> None:
         """See `Backend`."""
@@ -103,94 +106,106 @@ class Processes:
         """See `Backend`."""
         while busy := [worker for worker in self._workers if worker.job is not None]:
             left = min(worker.deadline for worker in busy) - time.monotonic()
-            wait([worker.future for worker in busy], min(max(0.0, left), LONGEST_WAIT_S), FIRST_COMPLETED)
-            if found := [finished for worker in busy if (finished := worker.poll()) is not None]:
+            pipes = {worker.pipe: worker for worker in busy}
+            ready = set(connection.wait(list(pipes), min(max(0.0, left), LONGEST_WAIT_S)))
+            answers = (worker.poll(told=pipe in ready) for pipe, worker in pipes.items())
+            if found := [finished for finished in answers if finished is not None]:
                 return found
         return []
 
     def close(self) -> None:
         """See `Backend`."""
         for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
             worker.stop()
-        self._folder.cleanup()
+        self._tasks.close()
 
 
 class _Process:
-    """One process: it prepares a task, then makes its trials, one at a time."""
+    """One process and a pipe to it: it prepares a job's task, says so, and makes the job's trials."""
 
-    def __init__(self, path: Path, threads: int, limits: Limits) -> None:
-        self._path, self._threads = str(path), threads
-        self._time_s = float("inf") if limits.time_s is None else limits.time_s
-        self._executor: ProcessPoolExecutor | None = None
+    def __init__(self, tasks: int, threads: int, time_s: float | None) -> None:
+        self._tasks, self._threads = tasks, threads
+        self._time_s = float("inf") if time_s is None else time_s
         self._process: BaseProcess | None = None
-        self._ready, self._prepared_once = -1, False
+        self._answered = False
+        self.pipe: Any = None
         self.job: Job | None = None
-        self.future: Future[Any] = Future()
         self.deadline = float("inf")
 
     def begin(self, job: Job) -> None:
-        """Prepare the job's task, if that is not done, and make its trial."""
-        self.job = job
-        if self._ready == job.task:
-            self._submit(_run, job)
-            self.deadline = time.monotonic() + self._time_s * len(job.trials)
-        else:
-            self._submit(_prepare, job)
+        """Have a job's trials made."""
+        self.job, self.deadline = job, float("inf")
+        if self._process is None:
+            self._start()
+        with suppress(ConnectionError):  # it died while it had nothing to do, which its pipe tells
+            self.pipe.send(job)
 
-    def poll(self) -> Finished | None:
-        """What became of the job, if that is known."""
+    def poll(self, *, told: bool) -> Finished | None:
+        """What became of the job, if that is known; `told` is whether there is something in the pipe."""
         job = self.job
         assert job is not None
-        if not self.future.done():
-            if time.monotonic() < self.deadline:
-                return None
-            self.stop()
-            limit = f"longer than the time limit of {self._time_s:g} s"
-            return Finished(job=job, error=limit, seconds=self._time_s * len(job.trials))
+        if not told:
+            return None if time.monotonic() < self.deadline else self._too_late(job)
         try:
-            answer = self.future.result()
-        except BrokenProcessPool:
-            self.stop()
-            if not self._prepared_once and self._process is not None and (self._process.exitcode or 0) > 0:
-                remedy = "put what starts the campaign below 'if __name__ == \"__main__\":'"
-                raise InputError("worker process", "one that starts", "one that ends", remedy) from None
-            return Finished(job=job, died=True, error="its worker died: killed, or out of memory")
-        except Exception as error:  # it came from the tasks' file: trials' own errors are answers
+            answer = self.pipe.recv()
+        except (EOFError, OSError):  # at the end of a message, or within one
+            return self._died(job)
+        if isinstance(answer, str):
             remedy = "define workloads at the top of a module that workers can import"
-            raise InputError("tasks", "workloads that workers can receive", worded(error), remedy) from error
-        if answer is None:  # prepared
-            self._ready, self._prepared_once = job.task, True
-            self._submit(_run, job)
+            raise InputError("tasks", "workloads that workers can receive", answer, remedy)
+        self._answered = True
+        if answer is None:  # its task is prepared
             self.deadline = time.monotonic() + self._time_s * len(job.trials)
             return None
         self.job = None
         return answer
 
-    def _submit(self, function: Any, job: Job) -> None:
-        self.deadline = float("inf")
-        if self._executor is None:
-            self._executor = ProcessPoolExecutor(
-                1,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin_process,
-            )
-        others = set(multiprocessing.active_children())
-        try:
-            with environment_of_threads(self._threads):
-                self.future = self._executor.submit(function, self._path, job)
-        except BrokenProcessPool as error:  # it died while it had nothing to do
-            self.future = Future()
-            self.future.set_exception(error)
-        self._process = next(iter(set(multiprocessing.active_children()) - others), self._process)
+    def _too_late(self, job: Job) -> Finished:
+        self.kill()
+        self.stop()
+        limit = f"longer than the time limit of {self._time_s:g} s"
+        return Finished(job=job, error=limit, seconds=self._time_s * len(job.trials))
 
-    def stop(self) -> None:
-        """Kill the process; the next job gets a new one."""
-        executor, self._executor = self._executor, None
-        self.job, self._ready, self.deadline = None, -1, float("inf")
-        if executor is not None:
-            if self._process is not None:
-                self._process.kill()
-            executor.shutdown(wait=True, cancel_futures=True)
+    def _died(self, job: Job) -> Finished:
+        code = self.stop()
+        if not self._answered and code > 0:
+            remedy = "put what starts the campaign below 'if __name__ == \"__main__\":', or take fewer"
+            raise InputError("worker process", "one that starts", "one that ends", remedy)
+        return Finished(job=job, died=True, error="its worker died: killed, or out of memory")
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(DupFd(self._tasks), theirs))
+        resource_tracker.ensure_running()  # which lets signals through again
+        try:
+            with environment_of_threads(self._threads), stops.undisturbed_children():
+                self._process.start()
+        except OSError as error:
+            self._process = None
+            expected = "as many as this system has processes, files and memory for"
+            raise InputError("workers", expected, error.strerror, "take fewer") from error
+        finally:
+            theirs.close()
+
+    def kill(self) -> None:
+        """End the process, without waiting for it."""
+        if self._process is not None:
+            self._process.kill()
+
+    def stop(self) -> int:
+        """End the process; the exit code that it had or got. The next job gets a new one."""
+        process, self._process = self._process, None
+        self.job, self.deadline = None, float("inf")
+        if process is None:
+            return 0
+        self.pipe.close()  # a worker that waits for a job ends itself
+        process.join(ENDING_S)  # its pipe may close before it has ended by itself
+        process.kill()
+        process.join()
+        return process.exitcode or 0
 
 
 def _pickled(tasks: Sequence[Task], limits: Limits) -> bytes:
@@ -201,9 +216,23 @@ def _pickled(tasks: Sequence[Task], limits: Limits) -> bytes:
         raise InputError("tasks", "workloads that other processes can receive", str(error), remedy) from error
 
 
-def _begin_process() -> None:
+def _serve(tasks: Any, pipe: connection.Connection) -> None:
+    """Be a worker: answer every job with None when its task is prepared, then with what became of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        with mmap(tasks.detach(), 0, access=ACCESS_READ) as content:
+            bench = pickle.loads(content)  # written by the parent process a moment ago
+    except Exception as error:  # trials' own errors are answers
+        pipe.send(worded(error))
+        return
+    with suppress(EOFError, OSError, KeyboardInterrupt):  # the parent, or a trial, wants no more
+        while True:
+            job = pipe.recv()
+            problem = bench.unprepared(job)
+            pipe.send(problem)
+            if problem is None:
+                pipe.send(bench.run(job))
 
 
 def _end_with_parent() -> None:
@@ -211,16 +240,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
-
-
-@lru_cache(maxsize=1)
-def _bench(path: str) -> Bench:
-    return pickle.loads(Path(path).read_bytes())  # written by the parent process a moment ago
-
-
-def _prepare(path: str, job: Job) -> Finished | None:
-    return _bench(path).unprepared(job)
-
-
-def _run(path: str, job: Job) -> Finished:
-    return _bench(path).run(job)

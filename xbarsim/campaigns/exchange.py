@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.campaigns.schema import NUMBERS
 from xbarsim.campaigns.store import Row, Store
 from xbarsim.errors import InputError, check_choice
-from xbarsim.files import write_atomically
+from xbarsim.files import check_file, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,10 +156,11 @@ def export(store: Store, path: str | Path) -> Path:
 
 
 def check_output(store: Path, path: str | Path) -> None:
-    """Refuse to write over the store, or over one of the files beside it."""
+    """Refuse to write over the store, over one of the files beside it, or where nothing can be written."""
     own = {f"{os.path.realpath(store)}{end}" for end in ("", "-wal", "-shm", ".lock")}
     if os.path.realpath(path) in own:
         raise InputError(str(path), "a place beside the store", "the store itself", "choose another name")
+    check_file(path)
 
 
 def _write_pieces(first: pd.DataFrame, rest: Iterator[pd.DataFrame], path: Path, suffix: str) -> None:
@@ -229,12 +231,23 @@ def _merge_one(store: Store, other: Store) -> None:
 
 def _merge_runs(store: Store, other: Store) -> dict[int, int]:
     """The numbers of the other store's runs in this one."""
-    known = {tuple(run): id for id, *run in store.runs()}
-    for _, *run in other.runs():
-        if tuple(run) not in known:
+    known, found = _runs(store), {}
+    for run, id in _runs(other).items():
+        if run not in known:
             sql = "INSERT INTO runs (started, command, versions) VALUES (?, ?, ?) RETURNING id"
-            (known[tuple(run)],) = store.query(sql, run).fetchone()
-    return {id: known[tuple(run)] for id, *run in other.runs()}
+            (known[run],) = store.query(sql, run[:3]).fetchone()
+        found[id] = known[run]
+    return found
+
+
+def _runs(store: Store) -> dict[tuple[str, str, str, int], int]:
+    """The numbers of a store's runs; of runs that began alike, each has another place among them."""
+    alike, found = Counter[tuple[str, str, str]](), {}
+    for id, *run in store.runs():
+        started, command, told = run
+        alike[started, command, told] += 1
+        found[started, command, told, alike[started, command, told]] = id
+    return found
 
 
 def _merge_failures(store: Store, other: Store, runs: Mapping[int, int], number: int, id: int) -> None:

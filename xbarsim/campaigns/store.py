@@ -7,9 +7,12 @@ process writes, any number reads at the same time.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ from xbarsim.campaigns.estimates import Moments
 from xbarsim.campaigns.schema import APPLICATION, TABLES, VERSION, VIEWS, difference, guard
 from xbarsim.campaigns.task import MOST_TRIALS, Task
 from xbarsim.errors import InputError
-from xbarsim.files import write_atomically
+from xbarsim.files import place_remedy, write_atomically
 
 MEMORY = ":memory:"
 PUT = (
@@ -94,7 +97,8 @@ class Store:
     Parameters
     ----------
     path : made if it is missing and `mode` is 'write'; None for one in memory, which ends when it is closed
-    mode : 'write' takes a lock beside the file, so that no other process writes; 'read' does not wait for it
+    mode : 'write' takes a lock beside the file and, on Linux, the file under all its names, so that no other
+        process writes; 'read' does not wait for it
 
     Raises
     ------
@@ -103,13 +107,15 @@ class Store:
     """
 
     def __init__(self, path: str | Path | None, mode: Literal["read", "write"] = "read") -> None:
-        self._lock, self._made = None, False
+        self._lock: FileLock | None = None
+        self._inode: socket.socket | None = None
+        self._made = False
         if path is None:
             self.path = Path(MEMORY)
             self._connection = sqlite3.connect(MEMORY)
             self._connection.executescript(TABLES + VIEWS)
             return
-        self.path = Path(path)
+        self.path = _possible(Path(path))
         if mode == "read" and not os.path.exists(self.path):
             raise InputError(str(path), "a campaign's store", "no such file", "run a campaign first")
         if os.path.exists(self.path) and not os.path.isfile(self.path):
@@ -120,6 +126,8 @@ class Store:
             if mode == "write" and not (self.path.exists() and self.path.stat().st_size):
                 _make(self.path)
                 self._made = True
+            if mode == "write":
+                self._inode = _locked_inode(self.path)
             self._connection = _connect(self.path, mode)
             with self._sound():
                 guard(self._connection)
@@ -164,6 +172,8 @@ class Store:
         """Let go of the file and of its lock; what was appended stays."""
         if connection := getattr(self, "_connection", None):
             connection.close()
+        if self._inode is not None:
+            self._inode.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -179,7 +189,7 @@ class Store:
         with self._worded(), self._connection:
             at = self._connection.execute(
                 "INSERT INTO runs (started, command, versions) VALUES (?, ?, ?)",
-                (datetime.now(UTC).isoformat(timespec="seconds"), told, json.dumps(versions())),
+                (datetime.now(UTC).isoformat(timespec="microseconds"), told, json.dumps(versions())),
             )
         assert at.lastrowid is not None
         return at.lastrowid
@@ -379,17 +389,49 @@ def versions() -> dict[str, str]:
     }
 
 
+def _possible(path: Path) -> Path:
+    """The path, unless no file can have it."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _unusable(path, error) from error
+    return path
+
+
 def _locked(path: Path) -> FileLock:
     lock = FileLock(f"{os.path.realpath(path)}.lock", timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        remedy = "wait until it is done, or stop it; reading is possible meanwhile"
-        raise InputError(str(path), "a store that nobody else writes", "one in use", remedy) from error
+        raise _in_use(path) from error
     except OSError as error:
         raise _unusable(path, error) from error
     return lock
+
+
+def _locked_inode(path: Path) -> socket.socket | None:
+    """Hold the file itself, whatever other names it has (hard links); None where only Linux can.
+
+    A socket's name is free again when its process ends. A lock on the file would cost SQLite its own: closing
+    any descriptor of a file gives up all locks of the process on it.
+    """
+    if sys.platform != "linux":
+        return None
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        found = path.stat()
+        held.bind(f"\0xbarsim-store-{found.st_dev}-{found.st_ino}")
+    except OSError as error:
+        held.close()
+        raise (_in_use(path) if error.errno == errno.EADDRINUSE else _unusable(path, error)) from error
+    return held
+
+
+def _in_use(path: Path) -> InputError:
+    remedy = "wait until it is done, or stop it; reading is possible meanwhile"
+    return InputError(str(path), "a store that nobody else writes", "one in use", remedy)
 
 
 def _make(path: Path) -> None:
@@ -432,7 +474,8 @@ def _unusable(path: Path, error: Exception) -> InputError:
         return InputError(str(path), "a store that nobody else writes", words, remedy)
     if not isinstance(error, (OSError, OverflowError)) and not kind.startswith(OF_THE_PLACE):
         return _damaged(path, words)
-    remedy = "what was stored before is kept; free some space, or choose a place that can be written"
+    remedy = "what was stored before is kept; "
+    remedy += place_remedy(error, "free some space, or choose a place that can be written")
     return InputError(str(path), "a store that can be used", words, remedy)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from xbarsim import stops
 from xbarsim.campaigns.task import Outcome, Task, TrialFunction
 from xbarsim.code import load_code
 from xbarsim.errors import InputError, check_int, check_positive
@@ -29,6 +30,7 @@ except ImportError:  # Windows
 
 KEPT = 4
 LEAST_MB = 300
+WORKER_MB = 75  # of memory that it shares with no other, with the libraries of the smallest workloads
 MOST = 2**63 - 1
 NAMES = re.compile(r"[\w.\- ]{1,100}")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -123,6 +125,7 @@ class Bench:
         try:
             self.prepare(job.task)
         except (Exception, SystemExit) as error:
+            _raise_stop(error)
             return Finished(job=job, error=worded(error), unprepared=True, mistake=_mistake(error))
         return None
 
@@ -156,15 +159,23 @@ class Bench:
             each = iter(outcomes)
             for _ in job.trials:
                 outcome = checked(next(each))
+                stops.check()  # one that was interrupted may look as if it were whole
                 now = time.perf_counter()
                 found.append((outcome, now - begun if together is None else together))
                 begun = now
         except (Exception, SystemExit) as error:
+            _raise_stop(error)
             seconds = time.perf_counter() - begun
             return Finished(
                 job=job, outcomes=tuple(found), error=worded(error), seconds=seconds, mistake=_mistake(error)
             )
         return Finished(job=job, outcomes=tuple(found))
+
+
+def _raise_stop(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if that is what the error is at bottom: compiled code makes others of it."""
+    if stops.caused(error):
+        raise KeyboardInterrupt from error
 
 
 def _mistake(error: BaseException) -> InputError | None:
@@ -253,3 +264,14 @@ def taken_MB() -> int:
     status = Path("/proc/self/status")
     found = re.search(r"VmData:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return 0 if found is None else int(found[1]) >> 10
+
+
+def check_room(workers: int) -> None:
+    """Refuse more workers than there is memory for now, where the system tells: they would be killed."""
+    status = Path("/proc/meminfo")
+    found = re.search(r"MemAvailable:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    if found is None:
+        return
+    most = max(1, (int(found[1]) >> 10) // WORKER_MB)
+    if workers > most:
+        raise InputError("workers", f"at most {most}, for which there is memory", workers, "take fewer")

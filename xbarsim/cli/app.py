@@ -10,11 +10,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import typer
 
-from xbarsim import __version__
+from xbarsim import __version__, stops
 from xbarsim.cli import (
     campaign,
     demo,
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+INTERRUPTED = 130
 FIELD = re.compile(r"[\w.]+|[a-z]+( [a-z]+)*")
 COMMANDS = (simulate, detect, repair, train, inspect, report, names, demo)
 for module in COMMANDS:
@@ -61,27 +63,50 @@ def top_level(
         raise typer.Exit
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the program; bad input ends with one line on standard error and exit code 2."""
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the program; bad input ends with one line on standard error and exit code 2.
+
+    With arguments, the process goes on where it was called, after a SystemExit.
+    """
+    if arguments is None:
+        stops.run_program(partial(run_command, None))
+    with stops.installed():
+        code = stops.obeyed(partial(run_command, arguments))
+    sys.exit(code)
+
+
+def run_command(arguments: list[str] | None) -> int:
+    """Run a command, that of the command line by default, and return its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without ⇑ shows a question mark
     try:
         code = app(args=arguments, prog_name="xbarsim", standalone_mode=False)
-        sys.stdout.flush()
-    except InputError as error:
-        given = sys.argv[1:] if arguments is None else arguments
-        sys.exit(_fail(str(_with_flag(error, given))))
-    except typer.TyperException as error:
-        sys.exit(_fail(f"command line: {error.format_message().rstrip('.')}; see 'xbarsim --help'"))
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:
+        if sys.stdout is not None:  # closed by whoever began us
+            sys.stdout.flush()
+    except Exception as error:
+        if stops.caused(error):
+            raise
+        return _told(error, sys.argv[1:] if arguments is None else arguments)
+    if code == INTERRUPTED:  # what the command line's library makes of an interrupt
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: Exception, arguments: Sequence[str]) -> int:
+    """Say in one line what went wrong; the exit code. Other errors are ours, and raised again."""
+    if isinstance(error, InputError):
+        return _fail(str(_with_flag(error, arguments)))
+    if isinstance(error, typer.TyperException):
+        return _fail(f"command line: {error.format_message().rstrip('.')}; see 'xbarsim --help'")
+    if isinstance(error, typer.Abort):  # the end of what is typed
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
         # the reader has seen enough; nothing may be flushed into the closed pipe at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
-    except (OSError, MemoryError) as error:
-        sys.exit(_fail(f"system: expected to go on, got {error!r}; free some space, memory or permissions"))
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    if isinstance(error, (OSError, MemoryError)):
+        return _fail(f"system: expected to go on, got {error!r}; free some space, memory or permissions")
+    raise error
 
 
 FIELDS = {  # whose options have other names

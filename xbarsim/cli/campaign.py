@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarsim import stops
 from xbarsim.cli import options, output
 
 if TYPE_CHECKING:
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Campaigns of many trials: plan, run, resume, merge, export.", rich_markup_mode=None)
 Description = Annotated[Path, typer.Argument(help="Description of the campaign, a TOML or YAML file.")]
 StoreFile = Annotated[Path, typer.Argument(help="A campaign's store.")]
-
-
-class _Ended(BaseException):
-    """The system asks to end; no error of a trial, which would be noted."""
-
-
-def _end(*_: object) -> None:
-    raise _Ended
 
 
 @app.command()
@@ -69,31 +60,25 @@ def run(
     """
     from xbarsim.campaigns.runner import collect
 
-    planned = _plan(description, plugin)
+    path = description.with_suffix(".db") if store is None else store
+    planned = _plan(description, plugin, store=path)
     rule = planned.precision if until is None else _rule(until, planned)
     if not as_json:
         output.show([_plan_table(planned)])
-    path = description.with_suffix(".db") if store is None else store
-    signal.signal(signal.SIGTERM, _end)  # workers and their files go, as with Ctrl-C
-    try:
-        with output.trials() as on_progress:
-            summary = collect(
-                planned.tasks,
-                path,
-                workers=workers,
-                scheduler=scheduler,
-                until=rule,
-                fail_fast=fail_fast,
-                time_limit_s=time_limit,
-                memory_limit_MB=memory_limit,
-                on_progress=on_progress,
-                command=output.command_line(),
-            )
-    except _Ended:
-        sys.exit(143)
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; {path} has what was done, and the same command goes on", err=True)
-        raise
+    stops.remedy(output.GOES_ON)
+    with output.trials() as on_progress:
+        summary = collect(
+            planned.tasks,
+            path,
+            workers=workers,
+            scheduler=scheduler,
+            until=rule,
+            fail_fast=fail_fast,
+            time_limit_s=time_limit,
+            memory_limit_MB=memory_limit,
+            on_progress=on_progress,
+            command=output.command_line(),
+        )
     found = _status(path)
     output.finish(context, {"run": summary} | found, [_status_table(path, found)], as_json=as_json)
     if summary.failed or summary.unprepared:
@@ -131,17 +116,20 @@ def export(
         typer.echo(f"wrote {exchange.export(opened, file)}")
 
 
-def _plan(description: Path, plugins: list[Path] | None) -> Plan:
+def _plan(description: Path, plugins: list[Path] | None, store: Path | None = None) -> Plan:
     output.prepare(None)
     from rich.console import Console
 
     from xbarsim.code import load_code
     from xbarsim.experiments import campaign_file
     from xbarsim.experiments.campaign_reading import read_campaign
+    from xbarsim.files import check_file
 
     for file in plugins or ():
         load_code(file)
     campaign = read_campaign(description)
+    if store is not None:
+        check_file(store)
     with Console(stderr=True).status("loading networks and data"):
         return campaign_file.plan(campaign, code=plugins or ())
 

@@ -42,7 +42,7 @@ def run(
 
     Detection by each detector, its false alarms on fault-free chips, and its latency beside March tests.
     """
-    output.prepare(out)
+    output.prepare(out, store)
     from xbarsim.cli import subjects
     from xbarsim.experiments.experiment import grid
     from xbarsim.experiments.measures import Detection

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Fault maps: sample, show, draw.", rich_markup_mode=None)
 MapFile = Annotated[Path, typer.Argument(help="A fault map file.")]
 SHOWN = 20
+SIZE = ("arrays", "rows", "columns", "levels")
 
 
 @app.command()
@@ -48,17 +49,24 @@ def sample(
     from xbarsim.faults.given import load_faults
     from xbarsim.faults.kinds import CellGeometry
     from xbarsim.faults.trials import faults_of
+    from xbarsim.files import check_file
     from xbarsim.rng import Trial
 
+    if network is None:
+        options.refuse(context, "accelerator", expected="none without --network")
+    else:
+        options.refuse(context, *SIZE, expected="none beside --network")
+    check_file(out or Path("faults.safetensors"))
     for file in plugin or ():
         load_code(file)
+    earlier = None if merge is None else load_faults(merge)
     model = fault_models.parse(faults)
     if network is None:
         geometry = CellGeometry(arrays=arrays, rows=rows, columns=columns, levels=levels)
     else:
         geometry = _geometry_of(network, accelerator)
     drawn = faults_of(model, geometry, Trial(seed, trial))
-    found = drawn if merge is None else load_faults(merge).merge(drawn)
+    found = drawn if earlier is None else earlier.merge(drawn)
     cells = isinstance(geometry, CellGeometry)
     path = out or Path("faults.safetensors" if cells else "faults.csv")
     found.save(path)
@@ -123,7 +131,9 @@ def draw(
 ) -> None:
     """Draw a fault map."""
     from xbarsim.faults.cell_map import FaultMap
+    from xbarsim.files import check_file
 
+    check_file(out)
     fault_map = FaultMap.load(file)
     with output.progress("drawing"):
         fault_map.draw(out, panels=panels)

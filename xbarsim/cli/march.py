@@ -60,6 +60,10 @@ def run(
     from xbarsim.files import check_folder
     from xbarsim.rng import stream
 
+    if fault_map is not None:
+        options.refuse(
+            context, "arrays", "rows", "columns", "levels", "rate", "mix", expected="none beside a fault map"
+        )
     if out is not None:
         check_folder(out)
     wanted = march_test(test)

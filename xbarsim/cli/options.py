@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from xbarsim.errors import InputError
 from xbarsim.registry import detectors, fault_models, repairs
 
 SPEC = "NAME or NAME:field=value,..., '+' between the values of a list"
@@ -116,3 +117,16 @@ Mix = Annotated[
 Seed = Annotated[int, typer.Option("--seed", "-s", help="Decides everything that is drawn.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for figures and files.")]
+
+
+def refuse(context: typer.Context, *names: str, expected: str) -> None:
+    """Refuse parameters that were given on the command line although nothing would use them.
+
+    Parameters
+    ----------
+    expected : when they are of no use, 'none beside --network'
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            raise InputError(name, expected, repr(str(context.params[name])), "leave it out")

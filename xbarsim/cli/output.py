@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xbarsim.report.tables import Table
 
 Write = Callable[[Path], Path]
+GOES_ON = "what was done is kept, and the same command goes on"  # after a stop
 HIDDEN = ("as_json", "out")
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -80,14 +81,16 @@ def trials() -> Iterator[OnProgress]:
         yield show
 
 
-def prepare(out: Path | None) -> None:
+def prepare(out: Path | None, store: Path | None = None) -> None:
     """Begin a study: check that results can be written, and load the slow libraries with a word about it."""
     from rich.console import Console
 
-    from xbarsim.files import check_folder
+    from xbarsim.files import check_file, check_folder
 
     if out is not None:
         check_folder(out)
+    if store is not None:
+        check_file(store)
     with Console(stderr=True).status("loading PyTorch and numba"):
         importlib.import_module("numba")
         importlib.import_module("torch")

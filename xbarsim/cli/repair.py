@@ -41,7 +41,7 @@ def run(
 
     With --out, what a repair sends to a chip is written beside the results.
     """
-    output.prepare(out)
+    output.prepare(out, store)
     from xbarsim.cli import subjects
     from xbarsim.experiments.experiment import grid
     from xbarsim.experiments.measures import Accuracy

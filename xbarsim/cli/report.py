@@ -24,6 +24,7 @@ def run(
 
     One page with all figures and tables of a campaign, readable without a network.
     """
+    from xbarsim.campaigns.exchange import check_output
     from xbarsim.campaigns.store import Store
     from xbarsim.errors import InputError
     from xbarsim.report.page import write_figures, write_report
@@ -32,11 +33,13 @@ def run(
 
     if only is not None and figures is None:
         raise InputError("--only", "--figures FOLDER beside it", "none", "the page has all figures")
+    page = store.with_suffix(".html") if figures is None and out is None else out
+    if page is not None:
+        check_output(store, page)
     if figures is not None:
         for path in write_figures(store, figures, only=only):
             typer.echo(f"wrote {path}")
-    if figures is None or out is not None:
-        page = out or store.with_suffix(".html")
+    if page is not None:
         typer.echo(f"wrote {write_report(store, page, command=partial(_figure_command, store.name))}")
 
 

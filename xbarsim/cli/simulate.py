@@ -39,7 +39,7 @@ def run(
     out: options.Out = None,
 ) -> None:
     """Measure a network's accuracy on fault-free and on faulty chips."""
-    output.prepare(out)
+    output.prepare(out, store)
     from functools import partial
 
     from xbarsim.cli import subjects

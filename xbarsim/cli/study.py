@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from xbarsim import stops
 from xbarsim.cli import options, output
 from xbarsim.errors import InputError
 from xbarsim.papers.studies import STUDIES
@@ -75,7 +76,7 @@ def _run(
     out: Path | None,
 ) -> None:
     """Make what a study lacks, and show it; the same command goes on after anything."""
-    output.prepare(out)
+    output.prepare(out, store)
     from xbarsim.experiments.collecting import collect
     from xbarsim.files import check_folder
     from xbarsim.papers.studies import study
@@ -89,6 +90,7 @@ def _run(
     chosen = study(name)
     seed = context.params["seed"] = chosen.seed if seed is None else seed
     settings = Settings(budget=budget, folder=networks, seed=seed, device=device, boards=tuple(boards or ()))
+    stops.remedy(output.GOES_ON)
     tasks = chosen.tasks(settings)
     with output.trials() as on_progress:
         results = collect(

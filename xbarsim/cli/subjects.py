@@ -9,6 +9,7 @@ from typing import Any
 
 from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import ReramConfig, cell_presets
+from xbarsim import stops
 from xbarsim.campaigns.task import Task
 from xbarsim.chip import Accelerator, FaultModel
 from xbarsim.cli import output
@@ -119,6 +120,8 @@ def count_of(model: FaultModel, subject: Subject, chips: int | None) -> int:
 
 def make(tasks: Sequence[Task], store: Path | None, *, workers: int = 1) -> Results:
     """Make the trials of tasks, with a bar."""
+    if store is not None:
+        stops.remedy(output.GOES_ON)
     with output.trials() as on_progress:
         options: dict[str, Any] = {"workers": workers, "on_progress": on_progress}
         return collect(tasks, store, command=output.command_line(), **options)

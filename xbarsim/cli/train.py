@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarsim import stops
 from xbarsim.cli import options, output
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def run(
     output.prepare(None)
     from networks.checkpoints import check_place, save_checkpoint
     from xbarsim.cli import subjects
+    from xbarsim.errors import InputError
     from xbarsim.experiments.references import accelerator_from, trainee_of
     from xbarsim.experiments.trainings import FaultTolerance, train_network
     from xbarsim.files import check_file
@@ -115,8 +117,11 @@ def run(
     for file in (state, log):
         if file is not None:
             check_file(file)
-    train, test = _data(trainee, data, train_images, images)
+    if log is not None and log.resolve() in (path.resolve(), state.resolve()):
+        raise InputError("log", "a file of its own", f"{log}, which the training writes", "choose another")
     write_logs = logs_to(log, tensorboard)
+    train, test = _data(trainee, data, train_images, images)
+    stops.remedy(output.GOES_ON)
     with output.progress(f"training {network}") as advance:
         found = train_network(
             trainee,

@@ -122,7 +122,7 @@ class CellGeometry:
         check_int("CellGeometry.arrays", self.arrays, 1, 10**7)
         check_int("CellGeometry.rows", self.rows, 1, 65536)
         check_int("CellGeometry.columns", self.columns, 1, 65536)
-        if self.levels not in (2, 4, 8, 16):
+        if check_int("CellGeometry.levels", self.levels, 2, 16) not in (2, 4, 8, 16):
             raise InputError("CellGeometry.levels", "2, 4, 8 or 16", repr(self.levels))
 
     @property

@@ -16,7 +16,7 @@ NO_CELL_LOW, NO_CELL_HIGH, OTHER_CELL, BOTH_AND, BOTH_OR = range(5)
 TOGGLE = -2
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def run_encoded(  # type: ignore[no-untyped-def]
     state, kinds, levels, starts, descending, faults, first, touching, stuck, top, coins
 ):
@@ -81,7 +81,7 @@ def run_encoded(  # type: ignore[no-untyped-def]
     return syndrome, lowest, highest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def found_everywhere(  # type: ignore[no-untyped-def]
     cells, kinds, levels, starts, orders, faults, first, touching
 ):

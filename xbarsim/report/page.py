@@ -14,7 +14,7 @@ from markupsafe import Markup
 from xbarsim import __version__
 from xbarsim.campaigns.exchange import check_output
 from xbarsim.errors import InputError, check_choice
-from xbarsim.files import write_atomically
+from xbarsim.files import check_folder, write_atomically
 from xbarsim.report.plots import save_figure, with_plain_words
 from xbarsim.report.result_figures import Shown, figures
 from xbarsim.report.result_tables import failure_table, run_table
@@ -49,6 +49,7 @@ def write_report(
 
 def write_figures(store: str | Path, folder: str | Path, *, only: str | None = None) -> list[Path]:
     """Write figures as PNG and SVG into a folder: all, or one by name."""
+    check_folder(folder)
     shown = figures(read_results(store))
     if not shown:
         raise InputError(str(store), "trials that a figure can show", "none", "the page has the tables")

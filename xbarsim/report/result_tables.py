@@ -102,7 +102,7 @@ def failure_table(tasks: Sequence[TaskStatus], failures: Sequence[tuple[int, int
 def run_table(runs: Sequence[tuple[int, str, str, str]]) -> Table:
     """Who wrote the store."""
     rows = [
-        (str(number), started, command or "from Python", _versions(versions))
+        (str(number), started[:19], command or "from Python", _versions(versions))
         for number, started, command, versions in runs
     ]
     return Table(

@@ -108,6 +108,26 @@ def test_merging_keeps_every_trial_once(tmp_path):
     assert len(read_frame(a)) == 40
 
 
+def test_runs_of_the_same_second_are_not_taken_for_one(tmp_path):
+    task = Task(workload=Chips(), trials=9)
+    for name, trials in (("a.db", (0, 1)), ("b.db", (2,))):
+        with Store(tmp_path / name, "write") as store:
+            store.add([task])
+            rows = [Row(1, trial, store.begin_run("the same"), 100, 50, 0.1, None) for trial in trials]
+            store.append(rows)
+    with Store(tmp_path / "old.db", "write") as old:  # of a version that noted seconds
+        alike = "INSERT INTO runs (started, command, versions) VALUES ('2026-01-01T00:00:00', 'x', '{}')"
+        for _ in range(2):
+            old.query(alike)
+        old.add([task])
+        old.append(Row(1, trial, run, 100, 50, 0.1, None) for trial, run in ((3, 1), (4, 2)))
+    for _ in range(2):
+        merge(tmp_path / "c.db", [tmp_path / "a.db", tmp_path / "b.db", tmp_path / "old.db"])
+        with Store(tmp_path / "c.db") as store:
+            assert len(store.runs()) == 5
+            assert [run for (run,) in store.query("SELECT run FROM trials ORDER BY trial")] == [1, 2, 3, 4, 5]
+
+
 def test_files_that_disagree_are_not_merged(tmp_path):
     a, b = halves(tmp_path)
     raw = sqlite3.connect(b)

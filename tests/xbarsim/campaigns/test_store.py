@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import sqlite3
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -104,6 +105,36 @@ def test_one_writes_and_others_read_meanwhile(tmp_path):
         with pytest.raises(InputError, match="nobody else writes"):
             Store(tmp_path / "link.db", "write")
     Store(path, "write").close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a lock beside the file has to do")
+def test_another_name_of_the_same_file_lets_no_second_writer_in(tmp_path):
+    path, link = filled(tmp_path / "a.db"), tmp_path / "folder" / "hard.db"
+    link.parent.mkdir()
+    link.hardlink_to(path)
+    with Store(path, "write") as store:
+        with pytest.raises(InputError, match="nobody else writes, got one in use; wait"):
+            Store(link, "write")
+        with Store(path) as reader:  # opening and closing others leaves the locks as they are
+            store.append([Row(1, 20, 1, 100, 1, 0, None)])
+            assert len(reader.results(1)) == 21
+    with Store(link, "write"), pytest.raises(InputError, match="in use"):
+        Store(path, "write")
+    Store(path, "write").close()
+
+
+def test_a_path_too_long_is_told(tmp_path):
+    for path in (tmp_path / ("a" * 300), tmp_path / ("a/" * 3000 + "a")):
+        for mode in ("read", "write"):
+            with pytest.raises(InputError, match=r"too long; .*choose a shorter path"):
+                Store(path, mode)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_that_begin_together_are_told_apart(tmp_path):
+    with Store(tmp_path / "a.db", "write") as store:
+        numbers = [store.begin_run("the same") for _ in range(3)]
+        assert len({run[1:] for run in store.runs()}) == len(numbers)
 
 
 def test_readers_change_nothing_and_leave_nothing_beside_the_file(tmp_path):

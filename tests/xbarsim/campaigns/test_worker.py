@@ -16,6 +16,7 @@ from xbarsim.campaigns.worker import (
     Bench,
     Job,
     Limits,
+    check_room,
     checked,
     environment_of_threads,
     threads_each,
@@ -124,3 +125,26 @@ def test_errors_are_one_line_of_500_letters():
     assert worded(ValueError("a\n  b")) == "ValueError: a b"
     assert len(worded(ValueError("x" * 900))) == 500
     assert worded(ValueError("\udcff")).isascii()
+
+
+def test_an_interrupt_in_disguise_is_no_failure(tmp_path):
+    work = [Task(workload=Odd(how="interrupted"), trials=4)]
+    with pytest.raises(KeyboardInterrupt):
+        collect(work, tmp_path / "a.db")
+    with Store(tmp_path / "a.db") as store:
+        assert (store.status()[0].done, store.failures()) == (1, [])
+
+
+def test_a_trial_that_ends_after_a_stop_was_asked_for_is_not_kept(monkeypatch):
+    bench = Bench(tasks())
+    assert bench.run(Job(0, (0,))).outcomes
+    monkeypatch.setattr("xbarsim.stops.asked", lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(Job(0, (0,)))
+
+
+def test_more_workers_than_there_is_memory_for_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"workers: expected at most .* for which there is memory"):
+        check_room(10**9)
+    check_room(2)
+    assert collect(tasks(1), tmp_path / "a.db", workers=4000).made == 2  # which needs two of them

@@ -9,7 +9,10 @@ import sys
 import pytest
 
 from tests.helpers.program import refused, run, run_well
+from tests.helpers.workloads import Chips
 from xbarsim import __version__
+from xbarsim.campaigns.runner import collect
+from xbarsim.campaigns.task import Task
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 
@@ -145,17 +148,88 @@ def test_mistakes_get_one_line_that_names_the_option_and_code_2(capsys, folder, 
     assert not list(folder.iterdir()) or arguments[0] == "demo"
 
 
-@pytest.mark.parametrize("command", ["simulate", "detect", "repair", "inspect", "march run"])
-def test_a_folder_that_cannot_be_written_is_found_before_the_work(folder, capsys, monkeypatch, command):
-    (folder / "file").write_text("not a folder")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["faults", "sample", "-a", "isaac"], "--accelerator: expected none without --network, got 'isaac'"),
+        (["faults", "sample", "-n", "lenet", "--arrays", "1"], "--arrays: expected none beside --network"),
+        (["faults", "sample", "-n", "lenet", "--levels", "4"], "--levels: expected none beside --network"),
+        (["march", "run", "-f", "map", "--rate", "0.1"], "--rate: expected none beside a fault map"),
+        (["march", "run", "-f", "map", "--mix", "even"], "--mix: expected none beside a fault map"),
+        (["march", "run", "-f", "map", "--rows", "128"], "--rows: expected none beside a fault map"),
+        (["simulate", "--device", "pcm"], "--device: expected none with fidelity digital"),
+        (["detect", "--age", "9"], "--age: expected none with fidelity digital"),
+        (["repair", "--fidelity", "analog", "--wire-ohm", "2"], "--wire-ohm: expected none with fidelity"),
+        (["simulate", "-n", "lfc-w1a1", "-a", "finn", "--cells", "puma"], "--cells: expected a ReRAM"),
+        (["inspect", "--folding", "f.json"], "--folding: expected a FINN chip"),
+        (["inspect", "--target-rate", "100"], "--target-rate: expected a FINN chip"),
+        (["inspect", "--protect", "2"], "--protect: expected a FINN chip"),
+        (["train", "digits-mlp", "-a", "isaac"], "--accelerator: expected method one-shot or progressive"),
+        (["train", "digits-mlp", "--norm-epochs", "1"], "--norm-epochs: expected method one-shot"),
+        (["train", "digits-mlp", "-f", "stuck-cells:rate=0.1"], "none with method plain"),
+        (["train", "digits-mlp", "--log", "digits-mlp.safetensors"], "--log: expected a file of its own"),
+        (["train", "digits-mlp", "--log", "digits-mlp.safetensors.training"], "--log: expected a file of"),
+        (["study", "stochastic-table1", "--board", "b"], "--board: expected none with stochastic-table1"),
+    ],
+    ids=lambda v: " ".join(v)[:60] if isinstance(v, list) else "",
+)
+def test_options_that_nothing_would_use_are_refused(capsys, folder, arguments, words):
+    assert words in refused(capsys, *arguments)
+    assert not list(folder.iterdir())
 
+
+def outputs():
+    """Commands with an output that cannot be written: a folder for a file, a file for a folder, a device."""
+    (folder, file, device) = "folder.safetensors", "file", "/dev/null"
+    for command in ("simulate", "detect", "repair", "inspect", "march run", "demo"):
+        yield [*command.split(), "--out", file]
+    for place in (folder, device, "file/store.db"):
+        for command in ("simulate", "detect", "repair", "campaign run c.toml"):
+            yield [*command.split(), "--store", place]
+        yield ["campaign", "export", "made.db", f"{place}.csv" if "file" in place else "folder.csv"]
+        yield ["faults", "sample", "-n", "digits-mlp", "--out", place]
+        yield ["study", "fat-table1", "-b", "smoke", "--networks", "n", "--store", place]
+        yield ["report", "made.db", "--out", place]
+        yield ["train", "digits-mlp", "--log", place]
+    for place in (folder, "null.safetensors", "file/t.safetensors"):
+        yield ["train", "digits-mlp", "--out", place]
+    yield ["train", "digits-mlp", "--tensorboard", file]
+    yield ["report", "made.db", "--figures", file]
+    yield ["report", "made.db", "--figures", "f", "--out", folder]
+    yield ["faults", "draw", "map.safetensors", "--out", "folder.png"]
+
+
+@pytest.mark.parametrize("arguments", list(outputs()), ids=" ".join)
+def test_outputs_are_tried_before_the_work(folder, capsys, monkeypatch, arguments):
     def work(*arguments, **options):
         raise AssertionError("the work began")
 
-    monkeypatch.setattr("xbarsim.cli.subjects.subject_of", work)
-    monkeypatch.setattr("xbarsim.detection.march.chip.march_chip", work)
-    assert "a place that can be written" in refused(capsys, *command.split(), "--out", "file")
-    assert (folder / "file").read_text() == "not a folder"
+    for name in ("folder", "folder.safetensors", "folder.csv", "folder.png"):
+        (folder / name).mkdir()
+    (folder / "file").write_text("no folder")
+    (folder / "null.safetensors").symlink_to("/dev/null")
+    (folder / "c.toml").write_text(
+        'name = "c"\ntrials = 1\nnetworks = ["digits-mlp"]\naccelerators = ["isaac"]\n'
+        '[[faults]]\nname = "stuck-cells"\nrate = 0.1\n'
+    )
+    collect([Task(workload=Chips(), trials=1)], folder / "made.db")
+    before = sorted(folder.rglob("*"))
+    for place in (
+        "xbarsim.cli.subjects.subject_of",
+        "xbarsim.detection.march.chip.march_chip",
+        "xbarsim.experiments.campaign_file.plan",
+        "xbarsim.experiments.collecting.collect",
+        "xbarsim.experiments.references.data_of",
+        "xbarsim.faults.trials.faults_of",
+        "xbarsim.faults.cell_map.FaultMap.load",
+        "xbarsim.campaigns.exchange.frames",
+        "xbarsim.report.page.figures",
+    ):
+        monkeypatch.setattr(place, work)
+    err = refused(capsys, *arguments)
+    assert "a place that can be written" in err or "TensorBoard" in err
+    made = {path.name for path in folder.rglob("*")} - {path.name for path in before}
+    assert made <= {"n", "f", "made.db-wal", "made.db-shm"}, made  # folders for what else is written
 
 
 def limited(arguments, folder, size):
@@ -200,6 +274,12 @@ def test_a_reader_that_goes_away_ends_the_program_quietly():
         check=True,
     )
     assert done.stderr == "" and done.stdout.strip() == "March tests"
+
+
+def test_a_closed_output_is_no_mistake():
+    command = ["sh", "-c", f'{sys.executable} -c "{PROGRAM}" list data >&-']
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 def test_a_terminal_without_arrows_shows_something_else():
