@@ -82,6 +82,7 @@ _HOMES = {
     "xbarsim.repair.retrain": "Retrain",
     "xbarsim.repair.diagnosis": "Diagnosis",
     "xbarsim.campaigns.task": "Outcome Task",
+    "xbarsim.campaigns.dask_scheduler": "DaskScheduler",
     "xbarsim.campaigns.exchange": "read_frame",
     "xbarsim.experiments.measures": "Accuracy Detection",
     "xbarsim.experiments.experiment": "Experiment grid",

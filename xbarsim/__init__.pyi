@@ -24,6 +24,7 @@ from networks.checkpoints import save_checkpoint as save_checkpoint
 from networks.datasets import load_dataset as load_dataset
 from networks.snn import Snn as Snn
 from networks.zoo import zoo_path as zoo_path
+from xbarsim.campaigns.dask_scheduler import DaskScheduler as DaskScheduler
 from xbarsim.campaigns.exchange import read_frame as read_frame
 from xbarsim.campaigns.task import Outcome as Outcome
 from xbarsim.campaigns.task import Task as Task

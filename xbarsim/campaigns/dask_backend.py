@@ -1,26 +1,27 @@
-"""Trials on a Dask cluster: that of an address, or one on this machine."""
+"""Trials on a Dask cluster: that of an address, or one on this machine.
+
+Nothing here waits for an answer without asking, now and then, whether the scheduler is still there.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pickle import PicklingError
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
 
-import dask
-from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker, rpc
+from distributed import Future, WorkerPlugin, get_worker
 from distributed.comm import CommClosedError
-from distributed.security import Security
 from distributed.worker import Worker
 
+from xbarsim.campaigns.dask_connection import CLOSE_S, POLL_S, Connection, patiently, within
+from xbarsim.campaigns.dask_scheduler import LOCAL, DaskScheduler
 from xbarsim.campaigns.task import Task
 from xbarsim.campaigns.worker import (
     Bench,
@@ -33,9 +34,10 @@ from xbarsim.campaigns.worker import (
 )
 from xbarsim.errors import InputError
 
-ANSWER_S = 15
-POLL_S = 1.0
+LOST_S = 30.0
 COUNT_S = 2.0
+SILENT_S = 3.0
+REGISTRATIONS = 3
 
 
 class Dask:
@@ -43,42 +45,43 @@ class Dask:
 
     Parameters
     ----------
-    scheduler : its address, or 'local' for a cluster of `workers` processes of this machine
+    workers : processes of a cluster on this machine
+    on_wait : called with a line where it has to wait for workers
     """
 
-    def __init__(self, tasks: Sequence[Task], scheduler: str, workers: int, limits: Limits) -> None:
-        self._scheduler, self._name = scheduler, f"xbarsim-{uuid4().hex}"
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        scheduler: DaskScheduler,
+        workers: int,
+        limits: Limits,
+        on_wait: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._scheduler, self._name, self._on_wait = scheduler, f"xbarsim-{uuid4().hex}", on_wait
         self._answers, self._jobs = SimpleQueue[Future](), dict[Any, Job]()
-        self._capacity, self._counted_at = 1, float("-inf")
+        self._workers, self._counted_at, self._said = 0, float("-inf"), False
         # messages are sent every 10 ms; a limit of time is watched by the job
         self.job_s = 0.1 if limits.time_s is None else 0.0
-        local = scheduler == "local"
-        if not local:
-            _check_answers(scheduler)
-        self._cluster = _local_cluster(workers) if local else None
-        try:
-            self._client = Client(self._cluster or scheduler, timeout=ANSWER_S, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
-            if self._cluster is not None:
-                self._cluster.close()
-            raise _refused(scheduler) from error
+        self._local = scheduler.address == LOCAL
         limit = "" if limits.time_s is None else f", or took longer than {limits.time_s:g} s"
         self._cause = f"its worker died{limit}"
-        bench = Bench(tasks, limits.memory_MB)
-        plugin = _Tasks(bench, threads_each(workers) if local else None, limits.time_s)
+        threads = threads_each(workers) if self._local else None
+        self._connection = Connection(scheduler, workers)
+        self._client, self._seen_at = self._connection.client, time.monotonic()
         try:
-            self._client.register_plugin(plugin, name=self._name)
-        except (TypeError, AttributeError, PicklingError) as error:
+            self._register(_Tasks(Bench(tasks, limits.memory_MB), threads, limits.time_s))
+            while not self._workers:
+                self._watch()
+                time.sleep(0.0 if self._workers else POLL_S)
+        except BaseException:
             self.close()
-            raise InputError("tasks", "workloads that workers can receive", str(error)) from error
+            raise
 
     @property
     def capacity(self) -> int:
         """One job for every worker: one that waited at a worker would be blamed for its death."""
-        if time.monotonic() > self._counted_at + COUNT_S:  # workers come and go; asking takes milliseconds
-            self._counted_at = time.monotonic()
-            self._capacity = max(1, len(self._client.nthreads()))
-        return self._capacity
+        self._watch()
+        return max(1, self._workers)
 
     def submit(self, job: Job) -> None:
         """See `Backend`."""
@@ -91,52 +94,76 @@ class Dask:
         found: list[Finished] = []
         while not found or not self._answers.empty():
             try:
-                future = self._answers.get(timeout=POLL_S)
+                found.append(self._finished(self._answers.get(timeout=POLL_S)))
             except Empty:
-                if self._client.status != "running":
-                    remedy = "see whether it still runs, then give the same command again to go on"
-                    lost = f"a lost one to {self._scheduler}"
-                    raise InputError("scheduler", "a connection", lost, remedy) from None
-                continue
-            found.append(self._finished(future))
+                self._watch()
         return found
-
-    def _finished(self, future: Future) -> Finished:
-        job = self._jobs.pop(future.key)
-        if future.status == "finished":
-            return future.result()
-        words = worded(future.exception()) if future.status == "error" else future.status
-        # a scheduler that is not ours has tried several workers already
-        return Finished(job=job, died=self._cluster is not None, error=f"{self._cause}: {words}")
 
     def close(self) -> None:
         """See `Backend`."""
-        with suppress(Exception):  # a cluster that is gone has nothing to forget
-            self._client.unregister_worker_plugin(self._name)
-        self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        if self._client.status == "running":
+            forget = partial(self._client.unregister_worker_plugin, self._name)
+            with suppress(Exception):  # a cluster that is gone has nothing to forget
+                patiently(forget, within(CLOSE_S, TimeoutError()))
+        self._connection.close()
 
+    def _finished(self, future: Future) -> Finished:
+        job = self._jobs.pop(future.key)
+        try:
+            return patiently(future.result, self._watch)
+        except InputError:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            if future.status != "error":  # nobody cancels a job of ours but a scheduler that forgets it
+                raise self._lost() from error
+            # a scheduler that is not ours has tried several workers already
+            return Finished(job=job, died=self._local, error=f"{self._cause}: {worded(error)}")
 
-def _check_answers(address: str) -> None:
-    """Refuse an address where nobody answers, or somebody else; a client would wait there for ever."""
+    def _register(self, plugin: _Tasks) -> None:
+        """Give the tasks to all workers, those that come later included."""
+        for _ in range(REGISTRATIONS):
+            try:
+                patiently(partial(self._client.register_plugin, plugin, name=self._name), self._watch)
+                return
+            except InputError:
+                raise
+            except CommClosedError:  # a worker went in the middle
+                continue
+            except Exception as error:
+                raise InputError("tasks", "workloads that workers can receive", worded(error)) from error
+        raise self._lost()
 
-    async def ask() -> None:
-        async with rpc(address, connection_args=Security().get_connection_args("client")) as other:
-            identity = await asyncio.wait_for(other.identity(), ANSWER_S)
-        if identity.get("type") != "Scheduler":
-            raise ValueError(identity)
+    def _watch(self) -> None:
+        """Count the workers; end a wait for a scheduler that is gone, or for workers that do not come."""
+        if time.monotonic() < self._counted_at + COUNT_S:  # workers come and go; asking takes milliseconds
+            return
+        self._workers = self._count()
+        self._counted_at = now = time.monotonic()
+        if self._workers:
+            self._seen_at, self._said = now, False
+            return
+        waited_s, most_s = now - self._seen_at, self._scheduler.wait_for_workers_s
+        address = self._scheduler.address
+        if waited_s > most_s:
+            remedy = f"start some with 'dask worker {address}', then give the same command again to go on"
+            expected = f"at least one worker within {most_s:g} s"
+            raise InputError("DaskScheduler.wait_for_workers_s", expected, f"none at {address}", remedy)
+        if waited_s > SILENT_S and not self._said:
+            self._said = True
+            self._on_wait(f"waiting for workers of {address}, for {most_s:g} s at most")
 
-    try:
-        with ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own
-            pool.submit(asyncio.run, ask()).result()
-    except (OSError, ValueError, TypeError, TimeoutError, CommClosedError) as error:
-        raise _refused(address) from error
+    def _count(self) -> int:
+        if self._client.status != "running":  # it would connect again, to a scheduler that has forgotten us
+            raise self._lost()
+        scheduler: Any = self._client.scheduler
+        try:
+            return len(self._client.sync(scheduler.ncores, callback_timeout=LOST_S))
+        except (OSError, AttributeError) as error:  # it has none while it is closing
+            raise self._lost() from error
 
-
-def _refused(address: str) -> InputError:
-    remedy = "give the address that 'dask scheduler' prints, or 'local'"
-    return InputError("scheduler", "a Dask scheduler that answers", address, remedy)
+    def _lost(self) -> InputError:
+        remedy = "see whether it still runs, then give the same command again to go on"
+        return InputError("scheduler", "a connection", f"a lost one to {self._scheduler.address}", remedy)
 
 
 class _Tasks(WorkerPlugin):
@@ -171,15 +198,3 @@ class _Tasks(WorkerPlugin):
 def _run(name: str, job: Job) -> Finished:
     tasks: Any = get_worker().plugins[name]
     return tasks.run(job)
-
-
-def _local_cluster(workers: int) -> LocalCluster:
-    settings = {
-        "distributed.scheduler.allowed-failures": 0,  # the runner tries again itself
-        "distributed.nanny.pre-spawn-environ": {},  # it would stay in this process; see `_Tasks.run`
-    }
-    with dask.config.set(settings):
-        return LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=None, dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )  # fmt: skip

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from xbarsim.campaigns.backends import Backend, Processes, Serial
+from xbarsim.campaigns.dask_scheduler import DaskScheduler
 from xbarsim.campaigns.estimates import estimate
 from xbarsim.campaigns.stopping import Precision, looks
 from xbarsim.campaigns.store import Row, Store
@@ -55,6 +56,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+OnWait = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +73,13 @@ def collect(
     store: str | Path | Store,
     *,
     workers: int = 1,
-    scheduler: str | None = None,
+    scheduler: str | DaskScheduler | None = None,
     until: Precision | None = None,
     fail_fast: bool = False,
     time_limit_s: float | None = None,
     memory_limit_MB: int | None = None,
     on_progress: OnProgress | None = None,
+    on_wait: OnWait | None = None,
     command: str = "",
 ) -> Summary:
     """Make the trials that a store lacks.
@@ -88,13 +91,15 @@ def collect(
         is done, on Dask a tenth of a second of short trials at a time
     workers : 1 works in this process, unless there is a limit to enforce; more are processes. On Dask:
         how many workers a local cluster starts
-    scheduler : address of a Dask scheduler ('tcp://...'), or 'local'; needs the extra `dask`
+    scheduler : a Dask scheduler, or its address: 'tcp://...' on this machine, 'tls://...', or 'local'; needs
+        the extra `dask`. One elsewhere can run code as you, see `DaskScheduler`
     until : ends a task of its metric as soon as it is precise enough, see `xbarsim.campaigns.stopping`; a
         task whose description names no metric has any
     fail_fast : stop at the first trial that fails, instead of noting it and going on
     time_limit_s, memory_limit_MB : of a trial, and of each worker while it makes trials; what exceeds them
         fails
     on_progress : called after every trial
+    on_wait : called with a line where nothing goes on until a Dask cluster has workers
     command : how this run was begun, for the record
 
     Returns
@@ -119,7 +124,7 @@ def collect(
             todo.load(file)
         if all(todo.ended for todo in lists):
             return Summary(made=0, failed=0, unprepared={})
-        backend = _backend(distinct, workers, scheduler, limits)
+        backend = _backend(distinct, workers, scheduler, limits, on_wait or (lambda line: None))
         try:
             run = _Run(file, file.begin_run(command), lists, fail_fast=fail_fast, on_progress=on_progress)
             return run.work(backend)
@@ -131,16 +136,23 @@ def _measures(task: Task, metric: str) -> bool:
     return json.loads(task.description).get("metric", metric) == metric
 
 
-def _backend(tasks: Sequence[Task], workers: int, scheduler: str | None, limits: Limits) -> Backend:
+def _backend(
+    tasks: Sequence[Task],
+    workers: int,
+    scheduler: str | DaskScheduler | None,
+    limits: Limits,
+    on_wait: OnWait,
+) -> Backend:
     if scheduler is None:
         alone = workers == 1 and limits == Limits()
         return Serial(tasks) if alone else Processes(tasks, workers, limits)
+    chosen = scheduler if isinstance(scheduler, DaskScheduler) else DaskScheduler(address=scheduler)
     try:
         from xbarsim.campaigns.dask_backend import Dask
     except ImportError as error:
         remedy = "pip install 'xbarsim[dask]'"
         raise InputError("scheduler", "Dask, to reach it", f"no module {error.name}", remedy) from error
-    return Dask(tasks, scheduler, workers, limits)
+    return Dask(tasks, chosen, workers, limits, on_wait)
 
 
 class _ToDo:

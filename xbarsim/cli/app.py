@@ -118,6 +118,8 @@ FIELDS = {  # whose options have other names
     "protected_channels": "protect",
     "repair": "repairs",
     "stopping_rule": "until",
+    "trusted": "trust_scheduler",
+    "wait_for_workers_s": "wait_for_workers",
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xbarsim import stops
-from xbarsim.cli import options, output
+from xbarsim.cli import options, output, schedulers
 
 if TYPE_CHECKING:
     from xbarsim.campaigns.stopping import Precision
@@ -46,6 +46,11 @@ def run(
     ] = None,
     workers: options.Workers = 1,
     scheduler: options.Scheduler = None,
+    trust_scheduler: options.TrustScheduler = False,
+    tls_ca_file: options.TlsCaFile = None,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    wait_for_workers: options.WaitForWorkers = None,
     until: Annotated[
         str | None, typer.Option(help="Stop a task when it is precise: 'accuracy ± 0.2 % at 95 %'.")
     ] = None,
@@ -59,7 +64,13 @@ def run(
     Ctrl-C stops at once and keeps what is done. Ends with 1 if trials failed.
     """
     from xbarsim.campaigns.runner import collect
+    from xbarsim.campaigns.worker import Limits
 
+    Limits(time_s=time_limit, memory_MB=memory_limit)  # refuses what is none
+    cluster = schedulers.scheduler(
+        scheduler, trust=trust_scheduler, ca_file=tls_ca_file, cert=tls_cert, key=tls_key,
+        wait_s=wait_for_workers,
+    )  # fmt: skip
     path = description.with_suffix(".db") if store is None else store
     planned = _plan(description, plugin, store=path)
     rule = planned.precision if until is None else _rule(until, planned)
@@ -71,12 +82,13 @@ def run(
             planned.tasks,
             path,
             workers=workers,
-            scheduler=scheduler,
+            scheduler=cluster,
             until=rule,
             fail_fast=fail_fast,
             time_limit_s=time_limit,
             memory_limit_MB=memory_limit,
             on_progress=on_progress,
+            on_wait=output.say,
             command=output.command_line(),
         )
     found = _status(path)

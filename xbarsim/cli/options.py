@@ -104,7 +104,32 @@ Store = Annotated[
 Workers = Annotated[int, typer.Option("--workers", "-j", help="Processes that work at a time.")]
 Scheduler = Annotated[
     str | None,
-    typer.Option(help="A Dask scheduler, tcp://..., or 'local' for a cluster of --workers processes."),
+    typer.Option(
+        help="A Dask scheduler: tcp://HOST:PORT, tls://HOST:PORT, or 'local' for a cluster of --workers "
+        "processes. Whoever answers there can run code as you: see docs/security.md."
+    ),
+]
+TrustScheduler = Annotated[
+    bool,
+    typer.Option(
+        "--trust-scheduler",
+        help="Connect to a tcp:// scheduler off this machine: it, and whoever is on the way, can run code as "
+        "you.",
+    ),
+]
+TlsCaFile = Annotated[
+    Path | None,
+    typer.Option("--tls-ca-file", help="CA for tls:// (PEM); Dask's own configuration by default."),
+]
+TlsCert = Annotated[Path | None, typer.Option("--tls-cert", help="Your certificate for tls:// (PEM).")]
+TlsKey = Annotated[
+    Path | None, typer.Option("--tls-key", help="Its key (PEM), if it is not in the same file.")
+]
+WaitForWorkers = Annotated[
+    float | None,
+    typer.Option(
+        "--wait-for-workers", help="Most seconds that the scheduler may be without workers.  [default: 60]"
+    ),
 ]
 Restore = Annotated[
     bool,

@@ -81,6 +81,11 @@ def trials() -> Iterator[OnProgress]:
         yield show
 
 
+def say(line: str) -> None:
+    """Print a line to standard error, above a bar if there is one."""
+    typer.echo(line, err=True)
+
+
 def prepare(out: Path | None, store: Path | None = None) -> None:
     """Begin a study: check that results can be written, and load the slow libraries with a word about it."""
     from rich.console import Console

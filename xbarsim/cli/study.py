@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from xbarsim import stops
-from xbarsim.cli import options, output
+from xbarsim.campaigns.dask_scheduler import DaskScheduler
+from xbarsim.cli import options, output, schedulers
 from xbarsim.errors import InputError
 from xbarsim.papers.studies import STUDIES
 
@@ -45,6 +46,11 @@ def _add(name: str, about: str) -> None:
         ] = None,
         workers: options.Workers = 1,
         scheduler: options.Scheduler = None,
+        trust_scheduler: options.TrustScheduler = False,
+        tls_ca_file: options.TlsCaFile = None,
+        tls_cert: options.TlsCert = None,
+        tls_key: options.TlsKey = None,
+        wait_for_workers: options.WaitForWorkers = None,
         seed: Annotated[
             int | None,
             typer.Option(
@@ -54,9 +60,13 @@ def _add(name: str, about: str) -> None:
         as_json: options.AsJson = False,
         out: options.Out = None,
     ) -> None:  # fmt: skip
+        cluster = schedulers.scheduler(
+            scheduler, trust=trust_scheduler, ca_file=tls_ca_file, cert=tls_cert, key=tls_key,
+            wait_s=wait_for_workers,
+        )  # fmt: skip
         _run(
             context, name, budget=budget, networks=networks, boards=board, device=device, store=store,
-            workers=workers, scheduler=scheduler, seed=seed, as_json=as_json, out=out,
+            workers=workers, scheduler=cluster, seed=seed, as_json=as_json, out=out,
         )  # fmt: skip
 
 
@@ -70,7 +80,7 @@ def _run(
     device: str,
     store: Path | None,
     workers: int,
-    scheduler: str | None,
+    scheduler: DaskScheduler | None,
     seed: int | None,
     as_json: bool,
     out: Path | None,
@@ -100,6 +110,7 @@ def _run(
             scheduler=scheduler,
             fail_fast=True,
             on_progress=on_progress,
+            on_wait=output.say,
             command=output.command_line(),
         )
     shown = chosen.show(results, settings)

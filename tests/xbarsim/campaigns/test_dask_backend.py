@@ -2,15 +2,20 @@
 
 import os
 import signal
-import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
 from tests.helpers.campaigns import rows, tasks, workers_of
+from tests.helpers.dask_clusters import scheduler, worker
+from tests.helpers.proxies import proxy_of
 from tests.helpers.workloads import Chips, Late
-from xbarsim.campaigns.dask_backend import Dask, _local_cluster
+from xbarsim.campaigns.dask_backend import Dask
+from xbarsim.campaigns.dask_scheduler import DaskScheduler
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Task
@@ -62,19 +67,131 @@ def test_a_limit_of_time_is_that_of_every_trial_on_dask(tmp_path, monkeypatch):
     assert set(sizes) == {1}  # of many together the limit would be as many times as long
 
 
-def test_a_port_where_nobody_answers_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("xbarsim.campaigns.dask_backend.ANSWER_S", 1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(InputError, match="a Dask scheduler that answers"):
-            collect(tasks(2), tmp_path / "a.db", scheduler=address)
-    with Store(tmp_path / "a.db") as store:
-        assert store.runs() == []
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a scheduler with a worker, processes of their own."""
+    with scheduler(tmp_path_factory.mktemp("cluster")) as (address, _), worker(address):
+        yield address
 
 
-def test_a_scheduler_is_found_by_its_address(tmp_path):
-    with _local_cluster(2) as cluster:
-        summary = collect(tasks(), tmp_path / "a.db", scheduler=cluster.scheduler_address)
+def after(trials, act):
+    """A function for `on_progress` that acts once, when so many trials are done."""
+    acts = [act]
+    return lambda progress: acts.pop()() if acts and progress.done >= trials else None
+
+
+def slowed(tasks_of):
+    """Tasks whose trials take a while, so that something can happen in the middle."""
+    return [replace(task, workload=replace(task.workload, seconds=0.01)) for task in tasks_of]
+
+
+def check_rows(path, folder):
+    """The rows of a run on Dask are those of a serial one."""
+    collect(slowed(tasks()), folder / "serial.db")
+    assert rows(path).equals(rows(folder / "serial.db"))
+
+
+def test_a_scheduler_is_found_by_its_address(cluster, tmp_path):
+    summary = collect(slowed(tasks()), tmp_path / "a.db", scheduler=cluster)
     assert (summary.made, summary.failed) == (50, 0)
-    collect(tasks(), tmp_path / "b.db")
-    assert rows(tmp_path / "a.db").equals(rows(tmp_path / "b.db"))
+    check_rows(tmp_path / "a.db", tmp_path)
+
+
+def test_a_slow_way_changes_no_row(cluster, tmp_path):
+    with proxy_of(cluster) as proxy:
+        proxy.delay_s = 0.03
+        assert collect(slowed(tasks()), tmp_path / "a.db", scheduler=proxy.address).made == 50
+    check_rows(tmp_path / "a.db", tmp_path)
+
+
+def test_a_way_that_stands_still_for_a_moment_changes_no_row(cluster, tmp_path):
+    def stall():
+        proxy.stalled = True
+        threading.Timer(2.0, setattr, (proxy, "stalled", False)).start()
+
+    with proxy_of(cluster) as proxy:
+        summary = collect(
+            slowed(tasks()), tmp_path / "a.db", scheduler=proxy.address, on_progress=after(10, stall)
+        )
+    assert (summary.made, summary.failed) == (50, 0)
+    check_rows(tmp_path / "a.db", tmp_path)
+
+
+@pytest.mark.parametrize("how", ["cut", "stalled"])
+def test_a_lost_way_is_said_and_the_next_run_goes_on(cluster, tmp_path, monkeypatch, how):
+    monkeypatch.setattr("xbarsim.campaigns.dask_backend.LOST_S", 1.0)
+    path = tmp_path / "a.db"
+
+    def lose():
+        proxy.stalled = how == "stalled"
+        if how == "cut":
+            proxy.cut()
+
+    with proxy_of(cluster) as proxy, pytest.raises(InputError, match="a lost one to tcp://127") as lost:
+        collect(slowed(tasks()), path, scheduler=proxy.address, on_progress=after(10, lose))
+    assert "give the same command again" in str(lost.value)
+    assert 10 <= len(rows(path)) < 50
+    assert collect(slowed(tasks()), path, scheduler=cluster).failed == 0
+    check_rows(path, tmp_path)
+
+
+def test_a_way_that_tears_now_and_then_is_taken_up_by_the_next_runs(cluster, tmp_path):
+    path, torn = tmp_path / "a.db", 0
+    with proxy_of(cluster) as proxy:
+        proxy.tear = 0.04
+        while True:
+            try:
+                assert collect(slowed(tasks()), path, scheduler=proxy.address).failed == 0
+                break
+            except InputError as error:
+                assert error.where == "scheduler"
+                torn += 1
+    assert torn
+    check_rows(path, tmp_path)
+
+
+def test_waiting_for_workers_is_said_and_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("xbarsim.campaigns.dask_backend.SILENT_S", 0.1)
+    lines = []
+    with scheduler(tmp_path) as (address, _):
+        empty = DaskScheduler(address=address, wait_for_workers_s=2.5)
+        with pytest.raises(InputError) as refused:
+            collect(tasks(2), tmp_path / "a.db", scheduler=empty, on_wait=lines.append)
+        assert str(refused.value) == (
+            "DaskScheduler.wait_for_workers_s: expected at least one worker within 2.5 s, "
+            f"got none at {address}; start some with 'dask worker {address}', then give the same command "
+            "again to go on"
+        )
+        assert lines == [f"waiting for workers of {address}, for 2.5 s at most"]
+        with ExitStack() as late:
+            summary = collect(
+                tasks(2),
+                tmp_path / "a.db",
+                scheduler=address,
+                on_wait=lambda _: late.enter_context(worker(address)),
+            )
+    assert (summary.made, summary.failed) == (4, 0)
+
+
+def test_a_cluster_that_loses_its_workers_is_waited_for_and_its_trials_go_on(tmp_path):
+    path = tmp_path / "a.db"
+    with scheduler(tmp_path) as (address, _):
+        empty = DaskScheduler(address=address, wait_for_workers_s=2.5)
+        with worker(address) as only, pytest.raises(InputError, match="expected at least one worker"):
+            collect(slowed(tasks()), path, scheduler=empty, on_progress=after(10, only.kill))
+        assert 10 <= len(rows(path)) < 50
+        with worker(address):
+            assert collect(slowed(tasks()), path, scheduler=address).failed == 0
+    check_rows(path, tmp_path)
+
+
+def test_a_scheduler_that_is_killed_is_said_and_another_goes_on(cluster, tmp_path):
+    path = tmp_path / "a.db"
+    with (
+        scheduler(tmp_path) as (address, process),
+        worker(address),
+        pytest.raises(InputError, match="a lost one"),
+    ):
+        collect(slowed(tasks()), path, scheduler=address, on_progress=after(10, process.kill))
+    assert collect(slowed(tasks()), path, scheduler=cluster).failed == 0
+    check_rows(path, tmp_path)

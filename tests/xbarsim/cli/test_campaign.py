@@ -112,7 +112,7 @@ def test_two_stores_become_one_and_go_out_as_tables(campaign, capsys, folder):
     ],
 )
 def test_mistakes_are_one_line_and_make_no_store(campaign, capsys, change, options, words, monkeypatch):
-    monkeypatch.setattr("xbarsim.campaigns.dask_backend.ANSWER_S", 1)
+    monkeypatch.setattr("xbarsim.campaigns.dask_connection.ANSWER_S", 1)
     if change:
         campaign.write_text(CAMPAIGN.replace(*change))
     assert words in refused(capsys, "campaign", "run", campaign, "--json", *options)
