@@ -3,7 +3,7 @@ BIN := .venv/bin
 # processes that run the tests
 WORKERS ?= 2
 
-.PHONY: demo test check bench thorough docs figures clean
+.PHONY: demo test check bench fuzz thorough docs figures clean
 
 demo: .venv/ready
 	$(BIN)/xbarsim demo --out demo-results
@@ -22,7 +22,15 @@ bench: .venv/ready
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts= -q --benchmark-json .benchmarks.json
 	$(BIN)/python tests/benchmarks/table.py .benchmarks.json
 
+# changes of every kind of file, option and argument: how many, and from which seed
+COUNT ?= 1000
+SEED ?= 1
+
+fuzz: .venv/ready
+	XBARSIM_FUZZ_COUNT=$(COUNT) XBARSIM_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz
+
 thorough: .venv/ready
+	$(MAKE) fuzz COUNT=5000
 	$(BIN)/python -m pytest tests/xbarsim/crossbar tests/xbarsim/cli/test_entry.py --hypothesis-profile thorough
 
 docs: .venv/ready
