@@ -26,6 +26,7 @@ from accel_models.finn.network import FinnNetwork
 from xbarsim.errors import InputError, check_int, check_positive
 from xbarsim.files import read_text, write_atomically
 
+MOST_CYCLES = 2.0**62
 MATRIX_UNITS = ("MatrixVectorActivation", "MVAU_hls", "MVAU_rtl", "MVAU", "StreamingFCLayer_Batch")
 _OTHER_NODES = re.compile(
     r"(Thresholding|LabelSelect|ConvolutionInputGenerator|StreamingMaxPool|StreamingDataWidthConverter"
@@ -89,7 +90,7 @@ def fold_for_rate(
     InputError : not even the fully unrolled network is fast enough; it says which rate is.
     """
     clock_Hz = 1e6 * check_positive("clock_MHz", clock_MHz)
-    target = floor(clock_Hz / check_positive("images_per_s", images_per_s) + 1e-9)
+    target = floor(min(clock_Hz / check_positive("images_per_s", images_per_s), MOST_CYCLES) + 1e-9)
     if word_bits is not None:
         check_int("word_bits", word_bits, 1, 10**6)
     steps = [first_layer_interval] + [1] * (len(network.layers) - 1)

@@ -101,6 +101,7 @@ class FaultsChoice(BaseModel):
 
     def models(self) -> list[FaultModel]:
         """Return the models."""
+        check_memory(f"fault model {self.name}", TASK_BYTES * self.count, f"{self.count:,} combinations")
         spread = self._spread
         plain = {name: value for name, value in (self.__pydantic_extra__ or {}).items() if name not in spread}
         found = []

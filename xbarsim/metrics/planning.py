@@ -36,5 +36,6 @@ def sample_size(population: int, *, margin: float, confidence: float = 0.95, sha
         if not 0 < value < 1:
             raise InputError(name, "a number between 0 and 1", repr(value), "1 % is written 0.01")
     t = float(norm.ppf((1 + check_confidence(confidence)) / 2))
-    endless = t**2 * share * (1 - share) / margin**2  # what an endless population would take
-    return 1 if count == 1 else max(1, min(count, math.ceil(count * endless / (endless + count - 1))))
+    spread, wanted = t**2 * share * (1 - share), margin**2 * (count - 1)
+    drawn = count * spread / (spread + wanted) if spread + wanted else count
+    return max(1, min(count, math.ceil(drawn)))

@@ -13,6 +13,8 @@ def test_sample_sizes_are_those_of_leveugle():
     assert sample_size(10**12, margin=0.001) == pytest.approx(960365, abs=5)
     assert sample_size(100, margin=0.01) == 99
     assert sample_size(1, margin=0.01) == 1
+    assert sample_size(1000, margin=1e-300) == 1000 and sample_size(1000, margin=0.1, share=1e-320) == 1
+    assert sample_size(1000, margin=1e-300, share=1e-320) == 1000
     assert sample_size(10**6, margin=0.01, share=0.1) < sample_size(10**6, margin=0.01)
     for bad in ({"margin": 0.0}, {"margin": 1.5}, {"margin": 0.1, "share": 1}):
         with pytest.raises(InputError, match="between 0 and 1"):
