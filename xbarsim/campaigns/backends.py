@@ -91,9 +91,9 @@ class Processes:
 
     def __init__(self, tasks: Sequence[Task], workers: int, limits: Limits) -> None:
         check_room(min(workers, sum(task.trials for task in tasks)))
-        self.capacity = workers
+        self.capacity, content = workers, _pickled(tasks, limits)
         self._tasks = tempfile.TemporaryFile()  # noqa: SIM115 - without a name: nothing is left
-        self._tasks.write(_pickled(tasks, limits))
+        self._tasks.write(content)
         self._tasks.flush()
         descriptor, threads = self._tasks.fileno(), threads_each(workers)
         self._workers = [_Process(descriptor, threads, limits.time_s) for _ in range(workers)]
