@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.campaigns.store import Store
 from xbarsim.errors import InputError, check_choice
 from xbarsim.files import write_atomically
+from xbarsim.hints import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ CHUNK = 100_000
 FIXED = ("task", "seed", "trial", "shots", "hits", "seconds", "run")
 
 
+@checked
 def read_frame(path: str | Path) -> pd.DataFrame:
     """All trials of a store as a table: one row each, what the task is and further counts as columns.
 

@@ -24,6 +24,7 @@ from xbarsim.experiments.experiment import grid
 from xbarsim.experiments.measures import Accuracy, Detection, Measure
 from xbarsim.experiments.references import SubjectReference, accelerator_from
 from xbarsim.faults.places import NoFaults, is_of
+from xbarsim.hints import checked
 from xbarsim.metrics.planning import sample_size
 from xbarsim.programs import fits
 from xbarsim.registry import detectors, fault_models, repairs
@@ -213,6 +214,7 @@ class Plan:
         return tuple(dict.fromkeys(str(task.workload.describe()["metric"]) for task in self.tasks))
 
 
+@checked
 def plan(campaign: CampaignFile, *, code: Sequence[Path] = ()) -> Plan:
     """Make a task of every combination. Networks and data are loaded, so that mistakes show before a trial.
 

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ValidationError
 from xbarsim.code import is_code
 from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.campaign_file import CampaignFile, FaultsChoice, NetworkChoice
+from xbarsim.hints import checked
 
 
+@checked
 def read_campaign(path: str | Path) -> CampaignFile:
     """Read a description; paths in it are taken from its folder.
 

@@ -14,6 +14,7 @@ from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.neurons import NeuronFaults
 from xbarsim.faults.pe import PeFaults
+from xbarsim.hints import check_fields
 from xbarsim.rng import Trial
 
 
@@ -33,6 +34,7 @@ class GivenFaults:
     tables: tuple[Any, ...]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.tables:
             raise InputError("faults", "at least one table", "none")
 
