@@ -15,6 +15,7 @@ from networks.lfc import Lfc
 from networks.mlp import Mlp, digits_mlp
 from networks.resnet import resnet20, resnet32
 from xbarsim.errors import InputError
+from xbarsim.hints import checked
 from xbarsim.training.recipe import Recipe
 
 # FAT, section V; below it one that two processor cores finish
@@ -154,6 +155,7 @@ def _lfc(activation_bits: int) -> NetworkEntry:
     )
 
 
+@checked
 def network(name: str) -> NetworkEntry:
     """Look a network up.
 

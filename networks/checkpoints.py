@@ -13,6 +13,7 @@ from torch import nn
 
 from xbarsim.errors import InputError
 from xbarsim.files import check_file, check_readable, check_unpacked, write_atomically
+from xbarsim.hints import checked
 from xbarsim.limits import LARGE
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -35,6 +36,7 @@ def check_place(path: str | Path) -> None:
     check_file(path)
 
 
+@checked
 def save_checkpoint(path: str | Path, module: nn.Module, metadata: dict[str, str]) -> Path:
     """Write a module's weights and a few words about them; an earlier file survives a failure."""
     check_place(path)
@@ -49,6 +51,7 @@ def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]
         raise OSError(str(error)) from error
 
 
+@checked
 def load_checkpoint(path: str | Path, module: nn.Module) -> dict[str, str]:
     """Load weights into a module and return the file's metadata.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xbarsim.data import Dataset
 from xbarsim.data_files import read_cifar, read_idx
 from xbarsim.errors import InputError, check_choice, check_int
+from xbarsim.hints import checked
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -27,6 +28,7 @@ SPLITS = ("train", "test")
 DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
 
 
+@checked
 def load_dataset(name: str, split: str = "train", *, limit: int | None = None) -> Dataset:
     """Load a data set.
 

@@ -15,6 +15,7 @@ from torch import nn
 from xbarsim.errors import InputError, check_choice, check_int
 from xbarsim.faults.neuron_effects import SpikingEffects, effects_of
 from xbarsim.faults.neurons import NeuronFaults, SpikingGeometry
+from xbarsim.hints import checked
 from xbarsim.torch_bridge.spiking import BernoulliSpikes, kernel_can, lif_chain, lif_loop
 
 ENGINES = ("auto", "kernel", "loop")
@@ -40,6 +41,7 @@ class Snn(nn.Module):
     torch.Size([3, 2])
     """
 
+    @checked
     def __init__(
         self,
         sizes: Sequence[int] = (784, 128, 10),

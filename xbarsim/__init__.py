@@ -59,6 +59,7 @@ _HOMES = {
     "xbarsim.faults.pe": "FinnGeometry PeFaults",
     "xbarsim.faults.neurons": "FaultUniverse NeuronFaultKind NeuronFaults SpikingGeometry",
     "xbarsim.graph.integer_graph": "IntegerGraph",
+    "xbarsim.graph.saturation": "RoundingWarning SaturationWarning",
     "xbarsim.torch_bridge.quantize": "quantize",
     "xbarsim.torch_bridge.finn_export": "finn_graph",
     "xbarsim.torch_bridge.quantized": "PixelSign QuantActivation QuantConv2d QuantInput QuantLinear",

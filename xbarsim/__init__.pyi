@@ -80,6 +80,8 @@ from xbarsim.faults.sampling import FaultMix as FaultMix
 from xbarsim.faults.stuck_at_zero import StuckAtZero as StuckAtZero
 from xbarsim.faults.stuck_cells import StuckCells as StuckCells
 from xbarsim.graph.integer_graph import IntegerGraph as IntegerGraph
+from xbarsim.graph.saturation import RoundingWarning as RoundingWarning
+from xbarsim.graph.saturation import SaturationWarning as SaturationWarning
 from xbarsim.metrics.intervals import Estimate as Estimate
 from xbarsim.metrics.intervals import mean_over_chips as mean_over_chips
 from xbarsim.metrics.intervals import paired_difference as paired_difference

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.errors import InputError
+from xbarsim.arrays import INTEGERS, MOST_CLASSES, check_array, check_labels
+from xbarsim.errors import InputError, check_int
+from xbarsim.hints import check_fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +34,13 @@ class Cost:
     energy_pJ: float
     cell_writes: int = 0
 
+    def __post_init__(self) -> None:
+        check_fields(self, unknown=("latency_ns", "energy_pJ"))
+        check_int("Cost.cell_writes", self.cell_writes, 0, 2**63 - 1)
+        for name in ("latency_ns", "energy_pJ"):
+            if getattr(self, name) < 0:
+                raise InputError(f"Cost.{name}", "a number of at least 0", getattr(self, name))
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -48,26 +57,25 @@ class Run:
     classes: NDArray[np.int64]
     cost: Cost
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        classes = check_array("Run.classes", self.classes, ("N",), kinds=INTEGERS, low=0, high=2**62)
+        object.__setattr__(self, "classes", classes.astype(np.int64, copy=False))
+        object.__setattr__(self, "scores", check_array("Run.scores", self.scores, (len(classes), "...")))
+
     def hits(self, labels: ArrayLike) -> int:
         """Count the right classes.
 
         Raises
         ------
-        InputError : labels that are not (N,) integers.
+        InputError : labels that are not (N,) integers, or no classes that the scores are of.
         """
-        return int((self.classes == check_labels(labels, len(self.classes))).sum())
+        classes = self.scores.shape[1] if self.scores.ndim == 2 else MOST_CLASSES
+        return int((self.classes == check_labels(labels, len(self.classes), classes=classes)).sum())
 
     def accuracy(self, labels: ArrayLike) -> float:
         """Return the share of right classes; see `hits`."""
         return self.hits(labels) / len(self.classes)
-
-
-def check_labels(labels: ArrayLike, count: int) -> NDArray[np.int64]:
-    """Return (count,) labels as int64; refuse another shape or what is no integer."""
-    found = np.asarray(labels)
-    if found.shape != (count,) or not np.issubdtype(found.dtype, np.integer):
-        raise InputError("labels", f"({count},) integers", f"{found.dtype} of shape {found.shape}")
-    return found.astype(np.int64)
 
 
 class Faults(Protocol):
@@ -182,6 +190,11 @@ class Quantization:
     activation_bits: int = 16
     symmetric: bool = False
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_int("Quantization.weight_bits", self.weight_bits, 1, 64)
+        check_int("Quantization.activation_bits", self.activation_bits, 1, 64)
+
 
 class Accelerator(Protocol):
     """A hardware configuration: a frozen dataclass, registered by name."""
@@ -216,6 +229,9 @@ class Repaired:
     chip: Chip
     counts: Mapping[str, float]
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Repair(Protocol):

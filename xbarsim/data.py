@@ -27,13 +27,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim.arrays import NUMBERS, REALS, as_array, check_array, check_labels
 from xbarsim.data_files import PARTS, is_picture, pixels_of, read_folder
 from xbarsim.digests import content_digest
 from xbarsim.errors import InputError, check_int
 from xbarsim.files import check_unpacked
+from xbarsim.hints import check_fields, checked
 
 ARCHIVE = ("x_train", "y_train", "x_test", "y_test")
-MOST_CLASSES = 10**6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +56,16 @@ class Dataset:
     split: str = "test"
     source: str = "arrays"
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        remedy = "make one of bytes with Dataset.of"
+        images = check_array(f"{self.name}: images", self.images, ("N", "..."), kinds=REALS, remedy=remedy)
+        labels = check_labels(self.labels, len(images), where=f"{self.name}: labels")
+        if not self.value_range[0] <= self.value_range[1]:
+            raise InputError(f"{self.name}: value_range", "the smallest, then the largest", self.value_range)
+        object.__setattr__(self, "images", np.asarray(images, np.float32))
+        object.__setattr__(self, "labels", labels)
+
     @classmethod
     def of(
         cls, images: ArrayLike, labels: ArrayLike, *, name: str = "data", source: str = "arrays"
@@ -66,9 +77,9 @@ class Dataset:
         InputError : no images, other shapes, labels that are no classes from 0 on, NaN or infinity.
         """
         x, y = _array(images, f"{name}: images"), _array(labels, f"{name}: labels")
-        if x.ndim < 2 or x.size == 0 or x.dtype.kind not in "fiub":
+        if x.ndim < 2 or x.size == 0 or x.dtype.kind not in NUMBERS:
             raise InputError(f"{name}: images", "(N, ...) real numbers, N above 0", f"{x.dtype} {x.shape}")
-        _check_classes(y, len(x), f"{name}: labels")
+        y = check_labels(y, len(x), where=f"{name}: labels")
         if x.dtype == np.uint8:
             x, span = x.astype(np.float32) / np.float32(255), (0.0, 1.0)
         else:
@@ -77,16 +88,15 @@ class Dataset:
             if not np.isfinite(x).all():
                 raise InputError(f"{name}: images", "finite numbers", "NaN or infinity")
             span = (float(x.min()), float(x.max()))
-        return cls(images=x, labels=y.astype(np.int64), value_range=span, name=name, source=source)
+        return cls(images=x, labels=y, value_range=span, name=name, source=source)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def first(self, count: int | None) -> Dataset:
         """Return the first so many images; all for None."""
-        if count is None or count >= len(self):
+        if count is None or check_int("number of images", count, 1, 10**9) >= len(self):
             return self
-        check_int("number of images", count, 1, 10**9)
         return replace(self, images=self.images[:count], labels=self.labels[:count])
 
     @cached_property
@@ -103,6 +113,7 @@ class Data:
     train: Dataset | None = None
 
 
+@checked
 def as_dataset(source: Any, *, name: str = "data") -> Dataset:
     """Return what somebody calls a data set as a `Dataset`; of one with two parts, the test set."""
     return as_data(source, name=name).test
@@ -177,21 +188,7 @@ def _dimensions(part: Any) -> int:
 
 def _array(part: Any, where: str) -> NDArray:
     """The numbers of a tensor, a picture, a list."""
-    try:
-        if is_picture(part):
-            return pixels_of(part)
-        return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(where, "numbers of one shape", f"'{error}'"[:100]) from error
-
-
-def _check_classes(y: NDArray, count: int, where: str) -> None:
-    expected = f"({count},) integers in 0..{MOST_CLASSES - 1}"
-    if y.shape != (count,) or y.dtype.kind not in "iu":
-        raise InputError(where, expected, f"{y.dtype} of shape {y.shape}")
-    for outside in (int(y.min()), int(y.max())):
-        if not 0 <= outside < MOST_CLASSES:
-            raise InputError(where, expected, outside)
+    return pixels_of(part) if is_picture(part) else as_array(where, part)
 
 
 def _from_pairs(source: Any, name: str) -> Dataset:
@@ -219,6 +216,7 @@ def _pairs(source: Any) -> Iterator[Any]:
     return (source[place] for place in range(len(source)))
 
 
+@checked
 def read_data(path: str | Path) -> Data:
     """Read data from a file or folder, see the table at the head of the module.
 

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from math import inf, isfinite, nan
-from numbers import Real
+from numbers import Integral, Real
 
 LINE = 1000
 BREAK = re.compile(r"\s*[\t\n\v\f\r\x85\u2028\u2029]\s*")
@@ -67,10 +67,7 @@ class InputError(ValueError):
 
 def check_int(where: str, value: object, low: int, high: int, remedy: str = "") -> int:
     """Return `value` as an int if it is one in [low, high]; raise `InputError` otherwise."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = None
+    number = operator.index(value) if is_integer(value) else None  # type: ignore[arg-type]
     if number is None or not low <= number <= high:
         raise InputError(where, f"an integer in {low}..{high}", repr(value)[:60], remedy)
     return number
@@ -82,6 +79,16 @@ def check_number(where: str, value: object, low: float, high: float, remedy: str
     if not low <= number <= high or not isfinite(number):
         raise InputError(where, f"a finite number in {low:g}..{high:g}", repr(value)[:60], remedy)
     return number
+
+
+def is_integer(value: object) -> bool:
+    """Whether it is an integer, Python's or numpy's; truth values and arrays are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number, Python's or numpy's; truth values and arrays are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_type(where: str, value: object, kind: type, remedy: str = "") -> None:
@@ -116,13 +123,13 @@ def check_choice(where: str, value: str, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`; raise `InputError` naming them otherwise."""
     known = sorted(choices)
     if value not in known:
-        raise InputError(where, "one of " + ", ".join(known), repr(value))
+        raise InputError(where, "one of " + ", ".join(known), repr(value)[:60])
     return value
 
 
 def _number(value: object) -> float:
     """A real number, Python's or numpy's, as a float; NaN for all else: truth values, too, are no numbers."""
     try:
-        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+        return float(value) if is_number(value) else nan  # type: ignore[arg-type]
     except OverflowError:  # an integer of more than 308 digits
         return nan

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
@@ -15,8 +14,10 @@ from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import ReramConfig
 from accel_models.spiking.config import SpikingConfig
 from accel_models.spiking.network import SpikingNetwork
+from xbarsim.arrays import check_calibration
 from xbarsim.chip import Accelerator, Chip
 from xbarsim.errors import InputError
+from xbarsim.hints import checked
 from xbarsim.registry import accelerators
 from xbarsim.torch_bridge.finn_export import finn_graph, is_quantized
 from xbarsim.torch_bridge.quantize import quantize
@@ -39,6 +40,7 @@ def accelerator_of(accelerator: str | Accelerator) -> Accelerator:
     return accelerator
 
 
+@checked
 def program(
     network: Any, accelerator: str | Accelerator = "isaac", *, calibrate: NDArray | None = None
 ) -> Chip:
@@ -94,7 +96,7 @@ def as_integers(network: Any, accelerator: Accelerator, *, calibrate: NDArray | 
     if calibrate is None:
         expected = "some hundred typical inputs, to fix the scales of a module"
         raise InputError("calibrate", expected, "none", "hand in training inputs")
-    sample = np.asarray(calibrate)[:CALIBRATION_INPUTS]
+    sample = check_calibration(calibrate)[:CALIBRATION_INPUTS]
     if is_quantized(network):
         return finn_graph(network, sample.shape[1:])
     wanted = accelerator.quantization

@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from xbarsim.documents import plain
 from xbarsim.errors import InputError, check_choice
+from xbarsim.hints import checked
 
 T = TypeVar("T")
 
@@ -84,6 +85,7 @@ class Registry:
         module, _, attribute = self._built_in[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
+    @checked
     def make(self, name: str, values: Mapping[str, Any] | None = None, *, strict: bool = False) -> Any:
         """Return an object with some of its fields set; 'a.b' is field b of the object in field a.
 
@@ -102,6 +104,7 @@ class Registry:
         made = entry()
         return _filled(where, partial(replace, made), type(made), values, strict, made) if values else made
 
+    @checked
     def parse(self, text: str) -> Any:
         """Return the object that 'name' or 'name:field=value,field=value' describes; '+' joins lists."""
         name, _, rest = text.partition(":")

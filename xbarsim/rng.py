@@ -12,8 +12,10 @@ from zlib import crc32
 import numpy as np
 
 from xbarsim.errors import check_int
+from xbarsim.hints import check_fields, checked
 
 
+@checked
 def stream(seed: int, scenario: str, trial: int = 0) -> np.random.Generator:
     """Return the random stream of one trial of one scenario.
 
@@ -50,6 +52,9 @@ class Trial:
 
     seed: int = 0
     number: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def stream(self, scenario: str) -> np.random.Generator:
         """Return the stream of a purpose; drawing more for one purpose moves no other."""

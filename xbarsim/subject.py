@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from xbarsim.arrays import check_calibration
 from xbarsim.chip import Accelerator, Chip
 from xbarsim.data import Dataset, as_data, as_dataset
 from xbarsim.digests import content_digest
 from xbarsim.errors import InputError, check_int, check_positive
+from xbarsim.hints import checked
 from xbarsim.programs import CALIBRATION_INPUTS, accelerator_of, as_integers
 
 MOST_PASSES = 1_000_000
@@ -61,6 +62,7 @@ class Subject:
     epsilon: float
     passes: int
 
+    @checked
     def __init__(
         self,
         network: Any,
@@ -74,13 +76,15 @@ class Subject:
         passes: int = 1,
         source: Source | None = None,
     ) -> None:
+        if type(network).__module__ == "builtins":
+            raise InputError("network", "a torch module or an integer network", repr(network)[:60])
         data = as_data(test, name="test")
         self.network = network.eval() if isinstance(network, nn.Module) else network
         self.accelerator = accelerator_of(accelerator)
         self.test = data.test
         self.train = data.train if train is None else as_dataset(train, name="train")
-        typical = (self.train or self.test).images if calibrate is None else np.asarray(calibrate)
-        self.calibration = typical[:CALIBRATION_INPUTS]
+        typical = (self.train or self.test).images if calibrate is None else calibrate
+        self.calibration = check_calibration(typical)[:CALIBRATION_INPUTS]
         self.name = _name_of(network) if name is None else name
         self.epsilon = check_positive("epsilon", epsilon)
         self.passes = check_int("passes", passes, 1, MOST_PASSES)

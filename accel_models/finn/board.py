@@ -21,11 +21,13 @@ from accel_models.finn.network import FinnNetwork
 from accel_models.finn.presets import BoardPreset, LayerShape, preset, presets
 from xbarsim.errors import InputError
 from xbarsim.files import read_bytes, read_text, write_atomically
+from xbarsim.hints import checked
 
 Words = NDArray[np.uint64]
 AGAIN = "get the file again, or name another network"
 
 
+@checked
 def read_board(
     folder: str | Path, name: str | None = None, *, value_range: tuple[float, float] | None = None
 ) -> FinnNetwork:
@@ -66,6 +68,7 @@ def read_board(
     )
 
 
+@checked
 def write_board(network: FinnNetwork, folder: str | Path) -> list[Path]:
     """Write a network as a board's parameter directory; every file is complete or not there.
 

@@ -35,6 +35,8 @@ from xbarsim.faults.pe import (
     PeFaultKind,
     PeFaults,
 )
+from xbarsim.faults.table import several
+from xbarsim.hints import checked
 from xbarsim.kernels.mvtu import look_up
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class FinnChip:
             "bram18": estimate.bram18,
         }
 
+    @checked
     def cost(self, inputs: int) -> Cost:
         """Return the latency of so many inferences; energy is not known, nor is a loopback's latency.
 
@@ -135,6 +138,7 @@ class FinnChip:
         """
         return replace(self, faults=self.faults.merge(as_table(faults)))
 
+    @checked
     def run(
         self,
         inputs: NDArray,
@@ -161,7 +165,7 @@ class FinnChip:
         self, faults: Iterable[PeFaults | Iterable[PeFault]], inputs: NDArray, *, seed: int = 0
     ) -> Iterator[Run]:
         """Run the same inputs on many faulty copies; see `accel_models.finn.many`."""
-        return run_each(self, map(as_table, faults), inputs)
+        return run_each(self, map(as_table, several(faults)), inputs)
 
     def run_of(self, scores: IntArray) -> Run:
         """Return what a run says that gave (N, rows) scores."""

@@ -18,6 +18,7 @@ from xbarsim.chip import Quantization
 from xbarsim.errors import InputError, check_int, check_positive, check_type
 from xbarsim.faults.pe import PeFaults
 from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.hints import check_fields
 
 MOST_BITS = 8
 MOST_PES = 2**16
@@ -44,6 +45,7 @@ class FinnConfig:
     loopback: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("FinnConfig.clock_MHz", self.clock_MHz)
         check_int("FinnConfig.weight_bits", self.weight_bits, 2, MOST_BITS)
         check_int("FinnConfig.activation_bits", self.activation_bits, 2, MOST_BITS)

@@ -23,6 +23,7 @@ import numpy as np
 from accel_models.finn.layer import IntArray, Mvtu
 from accel_models.finn.network import FinnNetwork
 from xbarsim.errors import check_int, check_positive
+from xbarsim.hints import checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class DesignCycles:
         return self.latency_cycles / check_positive("clock_MHz", clock_MHz)
 
 
+@checked
 def design_cycles(network: FinnNetwork, *, first_layer_interval: int = 1) -> DesignCycles:
     """Cycles of a network as it is folded.
 

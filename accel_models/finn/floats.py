@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import InputError, check_number
 from xbarsim.graph.nodes import Input, integer_range
+from xbarsim.graph.saturation import check_range
+from xbarsim.hints import check_fields
 
 LARGEST = 1e30
 
@@ -33,6 +35,7 @@ class FloatPixels:
     high: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_number("FloatPixels.low", self.low, -LARGEST, LARGEST)
         check_number("FloatPixels.high", self.high, -LARGEST, LARGEST)
         if not self.low < self.high:
@@ -76,8 +79,9 @@ class GraphPixels:
 
         Raises
         ------
-        InputError : an integer that no pixel gives.
+        InputError : an integer that no pixel gives; integers out of the input's range.
         """
+        check_range(f"input {self.node.name!r}", inputs, *self.node.range)
         values = self.node.quantize(inputs)
         found = self.table[values - integer_range(self.node.bits, self.node.signed)[0]]
         if (missing := found < 0).any():

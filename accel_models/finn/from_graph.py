@@ -26,10 +26,12 @@ from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize, integer_range
 from xbarsim.graph.thresholds import Threshold
 from xbarsim.graph.window import Window
+from xbarsim.hints import checked
 
 CHAIN = "input, products, each with a quantizer and perhaps a max-pool behind it, a product at the end"
 
 
+@checked
 def from_graph(
     graph: IntegerGraph, *, name: str = "network", class_text: str = "", weight_bits: int | None = None
 ) -> FinnNetwork:

@@ -26,6 +26,7 @@ from accel_models.finn.protection import ProtectionCurve, check_places, replicat
 from accel_models.finn.resources import WeightMemory
 from xbarsim.errors import InputError, check_choice, check_int, check_rate
 from xbarsim.faults.pe import SHARED_LAYER, PeFault, PeFaultKind
+from xbarsim.hints import checked
 
 COPIES = 3
 COSTS = ("unrolled", "folded")
@@ -106,6 +107,7 @@ def disagreement(first: NDArray, second: NDArray, third: NDArray) -> NDArray[np.
     return (first != second) | (second != third)
 
 
+@checked
 def replication_front(
     design: FinnChip,
     results: FaultResults,

@@ -17,6 +17,7 @@ from typing import Literal
 from accel_models.finn.layer import Mvtu
 from accel_models.finn.network import FinnNetwork
 from xbarsim.errors import check_choice, check_int
+from xbarsim.hints import checked
 
 WeightMemory = Literal["BRAM", "LUTRAM"]
 WEIGHT_MEMORIES = ("BRAM", "LUTRAM")
@@ -51,6 +52,7 @@ PYNQ_Z1 = {
 }
 
 
+@checked
 def design_resources(network: FinnNetwork, *, weights_in: WeightMemory = "BRAM") -> Resources:
     """Estimate of all layers together."""
     parts = (layer_resources(layer, weights_in=weights_in) for layer in network.layers)

@@ -31,8 +31,10 @@ from xbarsim.errors import InputError, check_choice, check_int, check_number, ch
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
+from xbarsim.faults.table import several
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+from xbarsim.hints import checked
 from xbarsim.rng import generator_of
 
 Key = tuple[str, int]
@@ -158,6 +160,7 @@ class AnalogChip:
         """The chip with these faults on top of its own; healthy cells keep their conductances."""
         return replace(self, chip=self.chip.inject(faults))
 
+    @checked
     def age(self, seconds: float) -> AnalogChip:
         """The chip so many seconds later, nothing rewritten.
 
@@ -169,6 +172,7 @@ class AnalogChip:
         remedy = f"device {self.device.name!r} is known until {self.device.longest_seconds:g} s after a write"
         return replace(self, seconds=self.seconds + check_number("seconds", seconds, 0, left, remedy))
 
+    @checked
     def refresh(self, seed: Seed = 0) -> AnalogChip:
         """Write every used cell again: new draws, soft faults gone, time at 0.
 
@@ -176,6 +180,7 @@ class AnalogChip:
         """
         return self._written(self.chip.refresh(), seed)
 
+    @checked
     def another(self, seed: Seed = 0) -> AnalogChip:
         """Another specimen: the same levels and faults, soft ones too, as old as this one, draws of its own.
 
@@ -183,6 +188,7 @@ class AnalogChip:
         """
         return self._written(self.chip, seed).age(self.seconds)
 
+    @checked
     def update(self, graph: IntegerGraph, seed: Seed = 0) -> AnalogChip:
         """Write the changed cells of a retrained network of the same shape; columns keep their inversion.
 
@@ -202,6 +208,7 @@ class AnalogChip:
         }
         return replace(self, chip=chip, draws=draws, write_cost=chip.write_cost)
 
+    @checked
     def write_verify(
         self, tolerance_uS: float, seed: Seed = 0, *, max_iterations: int = 10
     ) -> tuple[AnalogChip, WriteVerify]:
@@ -234,6 +241,7 @@ class AnalogChip:
         draws = {key: found.draws for key, found in cells.items()}
         return replace(fresh, draws=draws, write_cost=cost), report
 
+    @checked
     def run(
         self,
         inputs: NDArray,
@@ -257,12 +265,14 @@ class AnalogChip:
             noise_seed = int(own.generate_state(1, np.uint64)[0])
             return self.matrices[key].multiply(rows, layer.input_signed, seed=noise_seed, first=first)
 
-        scores = self.graph.run(inputs, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
+        scores = self.graph.run(
+            inputs, multiply=multiply, batch_size=batch_size, on_batch=on_batch, watched=False
+        )
         return run_of(scores, self.cost(len(scores)))
 
     def run_each(self, faults: Iterable[FaultMap], inputs: NDArray, *, seed: Seed = 0) -> Iterator[Run]:
         """Run the same inputs on a copy with each of these fault maps on top of its own."""
-        return (self.inject(found).run(inputs, seed=seed) for found in faults)
+        return (self.inject(found).run(inputs, seed=seed) for found in several(faults))
 
     @property
     def matrices(self) -> dict[Key, AnalogMatrix]:
@@ -319,6 +329,7 @@ class AnalogChip:
         return lambda number: self.faults.levels_of_idle_array(first + number)
 
 
+@checked
 def write_analog(
     chip: ReramChip,
     device: Device,

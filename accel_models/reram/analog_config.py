@@ -11,6 +11,7 @@ from xbarsim.chip import Quantization
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.errors import InputError, check_choice, check_number, check_type
 from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.hints import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class AnalogConfig:
     reference: str = "ideal"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_type("AnalogConfig.base", self.arrays, ReramConfig)
         check_number("AnalogConfig.wire_ohm", self.wire_ohm, 0, 1e6)
         longest = device(self.device).longest_seconds

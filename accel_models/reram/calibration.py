@@ -12,10 +12,12 @@ from xbarsim.crossbar.config import AdcConfig
 from xbarsim.crossbar.matrix import ProgrammedMatrix
 from xbarsim.errors import InputError, check_number
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+from xbarsim.hints import checked
 
 MOST_ROWS = 256
 
 
+@checked
 def calibrate_adc(chip: ReramChip, images: NDArray[np.floating], *, percentile: float = 99.9) -> ReramChip:
     """Give every layer an ADC range that holds so many percent of the column sums that `images` cause.
 

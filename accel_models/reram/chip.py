@@ -26,6 +26,7 @@ from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+from xbarsim.hints import checked
 
 if TYPE_CHECKING:
     from accel_models.reram.config import ReramConfig
@@ -92,11 +93,13 @@ class ReramChip:
             )
         return self._with_faults(self.faults.merge(faults))
 
+    @checked
     def refresh(self, seed: Seed = 0) -> ReramChip:
         """Write every used cell again: soft faults are gone, stuck cells stay. Draws nothing from `seed`."""
         cells = self.placement.used_cells
         return replace(self._with_faults(self.faults.permanent), write_cost=write_cost(self.config, cells))
 
+    @checked
     def update(self, graph: IntegerGraph) -> ReramChip:
         """Write the changed cells of a retrained network of the same shape; columns keep their inversion.
 
@@ -112,6 +115,7 @@ class ReramChip:
         chip = replace(self, graph=graph, matrices=written, write_cost=cost)
         return chip._with_faults(self.faults.rewritten(rewritten))
 
+    @checked
     def run(
         self,
         inputs: NDArray,
@@ -135,7 +139,13 @@ class ReramChip:
         """
         check_choice("fidelity", fidelity, ("digital", "bit-serial"))
         multiply = self.multiply if fidelity == "digital" else self._multiply_bit_serially
-        scores = self.graph.run(inputs, multiply=multiply, batch_size=batch_size, on_batch=on_batch)
+        scores = self.graph.run(
+            inputs,
+            multiply=multiply,
+            batch_size=batch_size,
+            on_batch=on_batch,
+            watched=not len(self.faults),
+        )
         return run_of(scores, self.cost(len(scores)))
 
     def run_each(
@@ -152,6 +162,7 @@ class ReramChip:
         found = run_each(self, faults, inputs, batch_size=batch_size)
         return (run_of(scores, self.cost(len(scores))) for scores in found)
 
+    @checked
     def cost(self, inputs: int) -> Cost:
         """Latency (pipelined model) and energy of so many inferences; energy is NaN without a power model."""
         check_int("inputs", inputs, 1, 10**9)

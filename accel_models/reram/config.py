@@ -14,6 +14,7 @@ from xbarsim.chip import Quantization
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.errors import check_choice, check_int, check_positive, check_type
 from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.hints import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class CellOperations:
     write_pJ: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("t_read_ns", "t_write_ns"):
             check_positive(f"CellOperations.{name}", getattr(self, name))
 
@@ -77,6 +79,7 @@ class ReramConfig:
     power: PowerModel = field(default_factory=isaac_power)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_type("ReramConfig.power", self.power, PowerModel)
         check_int("ReramConfig.arrays", self.arrays, 1, 10**7)
         check_positive("ReramConfig.cycle_ns", self.cycle_ns)

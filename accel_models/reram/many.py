@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.matrix import MatrixDifference
-from xbarsim.errors import InputError, check_int
+from xbarsim.errors import check_int
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.table import several
 from xbarsim.graph.baseline import Baseline
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 from xbarsim.kernels.launch import worker_threads
@@ -67,9 +68,7 @@ def run_each(
     InputError : no iterable of fault maps, bad inputs; later a map of another geometry.
     """
     check_int("batch_size", batch_size, 1, 2**31)
-    if isinstance(faults, FaultMap) or not isinstance(faults, Iterable):
-        raise InputError("faults", "several fault maps", type(faults).__name__, "put it into a list")
-    return _in_groups(chip, iter(faults), chip.graph.quantize_input(inputs), batch_size)
+    return _in_groups(chip, iter(several(faults)), chip.graph.quantize_input(inputs), batch_size)
 
 
 def _in_groups(

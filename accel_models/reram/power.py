@@ -12,6 +12,7 @@ from math import nan
 
 from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.errors import check_int, check_positive
+from xbarsim.hints import check_fields
 
 ARRAYS_PER_IMA = 8
 IMAS_PER_TILE = 12
@@ -99,6 +100,7 @@ class PowerModel:
     adc_bits: int = 8
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("PowerModel.tile_mW", self.tile_mW)
         check_int("PowerModel.arrays_per_tile", self.arrays_per_tile, 1, 10**6)
 

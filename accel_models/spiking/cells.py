@@ -16,13 +16,15 @@ from accel_models.reram.chip import ReramChip
 from accel_models.reram.config import ReramConfig
 from accel_models.spiking.chip import SpikingChip
 from accel_models.spiking.config import SpikingConfig
-from accel_models.spiking.network import SpikingNetwork
+from accel_models.spiking.network import SpikingNetwork, check_weights
+from xbarsim.arrays import check_array
 from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.neurons import SpikingGeometry
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Input, MatMul, Node, Requantize
 from xbarsim.graph.scales import finest_fraction
+from xbarsim.hints import checked
 
 FloatArray = NDArray[np.float64]
 
@@ -35,8 +37,9 @@ def place_weights(weights: Sequence[FloatArray], config: ReramConfig) -> ReramCh
     InputError : more arrays than the accelerator has.
     """
     form = config.array.format
-    if not all(np.isfinite(matrix).all() for matrix in weights):
-        raise InputError("weights", "finite numbers", "NaN or infinity", "train again")
+    weights = [check_array("weights", matrix, ("n", "m"), remedy="train again") for matrix in weights]
+    if not weights:
+        raise InputError("weights", "at least one layer", "none")
     nodes: list[Node] = [Input(name="spikes", bits=1, signed=False, fraction=0)]
     for i, matrix in enumerate(weights):
         fraction = finest_fraction(float(matrix.min()), float(matrix.max()), form.weight_bits, True)
@@ -66,6 +69,7 @@ def acting_weights(cells: ReramChip) -> list[FloatArray]:
     ]
 
 
+@checked
 def program_on_cells(
     geometry: SpikingGeometry,
     weights: Sequence[FloatArray],
@@ -78,11 +82,13 @@ def program_on_cells(
 
     Give `with_faulty_cells` both, and a fault map of the cells' geometry.
     """
+    check_weights(geometry, weights)
     cells = place_weights(weights, config)
     network = SpikingNetwork(geometry=geometry, weights=acting_weights(cells), gain=gain, offset=offset)
     return replace(SpikingConfig().program(network), arrays=cells.placement.arrays), cells
 
 
+@checked
 def with_faulty_cells(chip: SpikingChip, cells: ReramChip, faults: FaultMap) -> SpikingChip:
     """The chip on cells with these faults; those of its neurons stay.
 

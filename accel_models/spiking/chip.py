@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.spiking.network import SpikingNetwork, check_weights
-from xbarsim.arrays import check_inputs
+from xbarsim.arrays import as_array, check_inputs
 from xbarsim.chip import Accelerator, Cost, Run
 from xbarsim.errors import InputError, check_int, check_type
 from xbarsim.faults.neuron_effects import SpikingEffects, effects_of
 from xbarsim.faults.neurons import ALWAYS, NeuronFaults, SpikingGeometry
+from xbarsim.faults.table import several
+from xbarsim.hints import checked
 from xbarsim.kernels.lif_chips import ChipArrays, run_chips
 from xbarsim.rng import stream
 
@@ -110,6 +112,7 @@ class SpikingChip:
         """What its faults do."""
         return effects_of(self.geometry, self.faults, gain=self.gain, offset=self.offset)
 
+    @checked
     def run(self, inputs: NDArray, *, seed: int = 0, first_image: int = 0) -> Run:
         """Run (N, ...) numbers in [0, 1]; scores are the spikes of each output. See `run_many`.
 
@@ -130,7 +133,7 @@ class SpikingChip:
         ------
         InputError : inputs of another size, none at all, or not in [0, 1]; later a fault that has no place.
         """
-        pixels, remaining = _checked(inputs, self.geometry), iter(faults)
+        pixels, remaining = _checked(inputs, self.geometry), iter(several(faults))
         room = COUNTS_AT_ONCE // (len(pixels) * self.geometry.sizes[-1])
         together = min(CHIPS_AT_ONCE, max(1, room))
 
@@ -140,6 +143,7 @@ class SpikingChip:
 
         return runs()
 
+    @checked
     def cost(self, inputs: int) -> Cost:
         """Unknown, NaN: neither time nor energy of neurons is modelled."""
         check_int("inputs", inputs, 1, 10**9)
@@ -154,7 +158,7 @@ def program(network: SpikingNetwork, accelerator: Accelerator) -> SpikingChip:
     return SpikingChip(
         accelerator=accelerator,
         geometry=network.geometry,
-        weights=tuple(on_grid(np.asarray(w, float)) for w in network.weights),
+        weights=tuple(on_grid(as_array("weights", w).astype(float)) for w in network.weights),
         gain=network.gains,
         offset=network.offsets,
     )
@@ -274,9 +278,10 @@ def _synapses(chip: SpikingChip, effects: SpikingEffects, layer: int) -> tuple[N
 def _checked(images: NDArray, geometry: SpikingGeometry) -> FloatArray:
     """(n, inputs) float64 of images of any shape with so many pixels."""
     inputs = geometry.sizes[0]
-    if isinstance(images, np.ndarray) and images.ndim > 2 and np.prod(images.shape[1:]) == inputs:
-        images = images.reshape(len(images), inputs)
-    pixels = check_inputs(images, (inputs,))
+    found = as_array("inputs", images)
+    if found.ndim > 2 and np.prod(found.shape[1:]) == inputs:
+        found = found.reshape(len(found), inputs)
+    pixels = check_inputs(found, (inputs,))
     if not (pixels.min() >= 0 and pixels.max() <= 1):
         raise InputError("inputs", "numbers in [0, 1]", f"{pixels.min():g}..{pixels.max():g}", "scale them")
     return np.ascontiguousarray(pixels, np.float64)

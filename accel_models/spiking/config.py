@@ -8,6 +8,7 @@ from accel_models.spiking.chip import SpikingChip, program
 from accel_models.spiking.network import SpikingNetwork
 from xbarsim.chip import Quantization
 from xbarsim.errors import check_type
+from xbarsim.hints import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,9 @@ class SpikingConfig:
     """
 
     name: str = "spiking"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def quantization(self) -> Quantization:

@@ -9,10 +9,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.errors import InputError, check_type
+from xbarsim.arrays import as_array, check_array
+from xbarsim.errors import InputError
 from xbarsim.faults.neurons import SpikingGeometry
+from xbarsim.hints import check_fields
 
 FloatArray = NDArray[np.float64]
+LARGEST = 1e9  # of weights, gains and offsets
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +39,7 @@ class SpikingNetwork:
     offset: Sequence[NDArray] | None = None
 
     def __post_init__(self) -> None:
-        check_type("SpikingNetwork.geometry", self.geometry, SpikingGeometry)
+        check_fields(self)
         check_weights(self.geometry, self.weights)
         sizes = self.geometry.sizes[1:]
         for name, given in (("gain", self.gain), ("offset", self.offset)):
@@ -56,7 +59,7 @@ class SpikingNetwork:
     def _of_neurons(self, given: Sequence[NDArray] | None, default: float) -> tuple[FloatArray, ...]:
         if given is None:
             return tuple(np.full(m, default) for m in self.geometry.sizes[1:])
-        return tuple(np.asarray(values, float) for values in given)
+        return tuple(as_array("neurons", values).astype(float) for values in given)
 
 
 def check_weights(geometry: SpikingGeometry, weights: Sequence[NDArray]) -> None:
@@ -68,8 +71,8 @@ def check_weights(geometry: SpikingGeometry, weights: Sequence[NDArray]) -> None
 def _check_finite(
     name: str, expected: str, shapes: Sequence[tuple[int, ...]], given: Sequence[NDArray]
 ) -> None:
-    got = [np.shape(values) for values in given]
-    if got != shapes:
-        raise InputError(name, expected, str(got))
-    if not all(np.isfinite(values).all() for values in given):
-        raise InputError(name, "finite numbers", "NaN or infinity", "train again")
+    found = [as_array(name, values) for values in given]
+    if [values.shape for values in found] != shapes:
+        raise InputError(name, expected, str([values.shape for values in found]))
+    for values, shape in zip(found, shapes, strict=True):
+        check_array(name, values, shape, low=-LARGEST, high=LARGEST, remedy="train again")

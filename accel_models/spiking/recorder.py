@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.spiking.chip import SpikingChip, run_many
+from xbarsim.arrays import INTEGERS, check_array
 from xbarsim.errors import check_int
+from xbarsim.hints import checked
 
 IMAGES_A_RUN = 2000  # more would need room for their counts twice
 
@@ -26,6 +28,7 @@ class Recorder:
     seed : of the spikes
     """
 
+    @checked
     def __init__(
         self,
         base: SpikingChip,
@@ -34,14 +37,16 @@ class Recorder:
         *,
         seed: int = 0,
     ) -> None:
-        self.base, self.chips, self.candidates, self.seed = base, chips, candidates, seed
+        check_int("seed", seed, 0, 2**63 - 1)
+        self.base, self.chips, self.seed = base, chips, seed
+        self.candidates = check_array("candidates", candidates, ("n", "..."), low=0, high=1)
         self.shown = 0
 
     def __call__(self, patterns: NDArray[np.int64], repetitions: int) -> NDArray[np.unsignedinteger]:
         """(chips, repetitions, patterns, classes) spike counts of some of the candidates."""
         check_int("repetitions", repetitions, 1, 10**9)
-        for place in np.asarray(patterns):
-            check_int("patterns", place, 0, len(self.candidates) - 1)
+        last = len(self.candidates) - 1
+        patterns = check_array("patterns", patterns, ("patterns",), kinds=INTEGERS, low=0, high=last)
         classes = self.base.geometry.sizes[-1]
         kind = np.min_scalar_type(self.base.geometry.steps)  # an output spikes at most once a step
         found = np.empty((len(self.chips), repetitions, len(patterns), classes), kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from xbarsim.errors import InputError
+from xbarsim.hints import checked
 
 FOLDER = Path(__file__).parent
 
@@ -15,6 +16,7 @@ def zoo() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+@checked
 def zoo_path(name: str) -> Path:
     """A checkpoint, for `networks.checkpoints.load_checkpoint`.
 

@@ -15,6 +15,7 @@ from xbarsim.campaigns.schema import NUMBERS
 from xbarsim.campaigns.store import Row, Store
 from xbarsim.errors import InputError, check_choice
 from xbarsim.files import check_file, write_atomically
+from xbarsim.hints import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ FIXED = ("task", "seed", "trial", "shots", "hits", "seconds", "run")
 TRIAL = ("task", "trial", "shots", "hits", "seconds", "run")
 
 
+@checked
 def read_frame(path: str | Path) -> pd.DataFrame:
     """All trials of a store as a table: one row each, what the task is and further counts as columns.
 

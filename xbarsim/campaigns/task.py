@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
 from xbarsim.errors import InputError, check_int
+from xbarsim.hints import check_fields
 
 MOST_TRIALS = 10**7
 RESERVED = {"task", "seed", "trial", "shots", "hits", "seconds", "run", "counts"}
@@ -70,6 +71,7 @@ class Task:
     description: str = field(init=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("Task.trials", self.trials, 1, MOST_TRIALS)
         check_int("Task.seed", self.seed, 0, 2**63 - 1)
         described = self.workload.describe()

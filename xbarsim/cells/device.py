@@ -21,6 +21,7 @@ from xbarsim.cells.effects import (
     VerifyError,
 )
 from xbarsim.errors import InputError, check_choice, check_number
+from xbarsim.hints import checked
 
 TEN_YEARS = 3650 * DAY
 
@@ -138,6 +139,7 @@ def device_presets() -> dict[str, Device]:
     return {device.name: device for device in devices}
 
 
+@checked
 def device(name: str) -> Device:
     """Look a device up by name.
 

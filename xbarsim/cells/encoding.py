@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.arrays import INTEGERS, check_array
 from xbarsim.errors import InputError, check_choice, check_int
+from xbarsim.hints import check_fields
 
 IntArray = NDArray[np.int64]
 ENCODINGS = ("offset", "twos_complement", "differential")
@@ -40,6 +42,7 @@ class WeightFormat:
     encoding: str = "offset"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("WeightFormat.weight_bits", self.weight_bits, 2, 16)
         check_int("WeightFormat.cell_bits", self.cell_bits, 1, 4)
         check_choice("WeightFormat.encoding", self.encoding, ENCODINGS)
@@ -109,7 +112,7 @@ class WeightFormat:
         >>> WeightFormat(weight_bits=4, cell_bits=2).encode(np.array([-8, 0, 7]))
         array([ 0,  8, 15])
         """
-        q = np.asarray(weights, dtype=np.int64)
+        q = check_array("weights", weights, ("...",), kinds=INTEGERS).astype(np.int64)
         if q.size and (q.min() < self.low or q.max() > self.high):
             raise InputError(
                 "weights",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.errors import InputError, check_int, check_type
+from xbarsim.hints import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class AdcConfig:
     full_range: int | str | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("AdcConfig.bits", self.bits, 1, 24)
         if isinstance(self.full_range, str) and self.full_range != "array":
             raise InputError("AdcConfig.full_range", "None, 'array' or a column sum", repr(self.full_range))
@@ -73,6 +75,7 @@ class ArrayConfig:
     input_bits: int = 16
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_type("ArrayConfig.format", self.format, WeightFormat)
         check_type("ArrayConfig.adc", self.adc, AdcConfig)
         check_type("ArrayConfig.inverted_storage", self.inverted_storage, bool)

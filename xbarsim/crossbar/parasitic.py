@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import check_number
+from xbarsim.hints import check_fields
 from xbarsim.kernels.wires import effective_matrix
 
 Floats = NDArray[np.float64]
@@ -35,6 +36,7 @@ class Wires:
     sense_ohm: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("word_ohm", "bit_ohm", "source_ohm", "sense_ohm"):
             check_number(f"Wires.{name}", getattr(self, name), 0, 1e6, "give ohms")
 

@@ -16,6 +16,7 @@ from typing import Any
 from xbarsim.chip import Cost
 from xbarsim.detection.adversarial import PatternSet, pattern_sets
 from xbarsim.errors import InputError, check_int, check_positive
+from xbarsim.hints import check_fields
 from xbarsim.metrics.corruption import confidence_change, sdc_1
 from xbarsim.rng import Trial
 
@@ -85,6 +86,7 @@ class AdversarialPatterns:
     epsilon: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.patterns, self.criterion)
         if self.epsilon is not None:
             check_positive("epsilon", self.epsilon)
@@ -108,6 +110,7 @@ class OriginalImages:
     criterion: str = "SDC-3%"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.patterns, self.criterion)
 
     @property

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError, check_int, check_number
+from xbarsim.hints import checked
 from xbarsim.metrics.intervals import Estimate, clopper_pearson, smallest_sample, tolerance_limit
 
 FloatArray = NDArray[np.float64]
@@ -123,6 +124,7 @@ class GeneratedTest:
         return int((self.power >= self.needed_power).sum())
 
 
+@checked
 def generate_test(
     fault_free: Record,
     faulty: Record,

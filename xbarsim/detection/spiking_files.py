@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from xbarsim.arrays import check_array
 from xbarsim.detection.spiking import SpikingTest
 from xbarsim.errors import InputError, check_int, check_number
 from xbarsim.files import read_tensors, write_atomically
+from xbarsim.hints import check_fields
 
 FORMAT = "xbarsim-spiking-test-1"
 MOST_SPIKES = 1e9  # of an output, and their square
@@ -38,9 +40,8 @@ class SpikingTestSet:
     images: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        test, images = self.test, np.asarray(self.images)
-        if images.ndim != 2 or not images.size or not (0 <= images.min() <= images.max() <= 1):
-            raise InputError("images", "(patterns, pixels) of numbers in 0..1", f"shape {images.shape}")
+        check_fields(self)
+        test, images = self.test, check_array("images", self.images, ("patterns", "pixels"), low=0, high=1)
         object.__setattr__(self, "images", np.ascontiguousarray(images, np.float32))
         chosen = len(images)
         if test.patterns.shape != (chosen,) or test.mean.shape != test.variance.shape or test.mean.ndim != 2:

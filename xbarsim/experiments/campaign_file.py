@@ -26,6 +26,7 @@ from xbarsim.experiments.experiment import grid
 from xbarsim.experiments.measures import Accuracy, Detection, Measure
 from xbarsim.experiments.references import SubjectReference, accelerator_from
 from xbarsim.faults.places import NoFaults, is_of
+from xbarsim.hints import checked
 from xbarsim.limits import check_memory
 from xbarsim.metrics.planning import sample_size
 from xbarsim.programs import fits
@@ -228,6 +229,7 @@ class Plan:
         return tuple(dict.fromkeys(str(task.workload.describe()["metric"]) for task in self.tasks))
 
 
+@checked
 def plan(campaign: CampaignFile, *, code: Sequence[Path] = ()) -> Plan:
     """Make a task of every combination. Networks and data are loaded, so that mistakes show before a trial.
 

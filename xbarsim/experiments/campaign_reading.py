@@ -15,8 +15,10 @@ from xbarsim.code import is_code
 from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.campaign_file import CampaignFile, FaultsChoice, NetworkChoice
 from xbarsim.files import read_text
+from xbarsim.hints import checked
 
 
+@checked
 def read_campaign(path: str | Path) -> CampaignFile:
     """Read a description; paths in it are taken from its folder.
 

@@ -9,9 +9,11 @@ from typing import Any
 from xbarsim.campaigns import runner
 from xbarsim.campaigns.store import Store
 from xbarsim.campaigns.task import Task
+from xbarsim.hints import checked
 from xbarsim.report.results import Results, results_of
 
 
+@checked
 def collect(tasks: Sequence[Task], store: str | Path | None = None, **options: Any) -> Results:
     """Make the trials that a store lacks, and return all that it holds of these tasks.
 

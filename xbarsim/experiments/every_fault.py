@@ -15,6 +15,8 @@ from accel_models.finn.equivalence import simulate_classes
 from xbarsim.chip import Chip
 from xbarsim.data import Dataset, as_dataset
 from xbarsim.errors import InputError
+from xbarsim.faults.table import FaultTable
+from xbarsim.hints import checked
 from xbarsim.report.answers import worst_faults, worst_first
 from xbarsim.report.tables import Table
 
@@ -54,6 +56,7 @@ class SingleFaultResults:
         return worst_faults(fault, self.hits, self.flips, self.shots, title=title, count=count)
 
 
+@checked
 def every_fault(chip: Chip, model: Any, data: Any) -> SingleFaultResults:
     """Run the test images under every fault that a model lists, each alone.
 
@@ -72,8 +75,8 @@ def every_fault(chip: Chip, model: Any, data: Any) -> SingleFaultResults:
     """
     if len(chip.faults):
         raise InputError("every_fault", "a chip without faults", f"{len(chip.faults)} faults")
-    faults = model.all(chip.geometry) if hasattr(model, "all") else model
-    if not hasattr(faults, "each") or not len(faults):
+    faults = model.all(chip.geometry) if hasattr(model, "all") and hasattr(model, "draw") else model
+    if not isinstance(faults, FaultTable) or not len(faults):
         raise InputError("every_fault", "a model that lists its faults, at least one", repr(model)[:60])
     test = as_dataset(data)
     if isinstance(chip, FinnChip):

@@ -20,6 +20,7 @@ from xbarsim.experiments.drawing import trials_of
 from xbarsim.experiments.facts import subject_facts
 from xbarsim.experiments.measures import Condition, Measure
 from xbarsim.faults.places import NoFaults, is_of
+from xbarsim.hints import admit, check_fields, checked
 from xbarsim.registry import accelerators, detectors, fault_models, repairs
 from xbarsim.repair.nothing import AsItIs
 from xbarsim.rng import stream
@@ -42,6 +43,9 @@ class Experiment:
     faults: FaultModel = field(default_factory=NoFaults)
     repair: Repair = field(default_factory=AsItIs)
     keep: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def describe(self) -> dict[str, Any]:
         """See `Workload`."""
@@ -95,6 +99,7 @@ class Experiment:
         return {"words": self.words, **subject_facts(self.subject), **self.measure.facts(self.condition)}
 
 
+@checked
 def grid(
     measures: Measure | Iterable[Measure],
     *,
@@ -123,7 +128,8 @@ def grid(
         "repairs": AsItIs() if repairs is None else repairs,
         "faults": faults,
     }
-    for subject, measure, repair, model in product(*map(_several, chosen, chosen.values())):
+    kinds = (Subject, Measure, Repair, FaultModel)
+    for subject, measure, repair, model in product(*map(_several, chosen, chosen.values(), kinds)):
         if not is_of(model, subject.chip.geometry):
             model.draw(subject.chip.geometry, stream(seed, "faults"))  # refuses it in its own words
         experiment = Experiment(measure=measure, subject=subject, faults=model, repair=repair, keep=keep)
@@ -134,9 +140,9 @@ def grid(
     return list(found.values())
 
 
-def _several(name: str, things: Any) -> list[Any]:
+def _several(name: str, things: Any, kind: type) -> list[Any]:
     listed = isinstance(things, Iterable) and not isinstance(things, (str, Subject))
-    found = list(things) if listed else [things]
+    found = [admit(f"grid: {name}", one, kind) for one in (things if listed else [things])]
     if not found:
         raise InputError(f"grid: {name}", "at least one", "none")
     return found

@@ -15,6 +15,7 @@ from xbarsim.experiments.drawing import faulty_chip, read_seed
 from xbarsim.experiments.single_faults import FAULTS_AT_ONCE, can_share, single_outcomes
 from xbarsim.faults.trials import faults_of
 from xbarsim.files import write_bytes
+from xbarsim.hints import check_fields
 from xbarsim.registry import detectors
 from xbarsim.repair.nothing import AsItIs
 from xbarsim.rng import Trial
@@ -88,6 +89,7 @@ class Accuracy:
     metric = "accuracy"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("fidelity", self.fidelity, ("digital", "bit-serial"))
 
     def together(self, condition: Condition) -> bool:
@@ -138,6 +140,9 @@ class Detection:
     """
 
     detector: Detector
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     metric = "detection"
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import InputError, check_choice, check_rate
 from xbarsim.faults.pe import FinnGeometry, PeFaultKind, PeFaults, faults_at, join
-from xbarsim.faults.places import check_places
+from xbarsim.faults.places import check_draw
+from xbarsim.hints import check_fields
 
 UNITS = ("element", "channel", "pixel")
 
@@ -42,6 +43,7 @@ class StuckActivations:
     unit: Literal["element", "channel", "pixel"] = "channel"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_rate("StuckActivations.rate", self.rate)
         check_choice("StuckActivations.unit", self.unit, UNITS)
 
@@ -71,7 +73,7 @@ class StuckActivations:
         ------
         InputError : single activations, for which the design has no permanent fault.
         """
-        check_places(self, geometry, FinnGeometry)
+        check_draw(self, geometry, FinnGeometry, rng)
         (kind,) = self.kinds
         lists = []
         for layer, unit in enumerate(geometry.layers):

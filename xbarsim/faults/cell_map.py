@@ -16,12 +16,13 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.errors import InputError
+from xbarsim.errors import InputError, check_int, check_type
 from xbarsim.faults.drawing import draw_fault_map
 from xbarsim.faults.files import read_fault_map, to_bytes
 from xbarsim.faults.kinds import CellGeometry, FaultKind, are_permanent, need_values, with_fixed_levels
-from xbarsim.faults.table import FaultTable, check_columns, integers, kind_codes, spread
+from xbarsim.faults.table import FaultTable, check_columns, integers, kind_codes, rows_of, spread
 from xbarsim.files import write_atomically
+from xbarsim.hints import checked
 
 
 class CellFault(NamedTuple):
@@ -54,6 +55,15 @@ class FaultMap(FaultTable[CellFault]):
     kind: NDArray[np.uint8]
     value: NDArray[np.int8]
 
+    def __post_init__(self) -> None:
+        check_type("FaultMap.geometry", self.geometry, CellGeometry)
+        for name, kind in (("cell", np.int64), ("kind", np.uint8), ("value", np.int8)):
+            column = getattr(self, name)
+            if getattr(column, "dtype", None) != kind or column.shape != self.cell.shape or column.ndim != 1:
+                expected = f"(n,) {np.dtype(kind)}, as long as the others"
+                got = f"{getattr(column, 'dtype', type(column).__name__)} of shape {np.shape(column)}"
+                raise InputError(f"FaultMap.{name}", expected, got, "build it with FaultMap.of")
+
     @classmethod
     def of(cls, geometry: CellGeometry, faults: Iterable[CellFault] = (), **columns: ArrayLike) -> FaultMap:
         """Build a map from faults, or from columns `array`, `row`, `column`, `kind` and `value`.
@@ -70,7 +80,8 @@ class FaultMap(FaultTable[CellFault]):
         >>> print(FaultMap.of(g, array=1, row=[3, 5], column=7, kind="stuck_lrs"))
         2 faults in 2 arrays of 128 x 128 cells with 4 levels: 2 stuck_lrs
         """
-        rows = list(faults)
+        check_type("FaultMap.geometry", geometry, CellGeometry)
+        rows = rows_of("FaultMap.faults", faults, CellFault)
         if rows or not columns:
             check_columns("FaultMap", columns, (), ())
             columns = {name: [row[i] for row in rows] for i, name in enumerate(CellFault._fields)}
@@ -102,6 +113,7 @@ class FaultMap(FaultTable[CellFault]):
         cls, geometry: CellGeometry, cell: ArrayLike, kind: ArrayLike, value: ArrayLike
     ) -> FaultMap:
         """Build a map from flat cell numbers, kinds and values, (n,) each; sorted and checked here."""
+        check_type("FaultMap.geometry", geometry, CellGeometry)
         cells, kinds = integers("FaultMap.cell", cell), integers("FaultMap.kind", kind)
         values = integers("FaultMap.value", value)
         if not cells.shape == kinds.shape == values.shape:
@@ -153,12 +165,14 @@ class FaultMap(FaultTable[CellFault]):
                 kind = np.where(stuck.value == level, ends, kind)
         return FaultMap.from_cells(self.geometry, stuck.cell, kind, stuck.value)
 
+    @checked
     def check(self, geometry: CellGeometry) -> None:
         """Refuse the map for another chip than the one it was made for."""
         if geometry != self.geometry:
             remedy = "sample it for this chip's geometry"
             raise InputError("fault map", str(geometry), str(self.geometry), remedy)
 
+    @checked
     def compare(self, other: FaultMap) -> FaultMapDifference:
         """Hold `other` (say, a diagnosed map) against this one (the true map).
 
@@ -166,6 +180,7 @@ class FaultMap(FaultTable[CellFault]):
         ------
         InputError : the maps belong to different geometries.
         """
+        check_type("other", other, FaultMap)
         self._check_alike(other)
         both, mine, theirs = np.intersect1d(self.cell, other.cell, assume_unique=True, return_indices=True)
         same = (self.kind[mine] == other.kind[theirs]) & (self.value[mine] == other.value[theirs])
@@ -178,6 +193,7 @@ class FaultMap(FaultTable[CellFault]):
 
     def levels_of_idle_array(self, array: int) -> NDArray[np.int64]:
         """(rows, columns): the levels of an array whose every cell was written to level 0."""
+        check_int("array", array, 0, self.geometry.arrays - 1)
         size = self.geometry.rows * self.geometry.columns
         low, high = np.searchsorted(self.cell, (array * size, (array + 1) * size))
         kind, value = self.kind[low:high], self.value[low:high].astype(np.int64)
@@ -223,7 +239,7 @@ class FaultMap(FaultTable[CellFault]):
 
     def _places(self, chosen: Any) -> Any:
         """Masks as they are; numbers in the order of the cells, each once."""
-        if np.asarray(chosen).dtype == np.bool_:
+        if chosen.dtype == np.bool_:
             return chosen
         return np.unique(np.arange(len(self))[chosen])
 

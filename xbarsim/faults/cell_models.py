@@ -9,7 +9,7 @@ import numpy as np
 from xbarsim.errors import check_int, check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
-from xbarsim.faults.places import check_places
+from xbarsim.faults.places import check_draw
 from xbarsim.faults.sampling import (
     FaultMix,
     mix_of,
@@ -20,6 +20,7 @@ from xbarsim.faults.sampling import (
     sample_rows,
     words_of_mix,
 )
+from xbarsim.hints import check_fields
 
 MOST = 2**40
 
@@ -42,6 +43,7 @@ class SoftCells:
     mix: str | FaultMix = "flip"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_rate("SoftCells.rate", self.rate)
         soft = [kind for kind in FaultKind if not kind.permanent]
         self.fault_mix.check_only("SoftCells.mix", soft, "use StuckCells")
@@ -58,7 +60,7 @@ class SoftCells:
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the soft faults of a chip."""
-        check_places(self, geometry, CellGeometry)
+        check_draw(self, geometry, CellGeometry, rng)
         return sample_by_rate(geometry, self.rate, mix=self.fault_mix, rng=rng)
 
 
@@ -75,6 +77,7 @@ class FaultyCount:
     mix: str | FaultMix = "measured"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("FaultyCount.count", self.count, 0, MOST)
         mix_of("FaultyCount.mix", self.mix)
 
@@ -85,7 +88,7 @@ class FaultyCount:
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the faults of a chip; refuses more than it has cells."""
-        check_places(self, geometry, CellGeometry)
+        check_draw(self, geometry, CellGeometry, rng)
         return sample_by_count(geometry, self.count, mix=mix_of("FaultyCount.mix", self.mix), rng=rng)
 
 
@@ -102,6 +105,7 @@ class FaultyRows:
     mix: str | FaultMix = "measured"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("FaultyRows.rows", self.rows, 0, MOST)
         mix_of("FaultyRows.mix", self.mix)
 
@@ -112,7 +116,7 @@ class FaultyRows:
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the faults of a chip; refuses more than it has rows."""
-        check_places(self, geometry, CellGeometry)
+        check_draw(self, geometry, CellGeometry, rng)
         return sample_rows(geometry, self.rows, mix=mix_of("FaultyRows.mix", self.mix), rng=rng)
 
 
@@ -129,6 +133,7 @@ class FaultyColumns:
     mix: str | FaultMix = "measured"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("FaultyColumns.columns", self.columns, 0, MOST)
         mix_of("FaultyColumns.mix", self.mix)
 
@@ -139,7 +144,7 @@ class FaultyColumns:
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the faults of a chip; refuses more than it has columns."""
-        check_places(self, geometry, CellGeometry)
+        check_draw(self, geometry, CellGeometry, rng)
         return sample_columns(geometry, self.columns, mix=mix_of("FaultyColumns.mix", self.mix), rng=rng)
 
 
@@ -157,6 +162,7 @@ class FaultyClusters:
     mix: str | FaultMix = "measured"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("FaultyClusters.clusters", self.clusters, 0, MOST)
         check_int("FaultyClusters.radius", self.radius, 0, MOST)
         mix_of("FaultyClusters.mix", self.mix)
@@ -168,7 +174,7 @@ class FaultyClusters:
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the faults of a chip; refuses more centres than it has cells."""
-        check_places(self, geometry, CellGeometry)
+        check_draw(self, geometry, CellGeometry, rng)
         mix = mix_of("FaultyClusters.mix", self.mix)
         return sample_clusters(geometry, self.clusters, radius=self.radius, mix=mix, rng=rng)
 

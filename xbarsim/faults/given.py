@@ -15,6 +15,7 @@ from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.neurons import NeuronFaults
 from xbarsim.faults.pe import PeFaults
 from xbarsim.files import read_text
+from xbarsim.hints import check_fields
 from xbarsim.rng import Trial
 
 
@@ -34,6 +35,7 @@ class GivenFaults:
     tables: tuple[Any, ...]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.tables:
             raise InputError("faults", "at least one table", "none")
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError, check_int
+from xbarsim.hints import check_fields
 
 
 class FaultKind(IntEnum):
@@ -119,6 +120,7 @@ class CellGeometry:
     levels: int = 4
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("CellGeometry.arrays", self.arrays, 1, 10**7)
         check_int("CellGeometry.rows", self.rows, 1, 65536)
         check_int("CellGeometry.columns", self.columns, 1, 65536)

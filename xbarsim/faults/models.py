@@ -17,7 +17,8 @@ from xbarsim.faults.neurons import (
     check_value,
 )
 from xbarsim.faults.pe import FinnGeometry, PeFaultKind, PeFaults, count_faults, faults_at
-from xbarsim.faults.places import check_places
+from xbarsim.faults.places import check_draw, check_places
+from xbarsim.hints import check_fields, checked
 from xbarsim.rng import Trial, stream
 
 
@@ -44,6 +45,7 @@ class SingleFaults:
     layers: tuple[int, ...] | None = None
     strikes: int | None = None
 
+    @checked
     def __init__(
         self,
         *names: str,
@@ -59,8 +61,8 @@ class SingleFaults:
         _check_each_once("SingleFaults.kinds", chosen)
         places = None if layers is None else tuple(layers)
         if places is not None:
-            _check_each_once("SingleFaults.layers", places)
             places = tuple(check_int("SingleFaults.layers", layer, 0, 2**16) for layer in places)
+            _check_each_once("SingleFaults.layers", places)
         if strikes is not None:
             check_int("SingleFaults.strikes", strikes, 1, 2**31 - 1)
         object.__setattr__(self, "kinds", chosen)
@@ -101,7 +103,7 @@ class SingleFaults:
         ------
         InputError : a design without such faults.
         """
-        offers = list(check_places(self, geometry, FinnGeometry).offers(self._kinds, self.layers))
+        offers = list(check_draw(self, geometry, FinnGeometry, rng).offers(self._kinds, self.layers))
         ends = np.cumsum([count_faults(unit, kind) for _, unit, kind in offers], dtype=np.int64)
         if not len(ends) or not ends[-1]:
             raise InputError("single", f"a design with {', '.join(self.kinds)} faults", "one without")
@@ -172,6 +174,7 @@ class FaultyNeurons:
     value: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         kind = NeuronFaultKind[check_choice("FaultyNeurons.kind", self.kind, NeuronFaultKind.__members__)]
         check_rate("FaultyNeurons.ratio", self.ratio)
         if not self.scope:
@@ -200,7 +203,7 @@ class FaultyNeurons:
         ------
         InputError : a scope without places for the kind.
         """
-        check_places(self, geometry, SpikingGeometry)
+        check_draw(self, geometry, SpikingGeometry, rng)
         universe = FaultUniverse(geometry=geometry, scope=self.scope)
         return universe.sample(NeuronFaultKind[self.kind], self.ratio, rng, value=self.value)
 

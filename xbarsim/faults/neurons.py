@@ -32,9 +32,19 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.errors import InputError, check_choice, check_int, check_number, check_rate
+from xbarsim.arrays import as_array
+from xbarsim.errors import (
+    InputError,
+    check_choice,
+    check_int,
+    check_number,
+    check_rate,
+    check_type,
+    is_number,
+)
 from xbarsim.faults.csv_files import read_csv, write_csv
-from xbarsim.faults.table import FaultTable, check_columns, kind_codes, spread
+from xbarsim.faults.table import FaultTable, check_columns, kind_codes, rows_of, spread
+from xbarsim.hints import check_fields, checked
 
 ALWAYS = 2**31 - 1
 NO_TARGET = -1
@@ -140,6 +150,7 @@ class SpikingGeometry:
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if len(self.sizes) < 2:
             raise InputError("SpikingGeometry.sizes", "inputs and at least one layer", str(self.sizes))
         for size in self.sizes:
@@ -165,6 +176,7 @@ class NeuronFault:
     last: int = ALWAYS
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.value is None:
             object.__setattr__(self, "value", NEURON_KINDS[self.kind].value)
         check_value(self.kind, self.value)
@@ -189,8 +201,8 @@ class NeuronFault:
 def check_value(kind: NeuronFaultKind, value: object) -> float:
     """A value that a fault of this kind can have."""
     where, own = f"value of {kind.name}", NEURON_KINDS[kind]
-    if own.whole and value not in (own.low, own.high):
-        raise InputError(where, f"{own.low:g} or {own.high:g}", repr(value))
+    if own.whole and (not is_number(value) or value not in (own.low, own.high)):
+        raise InputError(where, f"{own.low:g} or {own.high:g}", repr(value)[:60])
     return float(value) if own.whole else check_number(where, value, own.low, own.high)  # type: ignore[arg-type]
 
 
@@ -209,6 +221,7 @@ class NeuronFaults(FaultTable[NeuronFault]):
     table: NDArray[np.void]
 
     def __post_init__(self) -> None:
+        check_type("NeuronFaults.table", self.table, np.ndarray, "build it with NeuronFaults.of")
         if self.table.ndim != 1 or self.table.dtype != COLUMNS:
             raise InputError("NeuronFaults.table", f"(faults,) of {NAMES}", str(self.table.dtype))
 
@@ -221,13 +234,21 @@ class NeuronFaults(FaultTable[NeuronFault]):
         >>> len(NeuronFaults.of(kind="hsf", layer=1, neuron=[0, 1, 2]))
         3
         """
-        rows = [tuple(getattr(fault, name) for name in NAMES) for fault in faults]
+        given_rows = rows_of("NeuronFaults.faults", faults, NeuronFault)
+        rows = [tuple(getattr(fault, name) for name in NAMES) for fault in given_rows]
         if rows or not columns:
             check_columns("NeuronFaults", columns, (), ())
             return cls(np.array(rows, COLUMNS))
         check_columns("NeuronFaults", columns, ("kind", "layer", "neuron"), NAMES)
         columns = {"target": NO_TARGET, "first": 0, "last": ALWAYS, **columns}
-        given = {name: np.atleast_1d(np.asarray(columns[name])) for name in NAMES if name in columns}
+        given = {
+            name: np.atleast_1d(as_array(f"NeuronFaults.{name}", columns[name]))
+            for name in NAMES
+            if name in columns
+        }
+        for name, column in given.items():
+            if column.ndim != 1:
+                raise InputError(f"NeuronFaults.{name}", "a column", f"shape {column.shape}")
         given["kind"] = kind_codes("NeuronFaults.kind", NeuronFaultKind, columns["kind"])
         found = spread("NeuronFaults", given)
         lines = zip(*(column.tolist() for column in found.values()), strict=True)
@@ -238,6 +259,7 @@ class NeuronFaults(FaultTable[NeuronFault]):
         """Return the fields of `NeuronFault`, (faults,) each."""
         return {name: self.table[name] for name in NAMES}
 
+    @checked
     def during(self, first: int, last: int) -> NeuronFaults:
         """The same faults for steps first <= t < last only."""
         check_int("first step", first, 0, ALWAYS)
@@ -246,6 +268,7 @@ class NeuronFaults(FaultTable[NeuronFault]):
         table["first"], table["last"] = first, last
         return NeuronFaults(table)
 
+    @checked
     def check(self, geometry: SpikingGeometry) -> None:
         """Refuse faults that a network has no place for."""
         self._check_kinds()
@@ -354,6 +377,7 @@ class FaultUniverse:
     scope: tuple[str, ...] = ("input", "hidden")
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.scope:
             raise InputError("scope", "at least one of " + ", ".join(SCOPES), "none")
         for part in self.scope:
@@ -384,22 +408,26 @@ class FaultUniverse:
         left = "" if "output" in parts or not parts else f" ({sizes[-1]} output neurons left out)"
         return f"{words} of {self.geometry}{left}"
 
+    @checked
     def size(self, kind: NeuronFaultKind) -> int:
         """Places of a kind of fault."""
         if kind.of_synapses:
             return self.synapses
         return sum(n for part, n in self.neurons.items() if kind.of_inputs or part != "input")
 
+    @checked
     def enumerate(
         self, kind: NeuronFaultKind, *, value: float | None = None, first: int = 0, last: int = ALWAYS
     ) -> NeuronFaults:
         """One fault of this kind at every place, by layer, neuron and target."""
         return self._at(kind, np.arange(self.size(kind)), value, first, last)
 
+    @checked
     def count(self, kind: NeuronFaultKind, ratio: float) -> int:
         """How many places a fault ratio means: the share, rounded down."""
         return int(self.size(kind) * check_rate("fault ratio", ratio) + 1e-9)
 
+    @checked
     def sample(
         self,
         kind: NeuronFaultKind,

@@ -19,7 +19,7 @@ Source: FAT (Zahid et al.), section II: faulty PEs as stuck channels, faulty FIF
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -27,9 +27,11 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.errors import InputError, check_int
+from xbarsim.arrays import INTEGERS, check_array
+from xbarsim.errors import InputError, check_int, check_type
 from xbarsim.faults.csv_files import read_csv, write_csv
-from xbarsim.faults.table import FaultTable, IntArray, check_columns, integers, kind_codes, spread
+from xbarsim.faults.table import FaultTable, IntArray, check_columns, integers, kind_codes, rows_of, spread
+from xbarsim.hints import check_fields, checked
 
 
 class PeFaultKind(IntEnum):
@@ -47,6 +49,7 @@ class PeFaultKind(IntEnum):
 SHARED = (PeFaultKind.pe, PeFaultKind.lane, PeFaultKind.accumulator)
 NONE = -1
 SHARED_LAYER = -1
+MOST_NUMBER = 2**31 - 1  # of places and values
 MOST_LISTED = 2**25  # some gigabytes
 
 
@@ -107,6 +110,9 @@ class UnitGeometry:
     products: tuple[int, ...]
     pixels: int
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def places(self, kind: PeFaultKind) -> tuple[int, int, int, tuple[int, ...]]:
         """Units, words of a unit, bits of a word, and values that a fault of this kind can have.
 
@@ -144,6 +150,10 @@ class FinnGeometry:
     layers: tuple[UnitGeometry, ...]
     shared: UnitGeometry | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @checked
     def fault_list(self, kinds: Iterable[PeFaultKind], layers: Iterable[int] | None = None) -> PeFaults:
         """List every single permanent fault of some kinds, in some layers or in all.
 
@@ -151,6 +161,7 @@ class FinnGeometry:
         """
         return join([enumerate_faults(*place) for place in self.offers(kinds, layers)])
 
+    @checked
     def count_faults(self, kind: PeFaultKind) -> int:
         """Return how many single faults of a kind there are, without listing them."""
         return sum(count_faults(unit, kind) for _, unit, kind in self.offers([kind]))
@@ -188,6 +199,7 @@ class PeFaults(FaultTable[PeFault]):
 
     def __post_init__(self) -> None:
         width = len(NAMES)
+        check_type("PeFaults.table", self.table, np.ndarray, "build it with PeFaults.of")
         if self.table.ndim != 2 or self.table.shape[1] != width or self.table.dtype != np.int64:
             raise InputError("PeFaults.table", f"(faults, {width}) int64", str(self.table.shape))
 
@@ -200,13 +212,18 @@ class PeFaults(FaultTable[PeFault]):
         >>> len(PeFaults.of(kind="pe", layer=0, unit=[0, 1, 2], value=1))
         3
         """
-        rows = [astuple(fault) for fault in faults]
+        rows = rows_of("PeFaults.faults", faults, PeFault)
         if rows or not columns:
             check_columns("PeFaults", columns, (), ())
-            return cls(np.array(rows, np.int64).reshape(-1, len(NAMES)))
+            columns = {name: [getattr(fault, name) for fault in rows] for name in NAMES}
         check_columns("PeFaults", columns, ("kind", "layer", "unit", "value"), NAMES)
         kind = kind_codes("PeFaults.kind", PeFaultKind, columns["kind"])
         rest = {n: integers(f"PeFaults.{n}", columns.get(n, NONE)) for n in NAMES[1:]}
+        for name, column in rest.items():
+            low = {"unit": 0, "value": -MOST_NUMBER}.get(name, NONE)
+            if ((column < low) | (column > MOST_NUMBER)).any():
+                got = f"{column.min()}..{column.max()}"
+                raise InputError(f"PeFaults.{name}", f"integers in {low}..{MOST_NUMBER}", got)
         spread_out = spread("PeFaults", {"kind": kind, **rest})
         return cls(np.stack([spread_out[name] for name in NAMES], axis=1))
 
@@ -214,13 +231,15 @@ class PeFaults(FaultTable[PeFault]):
         """Return the fields of `PeFault`, (faults,) each."""
         return {name: self.table[:, i] for i, name in enumerate(NAMES)}
 
+    @checked
     def where(self, **wanted: int | Sequence[int]) -> PeFaults:
         """The faults whose fields have these values, say `kind=PeFaultKind.pe, layer=[0, 1]`."""
         mask = np.ones(len(self), bool)
         for name, values in wanted.items():
-            mask &= np.isin(self.column(name), values)
+            mask &= np.isin(self.column(name), integers(f"PeFaults.{name}", values))
         return self.take(mask)
 
+    @checked
     def sample(self, count: int, rng: np.random.Generator) -> PeFaults:
         """So many different faults, every one as likely, in the order of the list."""
         check_int("sample of faults", count, 1, len(self))
@@ -234,12 +253,14 @@ class PeFaults(FaultTable[PeFault]):
         images : (faults,)
         layers : (faults,) whose call is struck, for faults of a shared array; all its layers' if not given
         """
-        table = self.table.copy()
+        table, count = self.table.copy(), (len(self),)
         if layers is not None:
-            table[:, 1] = np.where(table[:, 1] == SHARED_LAYER, layers, table[:, 1])
-        table[:, -1] = images
+            calls = check_array("layers", layers, count, kinds=INTEGERS, low=0)
+            table[:, 1] = np.where(table[:, 1] == SHARED_LAYER, calls, table[:, 1])
+        table[:, -1] = check_array("images", images, count, kinds=INTEGERS, low=0)
         return PeFaults(table)
 
+    @checked
     def check(self, geometry: FinnGeometry) -> None:
         """Refuse a fault outside a design; see `check_faults`."""
         check_faults(self, geometry)

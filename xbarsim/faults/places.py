@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from xbarsim.errors import InputError
+from xbarsim.errors import InputError, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.neurons import NeuronFaults, SpikingGeometry
@@ -20,6 +20,13 @@ WORDS = {
     FinnGeometry: "the units of a FINN design",
     SpikingGeometry: "the neurons of a spiking network",
 }
+
+
+def check_draw(model: Any, geometry: object, kind: type[G], rng: object) -> G:
+    """Return the places that a fault model draws for, like `check_places`; refuse what is no generator."""
+    places = check_places(model, geometry, kind)
+    check_type("rng", rng, np.random.Generator, "make one with numpy.random.default_rng(seed)")
+    return places
 
 
 def check_places(model: Any, geometry: object, kind: type[G]) -> G:

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from xbarsim.errors import InputError, check_choice, check_int, check_rate, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind
+from xbarsim.hints import check_fields
 from xbarsim.limits import check_memory
 from xbarsim.rng import stream
 
 SPARSE = 50
+
+MOST_SHARE = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +39,9 @@ class FaultMix:
     step: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         shares = self._shares
-        if not all(np.isfinite(s) and s >= 0 for s in shares) or sum(shares) <= 0:
+        if not all(0 <= s <= MOST_SHARE for s in shares) or sum(shares) <= 0:
             raise InputError("FaultMix", "finite shares of at least 0, one of them above 0", str(shares))
 
     @property

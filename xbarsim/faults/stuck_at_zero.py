@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError, check_choice, check_rate
+from xbarsim.hints import check_fields
 
 UNITS = ("weight", "filter", "node")
 
@@ -39,6 +40,7 @@ class StuckAtZero:
     share: float | Mapping[str, float]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("unit", self.unit, UNITS)
         for share in self.share.values() if isinstance(self.share, Mapping) else (self.share,):
             check_rate("share", share)

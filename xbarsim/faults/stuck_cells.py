@@ -15,8 +15,9 @@ from xbarsim.errors import check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry, FaultKind, with_fixed_levels
 from xbarsim.faults.masks import CellMasks, masks_of_cells
-from xbarsim.faults.places import check_places
+from xbarsim.faults.places import check_draw
 from xbarsim.faults.sampling import FaultMix, draw_kinds, mix_of, sample_by_rate, words_of_mix
+from xbarsim.hints import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class StuckCells:
     mix: str | FaultMix = "measured"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_rate("StuckCells.rate", self.rate)
         permanent = [kind for kind in FaultKind if kind.permanent]
         remedy = "use SoftCells: soft faults are cured by a refresh"
@@ -56,7 +58,7 @@ class StuckCells:
 
     def draw(self, geometry: CellGeometry, rng: np.random.Generator) -> FaultMap:
         """Draw the stuck cells of a chip."""
-        check_places(self, geometry, CellGeometry)
+        check_draw(self, geometry, CellGeometry, rng)
         return sample_by_rate(geometry, self.rate, mix=self.fault_mix, rng=rng)
 
     def draw_masks(self, weights: int, form: WeightFormat, rng: np.random.Generator) -> CellMasks:

@@ -8,7 +8,7 @@ of a merged table stay.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.errors import InputError
+from xbarsim.arrays import INTEGERS, as_array
+from xbarsim.errors import InputError, check_choice, check_int
 
 if TYPE_CHECKING:
     import pandas as pd
 
 IntArray = NDArray[np.int64]
 F = TypeVar("F")
+MOST = 2**62
 
 
 class FaultTable(ABC, Generic[F]):
@@ -92,6 +94,7 @@ class FaultTable(ABC, Generic[F]):
     __hash__ = None  # type: ignore[assignment]
 
     def __getitem__(self, place: int) -> F:
+        check_int("fault", place, -len(self), len(self) - 1)
         return next(iter(self._with(*(part[[place]] for part in self._parts))))
 
     def __iter__(self) -> Iterator[F]:
@@ -101,11 +104,20 @@ class FaultTable(ABC, Generic[F]):
 
     def column(self, name: str) -> NDArray:
         """Return one field of every fault, (faults,)."""
-        return self.columns()[name]
+        return self.columns()[check_choice("column", name, self.columns())]
 
     def take(self, chosen: NDArray) -> Self:
         """Return the faults at these places, or where a mask holds."""
-        places = self._places(chosen)
+        found = as_array("faults to take", chosen)
+        if found.dtype.kind == "b":
+            if found.shape != (len(self),):
+                raise InputError("faults to take", f"a mask ({len(self)},)", str(found.shape))
+        else:
+            found = integers("faults to take", found)
+            if len(found) and not -len(self) <= found.min() <= found.max() < len(self):
+                got = f"{found.min()}..{found.max()}"
+                raise InputError("faults to take", f"places in 0..{len(self) - 1}", got)
+        places = self._places(found)
         return self._with(*(part[places] for part in self._parts))
 
     def each(self) -> list[Self]:
@@ -152,6 +164,29 @@ class FaultTable(ABC, Generic[F]):
             raise InputError("fault", names, int(self._codes[unknown][0]))
 
 
+def rows_of(where: str, faults: Iterable[Any], kind: type) -> list[Any]:
+    """Return single faults as a list; refuses what is none.
+
+    Raises
+    ------
+    InputError : nothing that can be listed, or other things than faults of this kind.
+    """
+    if not isinstance(faults, Iterable) or isinstance(faults, (str, bytes)):
+        raise InputError(where, f"a list of {kind.__name__}", repr(faults)[:60])
+    rows = list(faults)
+    for row in rows:
+        if not isinstance(row, kind):
+            raise InputError(where, f"a {kind.__name__}", repr(row)[:60])
+    return rows
+
+
+def several(faults: Any) -> Iterable[Any]:
+    """Return the faults of many chips as they came; refuses what cannot be listed, and a single table."""
+    if isinstance(faults, (FaultTable, str, bytes, type)) or not isinstance(faults, Iterable):
+        raise InputError("faults", "several tables of faults", type(faults).__name__, "put it into a list")
+    return faults
+
+
 def integers(where: str, values: ArrayLike) -> IntArray:
     """Return a column (n,) of integers; a single number is a column of one.
 
@@ -159,11 +194,13 @@ def integers(where: str, values: ArrayLike) -> IntArray:
     ------
     InputError : other numbers, or more axes.
     """
-    array = np.atleast_1d(np.asarray(values))
+    array = np.atleast_1d(as_array(where, values))
     if array.size == 0:
         return np.zeros(0, np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+    if array.ndim != 1 or array.dtype.kind not in INTEGERS:
         raise InputError(where, "a column of integers", f"{array.dtype} of shape {array.shape}")
+    if array.max() > MOST:
+        raise InputError(where, f"integers of at most {MOST}", int(array.max()))
     return array.astype(np.int64)
 
 
@@ -174,9 +211,9 @@ def kind_codes(where: str, kinds: type[IntEnum], given: ArrayLike) -> IntArray:
     ------
     InputError : an unknown name or code.
     """
-    found = np.atleast_1d(np.asarray(given))
+    found = np.atleast_1d(as_array(where, given))
     known: set[object] = set(kinds.__members__)
-    if found.dtype.kind != "U":
+    if found.ndim != 1 or found.dtype.kind != "U":
         found, known = integers(where, found), set(kinds)
     unknown = sorted(set(found.tolist()) - known)
     if unknown:

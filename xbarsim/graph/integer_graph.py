@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from xbarsim.arrays import check_inputs
 from xbarsim.errors import InputError, check_int
 from xbarsim.graph.nodes import FloatArray, Input, MatMul, Node
+from xbarsim.graph.saturation import check_range, watch_requantize
+from xbarsim.hints import check_fields, checked
 
 IntArray = NDArray[np.int64]
 Multiply = Callable[[MatMul, int, FloatArray], IntArray]
@@ -45,6 +47,7 @@ class IntegerGraph:
     input_shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         seen: set[str] = set()
         for node in self.nodes:
             missing = [s for s in node.sources if s not in seen]
@@ -77,7 +80,8 @@ class IntegerGraph:
         """Output shape of every node, without the batch."""
         found: dict[str, tuple[int, ...]] = {}
         start = np.zeros((1, *self.input_shape), np.int64)
-        self._execute(start, exact_product, lambda node, value: found.__setitem__(node.name, value.shape[1:]))
+        note = found.__setitem__
+        self._execute(start, exact_product, lambda node, value, _: note(node.name, value.shape[1:]))
         return found
 
     @property
@@ -85,6 +89,7 @@ class IntegerGraph:
         """Shape of an image's logits."""
         return self.shapes[self.nodes[-1].name]
 
+    @checked
     def positions(self, layer: MatMul) -> int:
         """Output positions of a layer: how many products with its matrix an image takes."""
         return int(np.prod(self.shapes[layer.name][1:], dtype=np.int64))
@@ -92,15 +97,20 @@ class IntegerGraph:
     def quantize_input(self, images: NDArray[np.floating]) -> IntArray:
         """Round images to the integer inputs of the network; what is out of range saturates.
 
+        More than one value in a hundred out of range is said, by a `SaturationWarning`.
+
         Raises
         ------
-        InputError : images of the wrong shape, none at all, or that are not finite real numbers.
+        InputError : images of the wrong shape, none at all, or that are not finite real numbers; integers out
+            of range.
         """
         x = check_inputs(images, self.input_shape)
         source = self.nodes[0]
         assert isinstance(source, Input)
+        check_range(f"input {source.name!r}", x, *source.range)
         return source.quantize(x)
 
+    @checked
     def run(
         self,
         images: NDArray[np.floating],
@@ -108,6 +118,7 @@ class IntegerGraph:
         multiply: Multiply = exact_product,
         batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
+        watched: bool = True,
     ) -> NDArray[np.float64]:
         """Run images through the network.
 
@@ -117,6 +128,7 @@ class IntegerGraph:
         multiply : (layer, group, (n, K) integers) -> (n, M) integers; an accelerator's product
         batch_size : images at once; bounds the memory, changes no result
         on_batch : called with images done and in all
+        watched : whether activations of the first batch that saturate are said; faults may cause them, too
 
         Returns
         -------
@@ -126,11 +138,13 @@ class IntegerGraph:
         x = self.quantize_input(images)
         parts = []
         for start in range(0, len(x), batch_size):
-            parts.append(self._execute(x[start : start + batch_size], multiply))
+            watch = watch_requantize if watched and not start else None
+            parts.append(self._execute(x[start : start + batch_size], multiply, watch))
             if on_batch is not None:
                 on_batch(min(start + batch_size, len(x)), len(x))
         return self.to_logits(np.concatenate(parts))
 
+    @checked
     def downstream(self, layers: Iterable[str]) -> frozenset[str]:
         """The names of these layers and of every node that depends on one of them."""
         found = set(layers)
@@ -143,6 +157,7 @@ class IntegerGraph:
         """The last node's integers as numbers: exact."""
         return np.ldexp(values.astype(np.float64), -self.fractions[self.nodes[-1].name])
 
+    @checked
     def with_layers(self, layers: Iterable[MatMul]) -> IntegerGraph:
         """The same network with some layers replaced, matched by name."""
         new = {layer.name: layer for layer in layers}
@@ -152,7 +167,7 @@ class IntegerGraph:
         return replace(self, nodes=tuple(new.get(node.name, node) for node in self.nodes))
 
     def _execute(
-        self, x: IntArray, multiply: Multiply, watch: Callable[[Node, IntArray], None] | None = None
+        self, x: IntArray, multiply: Multiply, watch: Callable[[Node, IntArray, IntArray], None] | None = None
     ) -> IntArray:
         last_use = {s: i for i, node in enumerate(self.nodes) for s in node.sources}
         values: dict[str, IntArray] = {}
@@ -164,7 +179,7 @@ class IntegerGraph:
             else:
                 out = node.forward(*(values[s] for s in node.sources))
             if watch is not None:
-                watch(node, out)
+                watch(node, out, values[node.source] if node.sources else x)
             values[node.name] = out
             for s in set(node.sources):
                 if last_use[s] == i:

@@ -61,6 +61,12 @@ class Input(Node):
         """Its own."""
         return self.fraction
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest number that its integers hold, or miss by one step."""
+        low, high = integer_range(self.bits, self.signed)
+        return (low - 1 if self.signed else low) * 2.0**-self.fraction, (high + 1) * 2.0**-self.fraction
+
     def quantize(self, images: NDArray[np.floating]) -> IntArray:
         """Round half up, saturate."""
         low, high = integer_range(self.bits, self.signed)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.errors import InputError
+from xbarsim.arrays import check_array
+from xbarsim.errors import check_number
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -22,7 +23,7 @@ def softmax(logits: Floats) -> Floats:
 
 def sdc_1(expected: Floats, observed: Floats) -> Bools:
     """SDC-1: the top class differs. Logits (N, classes) in, (N,) out."""
-    _check_shapes(expected, observed)
+    expected, observed = _checked(expected, observed)
     return expected.argmax(axis=1) != observed.argmax(axis=1)
 
 
@@ -33,16 +34,17 @@ def sdc_confidence(
 
     The paper does not say whether the difference is absolute (default here) or relative.
     """
-    limit = threshold * softmax(expected).max(axis=1) if relative else threshold
-    return confidence_change(expected, observed) > limit
+    check_number("threshold", threshold, 0, 1)
+    change = confidence_change(expected, observed)
+    return change > (threshold * softmax(np.asarray(expected)).max(axis=1) if relative else threshold)
 
 
 def confidence_change(expected: Floats, observed: Floats) -> Floats:
     """How far the confidence of the top class moves, in shares. Logits (N, classes) in, (N,) out."""
-    _check_shapes(expected, observed)
+    expected, observed = _checked(expected, observed)
     return np.abs(softmax(observed).max(axis=1) - softmax(expected).max(axis=1))
 
 
-def _check_shapes(expected: Floats, observed: Floats) -> None:
-    if expected.shape != observed.shape or expected.ndim != 2:
-        raise InputError("logits", f"shape {expected.shape}, (N, classes)", str(observed.shape))
+def _checked(expected: Floats, observed: Floats) -> tuple[Floats, Floats]:
+    known = check_array("expected logits", expected, ("N", "classes"))
+    return known, check_array("observed logits", observed, known.shape)

@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import beta, binom, bootstrap, norm, t
 
-from xbarsim.errors import InputError, check_number
+from xbarsim.arrays import check_array, check_scores
+from xbarsim.errors import InputError, check_int, check_number, is_number
+from xbarsim.hints import check_fields, checked
 from xbarsim.rng import stream
+
+MOST_SHOTS = 2**62
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,14 @@ class Estimate:
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        check_fields(self, unknown=("value", "low", "high"))
+
     def __str__(self) -> str:
         return f"{self.value:.2%} [{self.low:.2%}, {self.high:.2%}]"
 
 
+@checked
 def wilson(hits: int, shots: int, *, confidence: float = 0.95) -> Estimate:
     """A rate with its Wilson score interval (Wilson, JASA 1927).
 
@@ -42,13 +50,13 @@ def wilson(hits: int, shots: int, *, confidence: float = 0.95) -> Estimate:
     return Estimate(p, float(low), float(high))
 
 
+@checked
 def mean_over_chips(values: Sequence[float], *, confidence: float = 0.95) -> Estimate:
     """A mean with Student's t interval; chips are the independent samples. One chip has no interval (NaN)."""
-    x = np.asarray(values, float)
-    if x.size == 0:
-        raise InputError("mean over chips", "at least one chip", "none")
+    x = check_scores("mean over chips", values)
     mean = float(x.mean())
     if x.size == 1:
+        check_confidence(confidence)
         return mean_from_moments(1, mean, 0.0)
     return mean_from_moments(x.size, mean, float(x.var(ddof=1)), confidence=confidence)
 
@@ -82,9 +90,9 @@ def bootstrap_mean(
     For means of skewed values, where Student's t is too short on one side. Equal values have no spread: the
     interval is the value. One chip has no interval (NaN).
     """
-    x = np.asarray(values, float)
-    if x.size == 0:
-        raise InputError("mean over chips", "at least one chip", "none")
+    x = check_scores("mean over chips", values)
+    check_confidence(confidence)
+    check_int("resamples", resamples, 1, 10**7)
     mean = float(x.mean())
     if x.size == 1:
         return Estimate(mean, float("nan"), float("nan"))
@@ -97,6 +105,7 @@ def bootstrap_mean(
     return Estimate(mean, float(found.low), float(found.high))
 
 
+@checked
 def paired_difference(
     first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95
 ) -> Estimate:
@@ -107,9 +116,10 @@ def paired_difference(
     >>> print(paired_difference([0.90, 0.80, 0.70], [0.88, 0.79, 0.67]))
     2.00% [-0.48%, 4.48%]
     """
-    if len(first) != len(second):
-        raise InputError("paired difference", "as many values of both", f"{len(first)} and {len(second)}")
-    return mean_over_chips(np.subtract(first, second).tolist(), confidence=confidence)
+    one, other = check_scores("first", first), check_scores("second", second)
+    if len(one) != len(other):
+        raise InputError("paired difference", "as many values of both", f"{len(one)} and {len(other)}")
+    return mean_over_chips((one - other).tolist(), confidence=confidence)
 
 
 def tolerance_limit(values: ArrayLike, beyond: float, *, confidence: float = 0.95) -> float:
@@ -124,11 +134,10 @@ def tolerance_limit(values: ArrayLike, beyond: float, *, confidence: float = 0.9
     ------
     InputError : fewer values than `smallest_sample`, values that are not numbers.
     """
-    x = np.sort(np.asarray(values).ravel())
-    needed = smallest_sample(beyond, confidence=confidence)
-    if x.size < needed or np.isnan(x).any():
-        got = f"{x.size}, {int(np.isnan(x).sum())} of them not numbers"
-        raise InputError("values of a tolerance limit", f"at least {needed} numbers", got)
+    where = "values of a tolerance limit"
+    x, needed = np.sort(check_array(where, values, ("N",))), smallest_sample(beyond, confidence=confidence)
+    if x.size < needed:
+        raise InputError(where, f"at least {needed} numbers", x.size)
     # more than that share exceeds the k-th largest value if fewer than k of the sample are of that share
     fewer = binom.cdf(np.arange(x.size), x.size, beyond)
     return x[x.size - int(np.searchsorted(fewer, 1 - confidence, "right"))].item()
@@ -149,11 +158,11 @@ def smallest_sample(beyond: float, *, confidence: float = 0.95) -> int:
 
 def check_confidence(value: float) -> float:
     """Return `value` if it is a confidence: a number strictly between 0 and 1."""
-    if not 0 < value < 1:
-        raise InputError("confidence", "a number between 0 and 1", repr(value), "95 % is written 0.95")
+    if not is_number(value) or not 0 < value < 1:
+        raise InputError("confidence", "a number between 0 and 1", repr(value)[:60], "95 % is written 0.95")
     return value
 
 
 def _check_counts(hits: int, shots: int) -> None:
-    if shots <= 0 or not 0 <= hits <= shots:
-        raise InputError("rate", "0 <= hits <= shots with shots above 0", f"{hits} of {shots}")
+    check_int("shots", shots, 1, MOST_SHOTS)
+    check_int("hits", hits, 0, shots)

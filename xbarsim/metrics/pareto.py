@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim.arrays import NUMBERS, as_array
 from xbarsim.errors import InputError
 
 
@@ -25,7 +26,9 @@ def pareto_front(costs: ArrayLike, errors: ArrayLike) -> NDArray[np.int64]:
     >>> pareto_front([3, 1, 2, 2, 1], [0.1, 0.5, 0.2, 0.4, 0.5]).tolist()
     [1, 2, 0]
     """
-    cost, error = np.asarray(costs), np.asarray(errors)
+    cost, error = as_array("costs", costs), as_array("errors", errors)
+    if not {cost.dtype.kind, error.dtype.kind} <= set(NUMBERS):
+        raise InputError("pareto front", "numbers", f"{cost.dtype} and {error.dtype}")
     if cost.ndim != 1 or cost.shape != error.shape:
         raise InputError("pareto front", "a cost and an error a point", f"{cost.shape} and {error.shape}")
     if np.isnan(cost).any() or np.isnan(error).any():

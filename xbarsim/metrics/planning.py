@@ -12,7 +12,7 @@ import math
 
 from scipy.stats import norm
 
-from xbarsim.errors import InputError, check_int
+from xbarsim.errors import InputError, check_int, is_number
 from xbarsim.metrics.intervals import check_confidence
 
 
@@ -33,7 +33,7 @@ def sample_size(population: int, *, margin: float, confidence: float = 0.95, sha
     """
     count = check_int("population", population, 1, 10**18)
     for name, value in (("margin", margin), ("share", share)):
-        if not 0 < value < 1:
+        if not is_number(value) or not 0 < value < 1:
             raise InputError(name, "a number between 0 and 1", repr(value), "1 % is written 0.01")
     t = float(norm.ppf((1 + check_confidence(confidence)) / 2))
     spread, wanted = t**2 * share * (1 - share), margin**2 * (count - 1)

@@ -12,8 +12,10 @@ from __future__ import annotations
 from math import inf
 
 from xbarsim.errors import check_number
+from xbarsim.hints import checked
 
 
+@checked
 def stability_score(pretrain: float, retrain: float, defect: float) -> float:
     """SS = retrain / (pretrain - defect); the larger, the more stable.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from xbarsim.chip import Repaired
 from xbarsim.crossbar.closest import project_graph
+from xbarsim.hints import check_fields
 from xbarsim.repair.diagnosis import Diagnosis
 from xbarsim.repair.writing import check_writable
 from xbarsim.rng import Trial
@@ -24,6 +25,9 @@ class ClosestValues:
     """
 
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def repair(self, chip: Any, subject: Any, trial: Trial) -> Repaired:
         """Return the chip with these values written; counts `stuck_cells` and `cell_writes`."""

@@ -11,6 +11,7 @@ from xbarsim.errors import check_rate
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.diagnosis import imperfect
 from xbarsim.faults.masks import CellMasks
+from xbarsim.hints import check_fields
 from xbarsim.rng import Trial
 
 
@@ -34,6 +35,7 @@ class Diagnosis:
     false_positives: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_rate("misses", self.misses)
         check_rate("false_positives", self.false_positives)
         if self.march is not None:

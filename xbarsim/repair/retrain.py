@@ -11,6 +11,7 @@ from typing import Any, Literal
 from xbarsim.chip import Repaired
 from xbarsim.errors import check_choice, check_int, check_positive
 from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.hints import check_fields
 from xbarsim.repair.diagnosis import Diagnosis
 from xbarsim.repair.writing import check_writable
 from xbarsim.rng import Trial
@@ -47,6 +48,7 @@ class Retrain:
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.epochs is not None:
             check_int("Retrain.epochs", self.epochs, 0, 10**6)
         if self.images is not None:

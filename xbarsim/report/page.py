@@ -15,6 +15,7 @@ from xbarsim import __version__
 from xbarsim.campaigns.exchange import check_output
 from xbarsim.errors import InputError, check_choice
 from xbarsim.files import check_folder, write_atomically
+from xbarsim.hints import checked
 from xbarsim.report.plots import save_figure, with_plain_words
 from xbarsim.report.result_figures import Shown, figures
 from xbarsim.report.result_tables import failure_table, run_table
@@ -28,6 +29,7 @@ class _Column:
     number: bool
 
 
+@checked
 def write_report(
     store: str | Path, path: str | Path, *, command: Callable[[str], str] | None = None
 ) -> Path:

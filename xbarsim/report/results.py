@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xbarsim.campaigns.exchange import whole_frame
 from xbarsim.campaigns.store import Store, TaskStatus
 from xbarsim.errors import InputError
+from xbarsim.hints import checked
 from xbarsim.report.columns import PARTS, check_columns, value_of
 from xbarsim.report.curves import curve_figure
 from xbarsim.report.pairs import PLAIN, pair_table, paired
@@ -88,6 +89,7 @@ class Results:
         return str(self.table())
 
 
+@checked
 def read_results(path: str | Path) -> Results:
     """Read a store.
 

@@ -24,6 +24,7 @@ from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Flatten, Input, IntArray, MatMul, MaxPool, Node, integer_range
 from xbarsim.graph.thresholds import Threshold, batch_norm_thresholds
 from xbarsim.graph.window import Window
+from xbarsim.hints import checked
 from xbarsim.torch_bridge.brevitas_import import is_activation, is_product, levels_of, weights_of
 from xbarsim.torch_bridge.injection import ChannelDropout, ErrorInjection
 from xbarsim.torch_bridge.levels import Levels
@@ -55,6 +56,7 @@ def is_quantized(module: nn.Module) -> bool:
     )
 
 
+@checked
 def finn_graph(module: nn.Module, input_shape: Sequence[int]) -> IntegerGraph:
     """Turn a quantized module into integers and thresholds; `accel_models.finn.from_graph` takes the result.
 

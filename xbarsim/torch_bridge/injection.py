@@ -18,8 +18,10 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from xbarsim.arrays import check_array
 from xbarsim.errors import InputError, check_rate
 from xbarsim.faults.activations import StuckActivations, StuckUnits
+from xbarsim.hints import checked
 from xbarsim.torch_bridge.brevitas_import import activation_values, is_activation
 from xbarsim.torch_bridge.quantized import QuantActivation, RoundActivations, largest, rounded
 from xbarsim.torch_bridge.tracing import trace
@@ -147,9 +149,8 @@ class ErrorInjection(nn.Module):
         in_place: bool = False,
     ) -> None:
         super().__init__()
-        if not len(values):
-            raise InputError("values", "at least one value that an activation can take", "none")
-        self.fault_model, self.values = fault_model, tuple(float(v) for v in values)
+        known = check_array("values", values, ("values",), remedy="those that an activation can take")
+        self.fault_model, self.values = fault_model, tuple(float(v) for v in known)
         self.activation, self.in_place = activation, in_place
         self.enabled = True
 
@@ -170,6 +171,7 @@ class ErrorInjection(nn.Module):
         return f"{self.fault_model}, {len(self.values)} values from {self.values[0]:g} to {self.values[-1]:g}"
 
 
+@checked
 def fault_aware(
     module: nn.Module,
     fault_model: StuckActivations,

@@ -30,6 +30,7 @@ from xbarsim.graph.nodes import (
     integer_range,
 )
 from xbarsim.graph.thresholds import Threshold
+from xbarsim.hints import checked
 from xbarsim.torch_bridge.layers import FaultyConv2d, FaultyLinear, FixedPoint, Steps, pad
 
 
@@ -44,6 +45,7 @@ class ChipModule(nn.Module):
     dtype : float32 to train; float64 to equal the chip bit for bit
     """
 
+    @checked
     def __init__(
         self,
         graph: IntegerGraph,

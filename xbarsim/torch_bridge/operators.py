@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from xbarsim.errors import InputError
 from xbarsim.graph.nodes import Add, AvgPool, Flatten, Input, MatMul, MaxPool, Node, Relu, Requantize
+from xbarsim.graph.saturation import warn_of_vanished
 from xbarsim.graph.scales import finest_fraction
 from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.windows import conv_window, pool_window
@@ -147,6 +148,7 @@ def _weighted(builder: Builder, node: fx.Node) -> None:
     low = -top if builder.symmetric else -top - 1
     fraction = finest_fraction(float(matrix.min()), float(matrix.max()), builder.weight_bits, True)
     quantized = np.clip(np.floor(matrix * 2.0**fraction + 0.5), low, top).astype(np.int64)
+    warn_of_vanished(f"layer {node.target!r}", matrix, quantized)
     if layer.bias is None:
         bias = np.zeros(weight.shape[0], np.int64)
     else:

@@ -15,14 +15,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import fx, nn
 
+from xbarsim.arrays import check_calibration
 from xbarsim.errors import InputError, check_int
 from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.hints import checked
 from xbarsim.torch_bridge.operators import OPERATORS, Builder, argument_of, operator_of
 from xbarsim.torch_bridge.tracing import trace
 
 
+@checked
 def quantize(
     module: nn.Module,
     images: np.ndarray | torch.Tensor,
@@ -250,22 +254,13 @@ def _translate(builder: Builder, node: fx.Node, sample: torch.Tensor) -> None:
         operator.build(builder, node)
 
 
-def _calibration_images(images: np.ndarray | torch.Tensor) -> torch.Tensor:
-    if isinstance(images, np.ndarray) and images.dtype.kind in "fiub":
-        sample = torch.from_numpy(np.ascontiguousarray(images, np.float64))
-    elif isinstance(images, torch.Tensor) and not images.is_complex():
-        sample = images
-    else:
-        got = str(getattr(images, "dtype", type(images).__name__))
-        raise InputError("calibration images", "an array or a tensor of real numbers", got)
-    if sample.ndim < 2 or sample.numel() == 0:
-        raise InputError(
-            "calibration images", "shape (N, ...) with N >= 1, nothing empty", str(tuple(sample.shape))
-        )
-    sample = sample.detach().to("cpu", torch.float64)
-    if not torch.isfinite(sample).all():
-        raise InputError("calibration images", "finite values", "NaN or infinity")
-    return sample
+def _calibration_images(images: ArrayLike) -> torch.Tensor:
+    """(N, ...) float64 on the processor; one number throughout says nothing about scales."""
+    found = check_calibration(images).astype(np.float64)
+    if found.size > 1 and found.min() == found.max():
+        remedy = "hand in typical inputs"
+        raise InputError("calibration images", "numbers that differ", f"{found.min():g} alone", remedy)
+    return torch.from_numpy(np.ascontiguousarray(found))
 
 
 def _check_parameters(module: nn.Module) -> None:

@@ -17,8 +17,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from xbarsim.errors import InputError, check_int
+from xbarsim.hints import checked
 
 MOST_BITS = 8
+MOST_CHANNELS = 2**20
 
 
 def largest(bits: int, signed: bool = True) -> int:
@@ -86,8 +88,11 @@ def _to_integers(x: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
 class QuantLinear(nn.Linear):
     """A linear layer with weights of `weight_bits` bits; the batch norm behind it has the bias."""
 
+    @checked
     def __init__(self, in_features: int, out_features: int, *, weight_bits: int) -> None:
         self.weight_bits = check_int("weight_bits", weight_bits, 1, MOST_BITS)
+        check_int("in_features", in_features, 1, MOST_CHANNELS)
+        check_int("out_features", out_features, 1, MOST_CHANNELS)
         super().__init__(in_features, out_features, bias=False)
 
     def reset_parameters(self) -> None:
@@ -106,10 +111,15 @@ class QuantLinear(nn.Linear):
 class QuantConv2d(nn.Conv2d):
     """A convolution without padding and bias, with weights of `weight_bits` bits."""
 
+    @checked
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, *, weight_bits: int, stride: int = 1
     ) -> None:
         self.weight_bits = check_int("weight_bits", weight_bits, 1, MOST_BITS)
+        check_int("kernel_size", kernel_size, 1, 1024)
+        check_int("stride", stride, 1, 1024)
+        check_int("in_channels", in_channels, 1, MOST_CHANNELS)
+        check_int("out_channels", out_channels, 1, MOST_CHANNELS)
         super().__init__(in_channels, out_channels, kernel_size, stride=stride, bias=False)
 
     def reset_parameters(self) -> None:
@@ -132,6 +142,7 @@ class QuantActivation(nn.Module):
     ((-1, 1), (-1, 0, 1), (0, 1, 2, 3))
     """
 
+    @checked
     def __init__(self, bits: int, *, signed: bool = True) -> None:
         super().__init__()
         self.bits, self.signed = check_int("activation bits", bits, 1, MOST_BITS), signed
@@ -160,6 +171,7 @@ class QuantInput(nn.Module):
     its pixels.
     """
 
+    @checked
     def __init__(self, bits: int = 8, *, fraction: int, signed: bool = True) -> None:
         super().__init__()
         self.bits, self.signed = check_int("input bits", bits, 1, MOST_BITS), signed

@@ -25,9 +25,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from xbarsim.errors import InputError, check_int, check_number, check_positive
+from xbarsim.errors import InputError, check_int, check_number, check_positive, check_type
+from xbarsim.hints import check_fields, checked
 from xbarsim.rng import stream
-from xbarsim.training.loop import check_device
+from xbarsim.training.loop import check_device, checked_images
 from xbarsim.training.resume import StateFile
 
 OnLosses = Callable[[Sequence["GameEpoch"]], None]
@@ -57,6 +58,7 @@ class GameSettings:
     prior_label: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("GameSettings.epochs", self.epochs, 0, 10**6)
         check_int("GameSettings.batch_size", self.batch_size, 2, 10**6)
         check_positive("GameSettings.learning_rate", self.learning_rate)
@@ -85,6 +87,9 @@ class Game:
     decoder: nn.Module
     discriminator: nn.Module
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     @property
     def players(self) -> nn.ModuleDict:
         """All three."""
@@ -93,6 +98,7 @@ class Game:
         )
 
 
+@checked
 def play(
     game: Game,
     images: np.ndarray | torch.Tensor,
@@ -120,9 +126,8 @@ def play(
     InputError : no images, parts that do not fit together, a loss that is not finite, another game's file.
     """
     place = check_device(device)
-    x = torch.as_tensor(images).to(place, torch.float32)
-    if not len(x):
-        raise InputError("images", "at least one", "none")
+    check_int("seed", seed, 0, 2**63 - 1)
+    x = checked_images(images).to(place, torch.float32)
     players = game.players.to(place).eval()
     _check_fit(game, x[:2])
     turns = _Turns(game, settings)
@@ -243,6 +248,7 @@ def _check_fit(game: Game, x: torch.Tensor) -> None:
             raise InputError(name, f"{tuple(shape)} from {features.shape[1]} features", str(got))
 
 
+@checked
 def moves(history: Sequence[GameEpoch]) -> dict[str, bool]:
     """Whether the losses moved as the paper's Fig. 5 says, from the first epoch to the last.
 
@@ -251,6 +257,8 @@ def moves(history: Sequence[GameEpoch]) -> dict[str, bool]:
     >>> moves([one, two])
     {'reconstruction falls': True, 'extractor falls': False, 'discriminator rises': True}
     """
+    for epoch in history:
+        check_type("history", epoch, GameEpoch)
     if not history:
         return {}
     first, last = history[0], history[-1]

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.errors import InputError, check_int
+from xbarsim.arrays import REALS, check_array, check_labels, writable
+from xbarsim.errors import InputError, check_int, check_type
+from xbarsim.hints import checked
 from xbarsim.rng import stream
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe, augmented, loss_of
@@ -23,14 +25,18 @@ OnBatch = Callable[[int, int, float], None]
 OnEpoch = Callable[[Sequence[Epoch]], None]
 
 
+@checked
 def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build a module with initial weights that only `seed` decides; the global generator is left alone."""
     check_int("seed", seed, 0, 2**63 - 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build()
+        built = build()
+    check_type("what build returns", built, nn.Module)
+    return built
 
 
+@checked
 def fit(
     module: nn.Module,
     images: Array,
@@ -65,6 +71,7 @@ def fit(
     InputError : no data, a device that is not there, a loss that is not finite, a `resume` file of another
         training; the file of the last good epoch stays.
     """
+    check_int("seed", seed, 0, 2**63 - 1)
     x, y = _on_device(module, images, labels, recipe, device)
     optimizer = recipe.make_optimizer(module)
     kept = None
@@ -162,10 +169,11 @@ def _step(
     for method in methods:
         method.before_batch(module, rng)
     shown = augmented(recipe, x)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with refusing_shapes(), torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         scores = module(shown)
         more = [method.extra_loss(module, shown, y, partial(loss_of, recipe)) for method in methods]
-    loss = loss_of(recipe, scores, y)
+    with refusing_shapes():
+        loss = loss_of(recipe, scores, y)
     for extra in more:
         if extra is not None:
             loss = loss + extra
@@ -196,15 +204,11 @@ def _on_device(
     module: nn.Module, images: Array, labels: Array, recipe: Recipe, device: str | torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     place = check_device(device)
-    dtype = next(module.parameters()).dtype
-    x, y = torch.as_tensor(images).to(place, dtype), torch.as_tensor(labels).to(place)
-    if len(x) == 0 or len(x) != len(y):
-        raise InputError("training data", "one label an image, at least one image", f"{len(x)} and {len(y)}")
+    dtype = _dtype_of(module)
+    x = checked_images(images).to(place, dtype)
+    y = _checked_targets(labels, len(x), soft=recipe.loss == "soft-targets").to(place)
     if recipe.augment != "none" and x.ndim != 4:
         raise InputError("augment", "images (N, channels, height, width)", f"{tuple(x.shape)}", "use 'none'")
-    if (recipe.loss == "soft-targets") != (y.ndim == 2):
-        wanted = "(N, classes) probabilities" if recipe.loss == "soft-targets" else "(N,) classes"
-        raise InputError("labels", f"{wanted} for the loss {recipe.loss!r}", f"{tuple(y.shape)}")
     module.to(place)
     if x.ndim == 4 and x.shape[1] > 1:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -223,18 +227,64 @@ def check_device(device: str | torch.device) -> torch.device:
     return place
 
 
+@checked
 @torch.no_grad()
 def accuracy(module: nn.Module, images: Array, labels: Array, *, batch_size: int = 1000) -> tuple[int, int]:
     """Right predictions of a module in eval mode, and how many images there were."""
-    y = torch.as_tensor(labels)
-    predictions = scores_of(module, images, batch_size=batch_size).argmax(dim=1)
-    return int((predictions == y).sum()), len(y)
+    scores = scores_of(module, checked_images(images), batch_size=batch_size)
+    if scores.ndim != 2:
+        raise InputError("module", "(N, classes) scores", f"shape {tuple(scores.shape)}")
+    y = torch.from_numpy(check_labels(labels, len(scores), classes=scores.shape[1]))
+    return int((scores.argmax(dim=1) == y).sum()), len(y)
 
 
 @torch.no_grad()
 def scores_of(module: nn.Module, images: Array, *, batch_size: int = 1000) -> torch.Tensor:
     """(N, classes) scores of a module in eval mode, on the processor."""
+    check_int("batch_size", batch_size, 1, 2**31)
+    dtype = _dtype_of(module)
+    device = next(module.parameters()).device
     module.eval()
-    first = next(module.parameters())
     parts = torch.as_tensor(images).split(batch_size)
-    return torch.cat([module(part.to(first.device, first.dtype)).cpu() for part in parts])
+    with refusing_shapes():
+        return torch.cat([module(part.to(device, dtype)).cpu() for part in parts])
+
+
+@contextmanager
+def refusing_shapes() -> Iterator[None]:
+    """Say that images do not fit a module where torch says which of its matrices do not."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (RuntimeError, IndexError, TypeError) as error:
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise InputError("images and labels", "ones that fit the module", f"'{reason}'") from error
+
+
+def checked_images(images: Array) -> torch.Tensor:
+    """Return images (N, ...) as a tensor, its type as it is.
+
+    Raises
+    ------
+    InputError : another shape, no images, no floats, NaN or infinity.
+    """
+    remedy = "hand in floats, as the module takes them: bytes divided by 255"
+    found = check_array("images", images, ("N", "..."), kinds=REALS, remedy=remedy)
+    return images.detach() if isinstance(images, torch.Tensor) else torch.from_numpy(writable(found))
+
+
+def _checked_targets(labels: Array, count: int, *, soft: bool) -> torch.Tensor:
+    """(N,) classes, or for 'soft-targets' (N, classes) probabilities, as a tensor."""
+    if not soft:
+        return torch.from_numpy(check_labels(labels, count))
+    remedy = "or choose another loss for classes"
+    found = check_array("labels", labels, (count, "classes"), kinds=REALS, low=0, high=1, remedy=remedy)
+    return labels.detach() if isinstance(labels, torch.Tensor) else torch.from_numpy(writable(found))
+
+
+def _dtype_of(module: nn.Module) -> torch.dtype:
+    first = next(module.parameters(), None)
+    if first is None:
+        raise InputError("module", "one with weights", type(module).__name__)
+    return first.dtype

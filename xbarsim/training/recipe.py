@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from xbarsim.errors import InputError, check_choice, check_int, check_number, check_positive
+from xbarsim.hints import check_fields
 
 MAX_LEARNING_RATE = 1e3
 CROP_MARGIN = 4
@@ -56,6 +57,7 @@ class Recipe:
     precision: Literal["float32", "bf16"] = "float32"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_int("epochs", self.epochs, 0, 10**6)
         check_int("batch_size", self.batch_size, 1, 10**6)
         if check_positive("learning_rate", self.learning_rate) > MAX_LEARNING_RATE:

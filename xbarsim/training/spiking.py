@@ -14,6 +14,7 @@ from torch import nn
 
 from xbarsim.errors import InputError, check_choice, check_rate
 from xbarsim.faults.neurons import FaultUniverse, NeuronFaultKind
+from xbarsim.hints import checked
 from xbarsim.torch_bridge.spiking import SpikingModule
 from xbarsim.training.methods import LossFunction, TrainingMethod
 
@@ -36,6 +37,7 @@ class NeuronFaultTraining(TrainingMethod):
     InputError : an unknown loss, a kind that the universe has no place for.
     """
 
+    @checked
     def __init__(
         self,
         universe: FaultUniverse,

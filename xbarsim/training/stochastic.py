@@ -33,6 +33,7 @@ from xbarsim.faults.kinds import FaultKind
 from xbarsim.faults.sampling import draw_kinds
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.graph.scales import finest_fraction
+from xbarsim.hints import checked
 from xbarsim.torch_bridge.layers import to_integers
 from xbarsim.torch_bridge.quantize import weighted_layers
 from xbarsim.training.methods import TrainingMethod
@@ -62,6 +63,7 @@ class StuckCellTraining(TrainingMethod):
     InputError : no stage, an unknown choice.
     """
 
+    @checked
     def __init__(
         self,
         stages: Sequence[StuckCells] | StuckCells,

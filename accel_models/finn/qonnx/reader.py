@@ -16,8 +16,10 @@ from accel_models.finn.network import FinnNetwork, Head
 from accel_models.finn.qonnx.file import read_line
 from accel_models.finn.qonnx.walk import Walk
 from xbarsim.errors import check_int
+from xbarsim.hints import checked
 
 
+@checked
 def read_qonnx(
     path: str | Path,
     *,

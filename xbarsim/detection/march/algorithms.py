@@ -19,6 +19,7 @@ from xbarsim.detection.march.notation import (
 )
 from xbarsim.detection.march.notation import parse_march as _parse
 from xbarsim.errors import InputError, check_int
+from xbarsim.hints import checked
 
 
 def march_tests() -> dict[str, MarchTest]:
@@ -38,6 +39,7 @@ def march_tests() -> dict[str, MarchTest]:
     return {name: _parse(text, name=name) for name, text in texts.items()}
 
 
+@checked
 def march_test(name: str) -> MarchTest:
     """Look a test up by name, forgiving about case and spaces, or parse the notation itself.
 

@@ -14,6 +14,7 @@ from xbarsim.detection.march.notation import MarchTest
 from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import FaultKind
+from xbarsim.hints import checked
 from xbarsim.limits import check_memory
 
 
@@ -33,6 +34,7 @@ class ChipDiagnosis:
     operations: int
 
 
+@checked
 def march_chip(
     fault_map: FaultMap,
     test: MarchTest,

@@ -11,6 +11,7 @@ from xbarsim.detection.march.chip import march_chip
 from xbarsim.detection.march.latency import ADDRESSING, chip_march_latency_ns
 from xbarsim.errors import InputError, check_choice
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.hints import check_fields
 from xbarsim.rng import Trial
 
 Addressing = Literal[
@@ -39,6 +40,7 @@ class MarchDetector:
     restore: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         march_test(self.march).check_consistent()
         check_choice("addressing mode", self.addressing, ADDRESSING)
 

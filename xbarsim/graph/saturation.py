@@ -1,0 +1,85 @@
+"""What is said when numbers do not fit a network's integers: they saturate, or round to zero.
+
+A network's scales hold what its calibration images caused. Few values beyond them are usual: of the zoo's
+networks no input saturates, and at most 0.03 % of a layer's activations do. Far more are a mistake: images of
+another scale, or calibration images that are not like them.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.errors import InputError
+from xbarsim.graph.nodes import IntArray, Node, Requantize, integer_range, round_shift
+
+MOST_SATURATED = 0.01
+FEWEST_SATURATED = 8  # of activations: a single value of one image says nothing
+MOST_VANISHED = 0.9
+
+
+class SaturationWarning(UserWarning):
+    """A share of the values at a node of a network lies outside its range, and saturates."""
+
+
+class RoundingWarning(UserWarning):
+    """Most weights of a layer are rounded to zero."""
+
+
+def check_range(where: str, values: NDArray, low: float, high: float) -> None:
+    """Say when many inputs of a network saturate.
+
+    Parameters
+    ----------
+    where : the node
+    values : finite numbers of any shape
+    low, high : smallest and largest number that saturates by no more than a rounding
+
+    Raises
+    ------
+    InputError : integers outside the range: bytes, for a network that was calibrated on floats.
+    """
+    outside = int(np.count_nonzero(values < low) + np.count_nonzero(values > high))
+    if not outside:
+        return
+    if values.dtype.kind in "iu":
+        expected = f"integers in {low:g}..{high:g}, the range that the network was calibrated for"
+        got = f"{values.min()}..{values.max()}"
+        raise InputError(where, expected, got, "divide bytes by 255, or scale them as in the training")
+    remedy = "scale the inputs as those that the network was calibrated on"
+    _warn_of_saturation(where, outside, values.size, low, high, remedy)
+
+
+def watch_requantize(node: Node, out: IntArray, source: IntArray) -> None:
+    """Say when many activations saturate, where a node brings accumulators (N, ...) back to few bits."""
+    if not isinstance(node, Requantize):
+        return
+    low, high = integer_range(node.bits, node.signed)
+    if out.max() < high and (not node.signed or out.min() > low):
+        return
+    rounded = round_shift(source, node.shift)
+    outside = int(np.count_nonzero(rounded > high + 1))
+    if node.signed:
+        outside += int(np.count_nonzero(rounded < low - 1))
+    if outside >= FEWEST_SATURATED:
+        remedy = "calibrate on inputs that are like these"
+        _warn_of_saturation(f"node {node.name!r}", outside, out.size, low, high, remedy)
+
+
+def warn_of_vanished(where: str, weights: NDArray, rounded: IntArray) -> None:
+    """Say when most weights of a layer are rounded to zero, those that were zero before left out."""
+    there = np.count_nonzero(weights)
+    lost = there - np.count_nonzero(rounded)
+    if lost > MOST_VANISHED * there:
+        share, largest = 100 * lost / there, float(np.abs(weights).max())
+        text = f"{where}: {share:.3g} % of the weights are rounded to zero beside the largest, {largest:g}"
+        warnings.warn(f"{text}; clip the weights, or take more weight bits", RoundingWarning, stacklevel=3)
+
+
+def _warn_of_saturation(where: str, outside: int, size: int, low: float, high: float, remedy: str) -> None:
+    if outside > MOST_SATURATED * size:
+        share = f"{100 * outside / size:.3g} % of the values"
+        text = f"{where}: {share} lie outside {low:g}..{high:g} and saturate; {remedy}"
+        warnings.warn(text, SaturationWarning, stacklevel=4)
