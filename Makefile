@@ -24,6 +24,7 @@ bench: .venv/ready
 
 thorough: .venv/ready
 	$(BIN)/python -m pytest tests/xbarsim/crossbar --hypothesis-profile thorough
+	$(BIN)/python -m pytest tests/xbarsim/campaigns/test_dask_hosts.py --hypothesis-profile thorough
 
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
