@@ -9,9 +9,9 @@ from xbarsim.campaigns.task import Task
 WAYS = {"serial": {}, "processes": {"workers": 2}, "dask": {"workers": 2, "scheduler": "local"}}
 
 
-def tasks(trials=25):
-    """Two, of other rates."""
-    return [Task(workload=Chips(rate), trials=trials, seed=3) for rate in (0.1, 0.2)]
+def tasks(trials=25, seconds=0.0):
+    """Two, of other rates, whose trials take so long."""
+    return [Task(workload=Chips(rate, seconds), trials=trials, seed=3) for rate in (0.1, 0.2)]
 
 
 def rows(path):

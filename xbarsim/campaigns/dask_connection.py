@@ -95,6 +95,10 @@ def local_cluster(workers: int) -> SpecCluster:
 
     They listen on 127.0.0.1 and talk TLS, with a certificate that is made now, in memory, and is the only one
     that they accept. There is no dashboard and nothing else that speaks HTTP.
+
+    Raises
+    ------
+    InputError : a worker that does not start, or no package for certificates.
     """
     security = _own_security()
     common = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
@@ -105,13 +109,17 @@ def local_cluster(workers: int) -> SpecCluster:
         "distributed.scheduler.allowed-failures": 0,  # the runner tries again itself
         "distributed.nanny.pre-spawn-environ": {},  # it would stay in this process; see `_Tasks.run`
     }
-    with dask.config.set(settings):
-        return SpecCluster(
-            scheduler={"cls": _Scheduler, "options": {**common, "port": 0, "dashboard": False}},
-            workers={n: {"cls": Nanny, "options": {**common, **worker}} for n in range(workers)},
-            security=security,
-            silence_logs=logging.CRITICAL,
-        )
+    try:
+        with dask.config.set(settings):
+            return SpecCluster(
+                scheduler={"cls": _Scheduler, "options": {**common, "port": 0, "dashboard": False}},
+                workers={n: {"cls": Nanny, "options": {**common, **worker}} for n in range(workers)},
+                security=security,
+                silence_logs=logging.CRITICAL,
+            )
+    except RuntimeError as error:
+        remedy = "put what starts the campaign below 'if __name__ == \"__main__\":', or take fewer"
+        raise InputError("worker process", "one that starts", "one that ends", remedy) from error
 
 
 def _own_security() -> Security:

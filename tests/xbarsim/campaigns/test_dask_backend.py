@@ -6,7 +6,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
 
@@ -80,19 +79,14 @@ def after(trials, act):
     return lambda progress: acts.pop()() if acts and progress.done >= trials else None
 
 
-def slowed(tasks_of):
-    """Tasks whose trials take a while, so that something can happen in the middle."""
-    return [replace(task, workload=replace(task.workload, seconds=0.01)) for task in tasks_of]
-
-
 def check_rows(path, folder):
     """The rows of a run on Dask are those of a serial one."""
-    collect(slowed(tasks()), folder / "serial.db")
+    collect(tasks(), folder / "serial.db")
     assert rows(path).equals(rows(folder / "serial.db"))
 
 
 def test_a_scheduler_is_found_by_its_address(cluster, tmp_path):
-    summary = collect(slowed(tasks()), tmp_path / "a.db", scheduler=cluster)
+    summary = collect(tasks(seconds=0.01), tmp_path / "a.db", scheduler=cluster)
     assert (summary.made, summary.failed) == (50, 0)
     check_rows(tmp_path / "a.db", tmp_path)
 
@@ -100,7 +94,7 @@ def test_a_scheduler_is_found_by_its_address(cluster, tmp_path):
 def test_a_slow_way_changes_no_row(cluster, tmp_path):
     with proxy_of(cluster) as proxy:
         proxy.delay_s = 0.03
-        assert collect(slowed(tasks()), tmp_path / "a.db", scheduler=proxy.address).made == 50
+        assert collect(tasks(seconds=0.01), tmp_path / "a.db", scheduler=proxy.address).made == 50
     check_rows(tmp_path / "a.db", tmp_path)
 
 
@@ -111,7 +105,7 @@ def test_a_way_that_stands_still_for_a_moment_changes_no_row(cluster, tmp_path):
 
     with proxy_of(cluster) as proxy:
         summary = collect(
-            slowed(tasks()), tmp_path / "a.db", scheduler=proxy.address, on_progress=after(10, stall)
+            tasks(seconds=0.01), tmp_path / "a.db", scheduler=proxy.address, on_progress=after(10, stall)
         )
     assert (summary.made, summary.failed) == (50, 0)
     check_rows(tmp_path / "a.db", tmp_path)
@@ -128,10 +122,10 @@ def test_a_lost_way_is_said_and_the_next_run_goes_on(cluster, tmp_path, monkeypa
             proxy.cut()
 
     with proxy_of(cluster) as proxy, pytest.raises(InputError, match="a lost one to tcp://127") as lost:
-        collect(slowed(tasks()), path, scheduler=proxy.address, on_progress=after(10, lose))
+        collect(tasks(seconds=0.01), path, scheduler=proxy.address, on_progress=after(10, lose))
     assert "give the same command again" in str(lost.value)
     assert 10 <= len(rows(path)) < 50
-    assert collect(slowed(tasks()), path, scheduler=cluster).failed == 0
+    assert collect(tasks(seconds=0.01), path, scheduler=cluster).failed == 0
     check_rows(path, tmp_path)
 
 
@@ -141,7 +135,7 @@ def test_a_way_that_tears_now_and_then_is_taken_up_by_the_next_runs(cluster, tmp
         proxy.tear = 0.04
         while True:
             try:
-                assert collect(slowed(tasks()), path, scheduler=proxy.address).failed == 0
+                assert collect(tasks(seconds=0.01), path, scheduler=proxy.address).failed == 0
                 break
             except InputError as error:
                 assert error.where == "scheduler"
@@ -178,10 +172,10 @@ def test_a_cluster_that_loses_its_workers_is_waited_for_and_its_trials_go_on(tmp
     with scheduler(tmp_path) as (address, _):
         empty = DaskScheduler(address=address, wait_for_workers_s=2.5)
         with worker(address) as only, pytest.raises(InputError, match="expected at least one worker"):
-            collect(slowed(tasks()), path, scheduler=empty, on_progress=after(10, only.kill))
+            collect(tasks(seconds=0.01), path, scheduler=empty, on_progress=after(10, only.kill))
         assert 10 <= len(rows(path)) < 50
         with worker(address):
-            assert collect(slowed(tasks()), path, scheduler=address).failed == 0
+            assert collect(tasks(seconds=0.01), path, scheduler=address).failed == 0
     check_rows(path, tmp_path)
 
 
@@ -192,6 +186,6 @@ def test_a_scheduler_that_is_killed_is_said_and_another_goes_on(cluster, tmp_pat
         worker(address),
         pytest.raises(InputError, match="a lost one"),
     ):
-        collect(slowed(tasks()), path, scheduler=address, on_progress=after(10, process.kill))
-    assert collect(slowed(tasks()), path, scheduler=cluster).failed == 0
+        collect(tasks(seconds=0.01), path, scheduler=address, on_progress=after(10, process.kill))
+    assert collect(tasks(seconds=0.01), path, scheduler=cluster).failed == 0
     check_rows(path, tmp_path)

@@ -20,6 +20,7 @@ from tests.helpers.campaigns import rows, tasks
 from tests.helpers.certificates import certificates, tls_fields, tls_options
 from tests.helpers.dask_clusters import scheduler, worker
 from tests.helpers.proxies import proxy_of
+from tests.helpers.tree import ROOT
 from xbarsim.campaigns.dask_connection import Connection, local_cluster, patiently, within
 from xbarsim.campaigns.dask_scheduler import DaskScheduler
 from xbarsim.campaigns.runner import collect
@@ -160,6 +161,28 @@ def test_nobody_else_joins_a_cluster_of_this_machine():
         command = [sys.executable, "-c", STRANGER, cluster.scheduler_address]
         done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["out", "out"]
+
+
+UNGUARDED = """
+from xbarsim.campaigns.dask_connection import local_cluster
+from xbarsim.errors import InputError
+try:
+    local_cluster(1)
+except InputError as error:
+    print(error)
+"""
+
+
+def test_workers_that_do_not_start_are_one_line(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(UNGUARDED)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(
+        "worker process: expected one that starts, got one that ends; put what starts"
+    )
 
 
 @pytest.mark.parametrize("taken", [0, 1])

@@ -37,6 +37,11 @@ def test_a_document_has_every_count_of_every_trial(results):
         assert task["trial"] == [0, 1] and len(task["hits"]) == 2 and task["is"]["images"] == 10
 
 
+def test_a_line_about_waiting_is_no_result(capsys):
+    output.say("waiting for workers")
+    assert capsys.readouterr() == ("", "waiting for workers\n")
+
+
 def test_tables_of_a_pipe_are_wide(capsys):
     _, out, _ = run(capsys, *TABLES)
     assert max(map(len, out.splitlines())) > 80
