@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.campaigns.differences import Difference, refusal
 from xbarsim.campaigns.store import Store
 from xbarsim.errors import InputError, check_choice
 from xbarsim.files import write_atomically
@@ -166,7 +167,7 @@ def merge(target: str | Path, sources: Sequence[str | Path]) -> None:
 
 def _merge_one(store: Store, other: Store) -> None:
     """All of the other store, read as it is at one moment."""
-    runs = _merge_runs(store, other)
+    runs, differing = _merge_runs(store, other), list[Difference]()
     for id, *task in other.query(f"SELECT id, {TASK} FROM tasks"):
         store.query(
             f"INSERT INTO tasks ({TASK}) VALUES (?, ?, ?, ?, ?, ?) "
@@ -186,11 +187,13 @@ def _merge_one(store: Store, other: Store) -> None:
                     f"INSERT INTO trials (task, run, seconds, {COUNTED}) VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (number, runs[run], seconds, *row),
                 )
-            elif ours[trial] != tuple(counted):
-                got = f"trial {trial} of task {task[0][:8]} with other counts"
-                remedy = "one of the two was computed by other code or on other data"
-                raise InputError(str(other.path), "the same counts for the same trial", got, remedy)
+            elif ours[trial] != tuple(counted) and (
+                difference := Difference(task[0], trial, ours[trial], tuple(counted))
+            ).columns:
+                differing.append(difference)
         _merge_failures(store, other, runs, number, id)
+    if differing:
+        raise refusal(str(other.path), differing)
 
 
 def _merge_runs(store: Store, other: Store) -> dict[int, int]:
