@@ -18,6 +18,9 @@ from xbarsim.errors import InputError
 from xbarsim.hints import checked
 from xbarsim.training.recipe import Recipe
 
+# of networks that are large enough; the small ones, and those that docs/training.md has results of from one
+# thread, have the recipe's own number
+THREADS = 2
 # FAT, section V; below it one that two processor cores finish
 FAT_RECIPE = Recipe(
     epochs=1000,
@@ -28,6 +31,7 @@ FAT_RECIPE = Recipe(
     step_factor=0.5,
     loss="squared-hinge",
     augment="crop-flip",
+    threads=THREADS,
 )
 # Wang et al., section IV-A; weight decay and augmentation from He et al., section 4.2
 RESNET_RECIPE = Recipe(
@@ -38,6 +42,7 @@ RESNET_RECIPE = Recipe(
     weight_decay=1e-4,
     schedule="cosine",
     augment="crop-flip",
+    threads=THREADS,
 )
 QUICK_QUANTIZED = Recipe(epochs=10, batch_size=100, learning_rate=0.03, schedule="cosine", augment="flip")
 
@@ -86,7 +91,7 @@ def networks() -> dict[str, NetworkEntry]:
             build=Mlp,
             dataset="mnist",
             input_shape=(1, 28, 28),
-            recipe=Recipe(epochs=8, schedule="cosine"),
+            recipe=Recipe(epochs=8, schedule="cosine", threads=THREADS),
             epsilon=0.022,
         ),
         NetworkEntry(
@@ -95,7 +100,7 @@ def networks() -> dict[str, NetworkEntry]:
             build=LeNet,
             dataset="mnist",
             input_shape=(1, 28, 28),
-            recipe=Recipe(epochs=5, schedule="cosine"),
+            recipe=Recipe(epochs=5, schedule="cosine", threads=THREADS),
             epsilon=0.095,
         ),
         NetworkEntry(
@@ -104,7 +109,7 @@ def networks() -> dict[str, NetworkEntry]:
             build=ConvNetQuick,
             dataset="cifar10",
             input_shape=(3, 32, 32),
-            recipe=Recipe(epochs=12, schedule="cosine"),
+            recipe=Recipe(epochs=12, schedule="cosine", threads=THREADS),
             epsilon=2.1 / 255,
         ),
         _resnet("resnet20", resnet20),

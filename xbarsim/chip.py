@@ -242,7 +242,10 @@ class Repair(Protocol):
 
 
 class PreparedTest(Protocol):
-    """A prepared detector: a chip is called faulty if its score is above the threshold."""
+    """A prepared detector: a chip is called faulty if its score is above the threshold.
+
+    One that shows what was computed in floats has a `digest` of it: it is part of a task's identity.
+    """
 
     @property
     def threshold(self) -> float: ...
@@ -258,4 +261,7 @@ class Detector(Protocol):
     """How a chip is tested: a frozen dataclass, registered by name."""
 
     def prepare(self, subject: Any) -> PreparedTest:
-        """Make patterns, answers and a threshold from a subject, once for all its chips."""
+        """Make patterns, answers and a threshold from a subject, once for all its chips.
+
+        What comes of float arithmetic is made by `subject.in_float`, so that all processes use the same.
+        """

@@ -89,6 +89,7 @@ class Subject:
         self.epsilon = check_positive("epsilon", epsilon)
         self.passes = check_int("passes", passes, 1, MOST_PASSES)
         self.source = source
+        self._in_float: dict[Hashable, Any] = {}
 
     def __repr__(self) -> str:
         return f"Subject({self.name!r} on {self.accelerator.name!r}, {len(self.test)} test images)"
@@ -122,6 +123,16 @@ class Subject:
             self._kept[key] = make()
         return self._kept[key]
 
+    def in_float(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` gave when this was first asked for under a key: what comes of float arithmetic.
+
+        Processors round otherwise. So it is made once, for all accelerators that this network and data are
+        on, and travels to other processes, which do not make it again.
+        """
+        if key not in self._in_float:
+            self._in_float[key] = make()
+        return self._in_float[key]
+
     @cached_property
     def _kept(self) -> dict[Hashable, Any]:
         return {}
@@ -136,7 +147,7 @@ class Subject:
         chosen = accelerator_of(accelerator)
         if source is None and self.source is not None:
             source = _Elsewhere(self, chosen)
-        return Subject(
+        found = Subject(
             self.network,
             chosen,
             test=self.test,
@@ -147,6 +158,8 @@ class Subject:
             passes=self.passes,
             source=source,
         )
+        found._in_float = self._in_float
+        return found
 
     def training_data(self) -> Dataset:
         """Return the training data.
@@ -194,10 +207,10 @@ class Subject:
 
     def __getstate__(self) -> dict[str, Any]:
         """Be small where another process can load it, else whole; a chip is made again."""
+        always = {"source": self.source, "_described": self.describe(), "_in_float": self._in_float}
         if self.source is not None:
-            return {"source": self.source, "accelerator": self.accelerator, "_described": self.describe()}
-        kept = {name: getattr(self, name) for name in (*CONTENTS, "source")}
-        return {**kept, "_described": self.describe()}
+            return {**always, "accelerator": self.accelerator}
+        return {**always, **{name: getattr(self, name) for name in CONTENTS}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

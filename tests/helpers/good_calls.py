@@ -693,7 +693,7 @@ def _training():
     return {
         "accuracy": lambda: Call(
             xb.accuracy,
-            {"module": module(), "images": images(), "labels": labels(), "batch_size": 4},
+            {"module": module(), "images": images(), "labels": labels()},
             kept=("a list",),
         ),
         "fit": lambda: Call(

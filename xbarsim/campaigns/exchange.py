@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.campaigns.differences import Difference, refusal
 from xbarsim.campaigns.schema import NUMBERS
 from xbarsim.campaigns.store import Row, Store
 from xbarsim.errors import InputError, check_choice
@@ -204,7 +205,7 @@ def merge(target: str | Path, sources: Sequence[str | Path]) -> None:
 
 def _merge_one(store: Store, other: Store) -> None:
     """All of the other store, read as it is at one moment."""
-    runs = _merge_runs(store, other)
+    runs, differing = _merge_runs(store, other), list[Difference]()
     for id, *task in other.query(f"SELECT id, {TASK} FROM tasks"):
         store.query(
             f"INSERT INTO tasks ({TASK}) VALUES (?, ?, ?, ?, ?, ?) "
@@ -223,12 +224,14 @@ def _merge_one(store: Store, other: Store) -> None:
             counted = [shots, hits, counts]
             if trial not in ours:
                 new.append(Row(number, trial, runs[run], shots, hits, seconds, counts))
-            elif ours[trial] != tuple(counted):
-                got = f"trial {trial} of task {task[0][:8]} with other counts"
-                remedy = "one of the two was computed by other code or on other data"
-                raise InputError(str(other.path), "the same counts for the same trial", got, remedy)
+            elif ours[trial] != tuple(counted) and (
+                difference := Difference(task[0], trial, ours[trial], tuple(counted))
+            ).columns:
+                differing.append(difference)
         store.put(new)
         _merge_failures(store, other, runs, number, id)
+    if differing:
+        raise refusal(str(other.path), differing)
 
 
 def _merge_runs(store: Store, other: Store) -> dict[int, int]:

@@ -63,6 +63,9 @@ def run(
     learning_rate: Annotated[float | None, typer.Option(help=f"First learning rate. {MORE}")] = None,
     clip_norm: Annotated[float | None, typer.Option(help=f"Longest gradient of a step. {MORE}")] = None,
     batch_size: Annotated[int | None, typer.Option(help=f"Images a step. {MORE}")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help=f"Of the processor; another number gives other weights. {MORE}")
+    ] = None,
     augment: Annotated[str | None, typer.Option(help=f"none, flip or crop-flip. {MORE}")] = None,
     train_images: Annotated[int | None, typer.Option(help="Training images to use; all by default.")] = None,
     images: options.Images = None,
@@ -107,6 +110,7 @@ def run(
         learning_rate=learning_rate,
         clip_norm=clip_norm,
         batch_size=batch_size,
+        threads=threads,
         augment=augment,
         precision=precision,
     )

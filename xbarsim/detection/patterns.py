@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbarsim.chip import Cost
-from xbarsim.detection.adversarial import PatternSet, pattern_sets
+from xbarsim.detection.adversarial import PatternSet, attack
 from xbarsim.errors import InputError, check_int, check_positive
 from xbarsim.hints import check_fields
 from xbarsim.metrics.corruption import confidence_change, sdc_1
@@ -45,6 +45,7 @@ class PatternTest:
     pool: PatternSet
     patterns: int
     criterion: str
+    digest: str = ""
 
     @property
     def threshold(self) -> float:
@@ -132,10 +133,9 @@ def _test(detector: Any, subject: Any, place: int, epsilon: float) -> PatternTes
     data = subject.test
     check_int("patterns", detector.patterns, 1, len(data), "there are no more test images")
 
-    def make() -> tuple[PatternSet, PatternSet]:
-        return pattern_sets(
-            subject.module, data.images, data.labels, epsilon=epsilon, value_range=data.value_range
-        )
-
-    pools = subject.once(("patterns", epsilon), make)
-    return PatternTest(pools[place], detector.patterns, detector.criterion)
+    step = {"epsilon": epsilon, "value_range": data.value_range}
+    made = subject.in_float(
+        ("attack", epsilon), lambda: attack(subject.module, data.images, data.labels, **step)
+    )
+    pools = subject.once(("patterns", epsilon), lambda: made.pattern_sets(data.images, **step))
+    return PatternTest(pools[place], detector.patterns, detector.criterion, made.digests[place])

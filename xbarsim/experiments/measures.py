@@ -65,8 +65,8 @@ class Measure(Protocol):
     def batch(self, condition: Condition) -> int:
         """Return how many chips are measured together."""
 
-    def describe(self) -> dict[str, Any]:
-        """Return its fields as JSON."""
+    def describe(self, subject: Subject) -> dict[str, Any]:
+        """Return its fields as JSON, and digests of what it makes of a subject in floats."""
 
     def count(self, condition: Condition, trials: Sequence[Trial]) -> Iterator[Outcome] | list[Outcome]:
         """Count, on the chips of these trials: a list where they share work."""
@@ -102,7 +102,7 @@ class Accuracy:
             return 1
         return FAULTS_AT_ONCE if can_share(condition.subject.chip, condition.faults) else CHIPS_AT_ONCE
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, subject: Subject) -> dict[str, Any]:
         """See `Measure`."""
         return {"metric": self.metric, **({} if self.fidelity == "digital" else {"fidelity": self.fidelity})}
 
@@ -150,9 +150,11 @@ class Detection:
         """See `Measure`."""
         return 1
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, subject: Subject) -> dict[str, Any]:
         """See `Measure`."""
-        return {"metric": self.metric, "detector": detectors.describe(self.detector)}
+        digest = getattr(self._test(subject), "digest", None)
+        shown = {} if digest is None else {"shown": digest}
+        return {"metric": self.metric, "detector": detectors.describe(self.detector), **shown}
 
     def count(self, condition: Condition, trials: Sequence[Trial]) -> Iterator[Outcome]:
         """See `Measure`."""

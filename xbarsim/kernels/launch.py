@@ -23,3 +23,8 @@ def worker_threads() -> Iterator[ThreadPoolExecutor]:
     """A thread for every one that numba may use, and one for each product of BLAS."""
     with _ONE_POOL, threadpool_limits(limits=1), ThreadPoolExecutor(numba.get_num_threads()) as pool:
         yield pool
+
+
+def start_threads() -> None:
+    """Start numba's threads, if they are not; OpenMP, which torch shares, has their number from then on."""
+    numba.get_num_threads()

@@ -25,7 +25,6 @@ from xbarsim.documents import plain
 from xbarsim.errors import check_int
 from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.papers.training import train_once
-from xbarsim.torch_bridge.threads import torch_threads
 from xbarsim.training.loop import initialise
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.pruning import AdmmPruning, KeepZeros
@@ -35,7 +34,6 @@ from xbarsim.training.stochastic import StuckCellTraining
 Rates = tuple[float, ...]
 ACCELERATOR = accelerator("isaac")
 SPARSITY = 0.7
-TRAINING_THREADS = 2  # whatever works beside: with other numbers of threads sums round otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,12 +202,8 @@ class StochasticTraining:
 
     def trained(self, folder: Path, device: str = "cpu") -> nn.Module:
         """Return the network on the processor, from its file where it is trained already."""
-        with torch_threads(TRAINING_THREADS):
-            return (
-                _Trainer(self.budget, self.images.train(), self.seed, folder, device)
-                .network(self.variant)
-                .to("cpu")
-            )
+        trainer = _Trainer(self.budget, self.images.train(), self.seed, folder, device)
+        return trainer.network(self.variant).to("cpu")
 
 
 @dataclass(frozen=True, eq=False)

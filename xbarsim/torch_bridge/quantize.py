@@ -23,6 +23,7 @@ from xbarsim.errors import InputError, check_int
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.hints import checked
 from xbarsim.torch_bridge.operators import OPERATORS, Builder, argument_of, operator_of
+from xbarsim.torch_bridge.threads import torch_threads
 from xbarsim.torch_bridge.tracing import trace
 
 
@@ -56,7 +57,8 @@ def quantize(
     traced = _trace(module)
     fold_batch_norm(traced)
     _check_in_place(traced)
-    observed = _Observer(traced).observe(sample)
+    with torch_threads(1):  # with other numbers a sum may round across a power of two
+        observed = _Observer(traced).observe(sample)
     builder = Builder(
         module=traced,
         observed=observed,

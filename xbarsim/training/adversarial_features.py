@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from xbarsim.errors import InputError, check_int, check_number, check_positive, check_type
 from xbarsim.hints import check_fields, checked
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.threads import torch_threads
 from xbarsim.training.loop import check_device, checked_images
 from xbarsim.training.resume import StateFile
 
@@ -115,7 +116,8 @@ def play(
     Parameters
     ----------
     images : (N, ...)
-    seed : of the order, the prior's samples and dropout
+    seed : of the order, the prior's samples and dropout; the games are played on one thread of the processor,
+        since with other numbers sums round otherwise
     resume : file that is written after every epoch; if it is there, the training goes on from it, and ends in
         the same weights
     on_batch : called with batches done, batches in all, reconstruction loss
@@ -136,7 +138,7 @@ def play(
     players.train()
     for epoch in range(len(history), settings.epochs):
         rng = stream(seed, "adversarial features", epoch)
-        with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        with torch_threads(1), torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
             torch.manual_seed(int(rng.integers(2**62)))
             batches = _batches(torch.randperm(len(x)).to(place), settings.batch_size)
             sums, first = np.zeros(4), epoch * len(batches)

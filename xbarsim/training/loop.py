@@ -16,6 +16,8 @@ from xbarsim.arrays import REALS, check_array, check_labels, writable
 from xbarsim.errors import InputError, check_int, check_type
 from xbarsim.hints import checked
 from xbarsim.rng import stream
+from xbarsim.torch_bridge.answers import AT_ONCE, in_parts
+from xbarsim.torch_bridge.threads import torch_threads
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe, augmented, loss_of
 from xbarsim.training.resume import Epoch, Part, StateFile, about_training
@@ -55,6 +57,8 @@ def fit(
     Parameters
     ----------
     images, labels : (N, ...) floats and (N,) classes; (N, classes) probabilities for 'soft-targets'
+    recipe : on the processor, seed and recipe decide the weights; whatever ran before, and however many
+        threads there are
     seed : decides the order of the images and everything that is drawn
     methods : fault-tolerant training, pruning, projections; called in this order
     resume : file that is written after every epoch; if it is there, the training goes on from it, and ends
@@ -89,7 +93,7 @@ def fit(
             if epoch < len(history):
                 continue
             start, cpu_start = time.perf_counter(), time.process_time()
-            with _epoch_random(seed, epoch, x.device) as rng:
+            with torch_threads(recipe.threads), _epoch_random(seed, epoch, x.device) as rng:
                 loss = _epoch(module, optimizer, x, y, order, recipe, methods, epoch, rng, on_batch)
             rate, seconds = float(optimizer.param_groups[0]["lr"]), time.perf_counter() - start
             cpu = time.process_time() - cpu_start
@@ -229,9 +233,9 @@ def check_device(device: str | torch.device) -> torch.device:
 
 @checked
 @torch.no_grad()
-def accuracy(module: nn.Module, images: Array, labels: Array, *, batch_size: int = 1000) -> tuple[int, int]:
+def accuracy(module: nn.Module, images: Array, labels: Array) -> tuple[int, int]:
     """Right predictions of a module in eval mode, and how many images there were."""
-    scores = scores_of(module, checked_images(images), batch_size=batch_size)
+    scores = scores_of(module, checked_images(images))
     if scores.ndim != 2:
         raise InputError("module", "(N, classes) scores", f"shape {tuple(scores.shape)}")
     y = torch.from_numpy(check_labels(labels, len(scores), classes=scores.shape[1]))
@@ -239,15 +243,23 @@ def accuracy(module: nn.Module, images: Array, labels: Array, *, batch_size: int
 
 
 @torch.no_grad()
-def scores_of(module: nn.Module, images: Array, *, batch_size: int = 1000) -> torch.Tensor:
-    """(N, classes) scores of a module in eval mode, on the processor."""
+def scores_of(module: nn.Module, images: Array, *, batch_size: int = AT_ONCE) -> torch.Tensor:
+    """(N, classes) scores of a module in eval mode, on the processor.
+
+    Parameters
+    ----------
+    batch_size : with another one sums round otherwise; see `xbarsim.torch_bridge.answers`
+    """
     check_int("batch_size", batch_size, 1, 2**31)
     dtype = _dtype_of(module)
     device = next(module.parameters()).device
     module.eval()
-    parts = torch.as_tensor(images).split(batch_size)
+
+    def scores(part: torch.Tensor) -> torch.Tensor:
+        return module(part.to(device, dtype))
+
     with refusing_shapes():
-        return torch.cat([module(part.to(device, dtype)).cpu() for part in parts])
+        return in_parts(scores, torch.as_tensor(images), at_once=batch_size)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from xbarsim.errors import InputError, check_choice, check_int, check_number, ch
 from xbarsim.hints import check_fields
 
 MAX_LEARNING_RATE = 1e3
+MOST_THREADS = 1024
 CROP_MARGIN = 4
 MOMENTUM = 0.9
 OPTIMIZERS = ("adam", "sgd")
@@ -37,6 +38,8 @@ class Recipe:
     augment : 'none', 'flip' (left and right), 'crop-flip' (and shifts of up to 4 pixels, zeros behind them)
     clip_norm : longest gradient that a step takes, over all parameters; None takes any
     precision : 'float32', or 'bf16' where autocast chooses it; faster on processors with bf16 units only
+    threads : of the processor. A setting and not the machine's number, since with another one sums round
+        otherwise and other weights come out
 
     Raises
     ------
@@ -55,6 +58,7 @@ class Recipe:
     augment: Literal["none", "flip", "crop-flip"] = "none"
     clip_norm: float | None = None
     precision: Literal["float32", "bf16"] = "float32"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -64,6 +68,7 @@ class Recipe:
             raise InputError(
                 "learning_rate", f"at most {MAX_LEARNING_RATE:g}", self.learning_rate, "try 1e-3"
             )
+        check_int("threads", self.threads, 1, MOST_THREADS)
         check_number("weight_decay", self.weight_decay, 0, 1e3)
         check_int("step_epochs", self.step_epochs, 1, 10**6)
         check_number("step_factor", self.step_factor, 0, 1)

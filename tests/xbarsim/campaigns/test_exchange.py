@@ -154,6 +154,18 @@ def test_files_that_disagree_are_not_merged(tmp_path):
     assert not list(tmp_path.glob("new.db*[!k]"))  # its lock stays, as that of any store
 
 
+def test_numbers_that_round_otherwise_are_told_and_not_merged(tmp_path):
+    a, b = halves(tmp_path)
+    for file, score in ((a, 0.330294057), (b, 0.330294166)):
+        raw = sqlite3.connect(file)
+        raw.execute("DROP TRIGGER trials_stay")
+        raw.execute("UPDATE trials SET counts = json_object('score', ?) WHERE trial = 17", [score])
+        raw.commit()
+        raw.close()
+    with pytest.raises(InputError, match=r"by rounding only: trial 17 of task \w{8}, in counts.score"):
+        merge(a, [b])
+
+
 def test_a_store_of_others_is_not_removed(tmp_path):
     a, b = halves(tmp_path)
     with Store(tmp_path / "c.db", "write"), pytest.raises(InputError, match="one in use"):

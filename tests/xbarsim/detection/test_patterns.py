@@ -6,7 +6,7 @@ import torch
 
 from tests.helpers.subjects import digits_subject
 from xbarsim.chip import Cost, Run
-from xbarsim.detection.adversarial import PatternSet, pattern_sets
+from xbarsim.detection.adversarial import PatternSet, attack
 from xbarsim.detection.patterns import (
     AdversarialPatterns,
     OriginalImages,
@@ -34,7 +34,8 @@ def faulty(subject):
 @pytest.fixture(scope="module")
 def pools(subject):
     test = subject.test
-    return pattern_sets(subject.module, test.images, test.labels, epsilon=0.2, value_range=test.value_range)
+    step = {"epsilon": 0.2, "value_range": test.value_range}
+    return attack(subject.module, test.images, test.labels, **step).pattern_sets(test.images, **step)
 
 
 @pytest.mark.parametrize("detector", [OriginalImages, AdversarialPatterns])

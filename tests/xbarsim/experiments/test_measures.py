@@ -198,8 +198,8 @@ def test_faults_in_cells_without_weights_are_counted_apart(subject):
 @pytest.mark.parametrize(
     "measure", [Accuracy(), Accuracy(fidelity="bit-serial"), Detection(detector=OriginalImages())]
 )
-def test_descriptions_are_json(measure):
-    described = measure.describe()
+def test_descriptions_are_json(measure, subject):
+    described = measure.describe(subject)
     assert json.loads(json.dumps(described)) == described and described["metric"] == measure.metric
 
 
