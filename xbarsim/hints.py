@@ -137,7 +137,7 @@ def _members(protocol: type) -> tuple[str, ...]:
 
 def _admitted_list(value: Any, kind: Any, parts: tuple[Any, ...]) -> Any:
     """Lists with their elements; arrays only where they may stand for a list, which the function checks."""
-    if isinstance(value, (str, bytes, Mapping, type)) or not isinstance(value, _asked_for(kind)):
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, _asked_for(kind)):
         return value if kind is not tuple and parts in _NUMBERS and hasattr(value, "shape") else _NONE_SUCH
     if not isinstance(value, (list, tuple)):  # as it is: its elements may come only once
         return value if parts in _NUMBERS or not hasattr(value, "shape") else _NONE_SUCH

@@ -160,7 +160,6 @@ class AnalogChip:
         """The chip with these faults on top of its own; healthy cells keep their conductances."""
         return replace(self, chip=self.chip.inject(faults))
 
-    @checked
     def age(self, seconds: float) -> AnalogChip:
         """The chip so many seconds later, nothing rewritten.
 

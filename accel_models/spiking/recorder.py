@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel_models.spiking.chip import SpikingChip, run_many
-from xbarsim.arrays import INTEGERS, check_array
+from xbarsim.arrays import INTEGERS, as_array, check_array
 from xbarsim.errors import check_int
 from xbarsim.hints import checked
 
@@ -46,7 +46,10 @@ class Recorder:
         """(chips, repetitions, patterns, classes) spike counts of some of the candidates."""
         check_int("repetitions", repetitions, 1, 10**9)
         last = len(self.candidates) - 1
-        patterns = check_array("patterns", patterns, ("patterns",), kinds=INTEGERS, low=0, high=last)
+        patterns = as_array("patterns", patterns)
+        if patterns.shape != (0,):
+            check_array("patterns", patterns, ("patterns",), kinds=INTEGERS, low=0, high=last)
+        patterns = patterns.astype(np.int64)
         classes = self.base.geometry.sizes[-1]
         kind = np.min_scalar_type(self.base.geometry.steps)  # an output spikes at most once a step
         found = np.empty((len(self.chips), repetitions, len(patterns), classes), kind)

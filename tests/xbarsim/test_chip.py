@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xbarsim.chip import Cost, Run, check_labels
+from xbarsim.chip import Cost, Run
 from xbarsim.errors import InputError
 
 RUN = Run(
@@ -19,15 +19,24 @@ def test_hits_and_accuracy_count_right_classes():
 
 
 @pytest.mark.parametrize(
-    "labels", [[0, 1, 1], [0.0, 1.0, 1.0, 1.0], [[0, 1, 1, 1]], ["0"] * 4, [True] * 4, []]
+    "labels",
+    [
+        [0, 1, 1],
+        [0.0, 1.0, 1.0, 1.0],
+        [[0, 1, 1, 1]],
+        ["0"] * 4,
+        [True] * 4,
+        [],
+        [0, 1, 1, 2],
+        [0, 1, 1, -1],
+        [[0], [1], [1], [1]],
+        np.array([0, 1, 1, 1]) + 0.25,
+        None,
+    ],
 )
 def test_labels_that_are_none_are_refused(labels):
-    with pytest.raises(InputError, match=r"labels: expected \(4,\) integers, got"):
+    with pytest.raises(InputError, match=r"^labels: expected .*; one class an image, as integers from 0$"):
         RUN.hits(labels)
-
-
-def test_labels_become_int64():
-    assert check_labels(np.array([3, 4], np.uint8), 2).dtype == np.int64
 
 
 def test_a_cost_without_writes_has_none():

@@ -220,10 +220,9 @@ class PeFaults(FaultTable[PeFault]):
         kind = kind_codes("PeFaults.kind", PeFaultKind, columns["kind"])
         rest = {n: integers(f"PeFaults.{n}", columns.get(n, NONE)) for n in NAMES[1:]}
         for name, column in rest.items():
-            low = {"unit": 0, "value": -MOST_NUMBER}.get(name, NONE)
-            if ((column < low) | (column > MOST_NUMBER)).any():
+            if (np.abs(column) > MOST_NUMBER).any():
                 got = f"{column.min()}..{column.max()}"
-                raise InputError(f"PeFaults.{name}", f"integers in {low}..{MOST_NUMBER}", got)
+                raise InputError(f"PeFaults.{name}", f"integers in {-MOST_NUMBER}..{MOST_NUMBER}", got)
         spread_out = spread("PeFaults", {"kind": kind, **rest})
         return cls(np.stack([spread_out[name] for name in NAMES], axis=1))
 
@@ -239,10 +238,10 @@ class PeFaults(FaultTable[PeFault]):
             mask &= np.isin(self.column(name), integers(f"PeFaults.{name}", values))
         return self.take(mask)
 
-    @checked
     def sample(self, count: int, rng: np.random.Generator) -> PeFaults:
         """So many different faults, every one as likely, in the order of the list."""
         check_int("sample of faults", count, 1, len(self))
+        check_type("rng", rng, np.random.Generator)
         return self.take(np.sort(rng.choice(len(self), count, replace=False)))
 
     def struck(self, images: IntArray, layers: IntArray | None = None) -> PeFaults:
@@ -255,7 +254,7 @@ class PeFaults(FaultTable[PeFault]):
         """
         table, count = self.table.copy(), (len(self),)
         if layers is not None:
-            calls = check_array("layers", layers, count, kinds=INTEGERS, low=0)
+            calls = check_array("layers", layers, count, kinds=INTEGERS, low=SHARED_LAYER)
             table[:, 1] = np.where(table[:, 1] == SHARED_LAYER, calls, table[:, 1])
         table[:, -1] = check_array("images", images, count, kinds=INTEGERS, low=0)
         return PeFaults(table)

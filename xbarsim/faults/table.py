@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.arrays import INTEGERS, as_array
-from xbarsim.errors import InputError, check_choice, check_int
+from xbarsim.errors import InputError, check_choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,6 @@ class FaultTable(ABC, Generic[F]):
     __hash__ = None  # type: ignore[assignment]
 
     def __getitem__(self, place: int) -> F:
-        check_int("fault", place, -len(self), len(self) - 1)
         return next(iter(self._with(*(part[[place]] for part in self._parts))))
 
     def __iter__(self) -> Iterator[F]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta, binom, bootstrap, norm, t
 
 from xbarsim.arrays import check_array, check_scores
-from xbarsim.errors import InputError, check_int, check_number, is_number
+from xbarsim.errors import InputError, check_int, check_number, is_integer, is_number
 from xbarsim.hints import check_fields, checked
 from xbarsim.rng import stream
 
@@ -164,5 +164,7 @@ def check_confidence(value: float) -> float:
 
 
 def _check_counts(hits: int, shots: int) -> None:
-    check_int("shots", shots, 1, MOST_SHOTS)
-    check_int("hits", hits, 0, shots)
+    whole = is_integer(hits) and is_integer(shots)
+    if not whole or not 0 < shots <= MOST_SHOTS or not 0 <= hits <= shots:
+        expected = "integers 0 <= hits <= shots with shots above 0"
+        raise InputError("rate", expected, f"{hits!r} of {shots!r}"[:60])

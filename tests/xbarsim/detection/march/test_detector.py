@@ -52,7 +52,7 @@ def test_words_name_the_test_and_the_mode():
     [
         ({"march": "Foo"}, "March test: expected one of"),
         ({"march": "|w0; ^(r1)"}, "correct the notation"),
-        ({"addressing": "fast"}, "addressing mode: expected one of"),
+        ({"addressing": "fast"}, "MarchDetector.addressing: expected one of"),
     ],
 )
 def test_unknown_tests_and_modes_are_refused(fields, words):
