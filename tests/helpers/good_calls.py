@@ -693,6 +693,9 @@ def _training():
     }
     epoch = GameEpoch(epoch=1, reconstruction=1.0, discriminator=1.0, extractor=1.0, told_right=0.5)
     return {
+        "DaskScheduler": lambda: Call(
+            xb.DaskScheduler, {"address": "tcp://127.0.0.1:8786", "trusted": False, "wait_for_workers_s": 5.0}
+        ),
         "accuracy": lambda: Call(
             xb.accuracy,
             {"module": module(), "images": images(), "labels": labels()},

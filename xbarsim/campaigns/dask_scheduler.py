@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from xbarsim.errors import InputError, check_positive, check_type
+from xbarsim.errors import InputError, check_positive
+from xbarsim.hints import check_fields
 
 LOCAL = "local"
 ADDRESS = re.compile(r"(?P<scheme>tcp|tls)://(?P<host>\[[\w:.%]+\]|[\w.-]+):(?P<port>\d{1,5})")
@@ -44,12 +45,11 @@ class DaskScheduler:
     wait_for_workers_s: float = 60.0
 
     def __post_init__(self) -> None:
-        check_type("scheduler", self.address, str)
+        check_fields(self)
         found = ADDRESS.fullmatch(self.address)
         if self.address != LOCAL and not (found and 0 < int(found["port"]) < 1 << 16):
             expected = "'local', 'tcp://HOST:PORT' or 'tls://HOST:PORT'"
             raise InputError("scheduler", expected, repr(self.address)[:100], "see what a scheduler prints")
-        check_type("DaskScheduler.trusted", self.trusted, bool)
         check_positive("DaskScheduler.wait_for_workers_s", self.wait_for_workers_s)
         self._check_files()
 
