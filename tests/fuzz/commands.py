@@ -22,7 +22,7 @@ FEW = ["--chips", "1", "--images", "20"]
 GOOD = {  # of every command; {here} is a folder with the files below
     "simulate": FEW,
     "detect": FEW,
-    "repair": [*FEW, "--repairs", "closest"],
+    "repair": [*FEW, "--repairs", "closest-values"],
     "train": [
         "digits-mlp",
         "--epochs",

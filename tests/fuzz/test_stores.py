@@ -90,7 +90,7 @@ CHANGES = [
 def test_a_store_with_anything_in_it_gives_a_result_or_one_line(good, tmp_path, capfd):
     rng = np.random.default_rng(SEED)
     results = 0
-    for number in range(COUNT):
+    for number in range(COUNT // 4):  # each is read in five ways
         path = tmp_path / f"{number}.db"
         shutil.copy(good, path)
         raw = sqlite3.connect(path)
@@ -107,6 +107,6 @@ def test_a_store_with_anything_in_it_gives_a_result_or_one_line(good, tmp_path, 
         page = tmp_path / "page.html"
         assert not page.exists() or "<script>alert" not in page.read_text()
         path.unlink()
-    assert 0 < results < COUNT
+    assert 0 < results < COUNT // 4
     assert taken_MB() < MEMORY_MB
     assert "Traceback" not in capfd.readouterr().err
