@@ -2,7 +2,8 @@
 
 Sums of floats round otherwise with other numbers of threads and of images. So an image's answer, to the bit,
 is one of the image, the network and the processor: not of what else is asked, or of the machine's threads.
-(A network that draws at random, as spiking ones do, draws for all images of a part together.)
+A network that draws at random, as spiking ones do, draws for all images of a part together, and the same
+at every call.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from xbarsim.torch_bridge.threads import torch_threads
 AT_ONCE = 100  # images; the last ones are filled up to so many
 
 
-def in_parts(
-    of: Callable[..., torch.Tensor], *inputs: torch.Tensor, at_once: int = AT_ONCE
-) -> torch.Tensor:
+def in_parts(of: Callable[..., torch.Tensor], *inputs: torch.Tensor, at_once: int = AT_ONCE) -> torch.Tensor:
     """Return what a function gives of parts of the inputs, one after the other.
 
     Parameters
@@ -30,7 +29,8 @@ def in_parts(
     -------
     (N, ...), on the processor
     """
-    with torch_threads(1):
+    with torch_threads(1), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         parts = zip(*(tensor.split(at_once) for tensor in inputs), strict=True)
         return torch.cat([of(*(_filled(x, at_once) for x in part))[: len(part[0])].cpu() for part in parts])
 

@@ -21,6 +21,17 @@ def test_answers_do_not_depend_on_threads_places_or_other_images(build, shape):
             assert torch.equal(in_parts(module, images[chosen], at_once=16), whole[chosen])
 
 
+def test_a_network_that_draws_draws_the_same_at_every_call():
+    torch.manual_seed(3)
+    one, same = (in_parts(torch.rand_like, torch.zeros(5, 2)) for _ in range(2))
+    assert torch.equal(one, same)
+    torch.manual_seed(3)
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    in_parts(torch.rand_like, torch.zeros(5, 2))
+    assert torch.equal(torch.rand(1), drawn)  # nobody else's numbers are used up
+
+
 def test_parts_have_one_size_and_one_thread_and_fit_together():
     seen = []
 
