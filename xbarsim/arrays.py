@@ -102,6 +102,9 @@ def check_inputs(inputs: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     ...
     xbarsim.errors.InputError: inputs: expected shape (N, 3), got (1, 2)
     """
+    found = as_array("inputs", inputs)
+    if found.ndim and not len(found):
+        raise InputError("inputs", "at least one input", "none")
     return check_array("inputs", inputs, ("N", *shape))
 
 

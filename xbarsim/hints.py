@@ -130,9 +130,10 @@ def _is_a(value: Any, kind: type) -> bool:
 
 @functools.cache
 def _members(protocol: type) -> tuple[str, ...]:
-    asking = [kind for kind in protocol.__mro__ if getattr(kind, "_is_protocol", False)]
-    names = {name for kind in asking for name in (*vars(kind), *vars(kind).get("__annotations__", ()))}
-    return tuple(sorted(name for name in names if not name.startswith("_") or name == "__call__"))
+    """The methods that it asks for; properties, which may be made late, are left to who reads them."""
+    asking = [vars(kind) for kind in protocol.__mro__ if getattr(kind, "_is_protocol", False)]
+    methods = {name for members in asking for name, member in members.items() if inspect.isfunction(member)}
+    return tuple(sorted(name for name in methods if not name.startswith("_") or name == "__call__"))
 
 
 def _admitted_list(value: Any, kind: Any, parts: tuple[Any, ...]) -> Any:

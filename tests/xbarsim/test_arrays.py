@@ -27,7 +27,7 @@ def test_lists_and_tensors_become_arrays():
         (np.zeros((1, 8, 8)), "inputs: expected shape (N, 1, 8, 8), got (1, 8, 8)"),
         (None, "inputs: expected real numbers, got NoneType"),
         (np.zeros((1, 1, 8, 8), bool), "inputs: expected real numbers, got bool"),
-        (np.zeros((0, 1, 8, 8)), "inputs: expected at least one number, got none"),
+        (np.zeros((0, 1, 8, 8)), "inputs: expected at least one input, got none"),
         (np.full((1, 1, 8, 8), np.nan), "inputs: expected finite numbers, got NaN or infinity"),
         (np.full((1, 1, 8, 8), -np.inf), "inputs: expected finite numbers, got NaN or infinity"),
         (np.zeros((1, 1, 8, 8), complex), "inputs: expected real numbers, got complex128"),

@@ -256,7 +256,7 @@ class PeFaults(FaultTable[PeFault]):
         if layers is not None:
             calls = check_array("layers", layers, count, kinds=INTEGERS, low=SHARED_LAYER)
             table[:, 1] = np.where(table[:, 1] == SHARED_LAYER, calls, table[:, 1])
-        table[:, -1] = check_array("images", images, count, kinds=INTEGERS, low=0)
+        table[:, -1] = check_array("images", images, count, kinds=INTEGERS, low=NONE)
         return PeFaults(table)
 
     @checked

@@ -206,7 +206,7 @@ def _on_device(
     place = check_device(device)
     dtype = _dtype_of(module)
     x = checked_images(images).to(place, dtype)
-    y = _checked_targets(labels, len(x), soft=recipe.loss == "soft-targets").to(place)
+    y = _checked_targets(labels, len(x), recipe).to(place)
     if recipe.augment != "none" and x.ndim != 4:
         raise InputError("augment", "images (N, channels, height, width)", f"{tuple(x.shape)}", "use 'none'")
     module.to(place)
@@ -274,12 +274,13 @@ def checked_images(images: Array) -> torch.Tensor:
     return images.detach() if isinstance(images, torch.Tensor) else torch.from_numpy(writable(found))
 
 
-def _checked_targets(labels: Array, count: int, *, soft: bool) -> torch.Tensor:
+def _checked_targets(labels: Array, count: int, recipe: Recipe) -> torch.Tensor:
     """(N,) classes, or for 'soft-targets' (N, classes) probabilities, as a tensor."""
-    if not soft:
-        return torch.from_numpy(check_labels(labels, count))
+    where = f"labels for the loss {recipe.loss!r}"
+    if recipe.loss != "soft-targets":
+        return torch.from_numpy(check_labels(labels, count, where=where))
     remedy = "or choose another loss for classes"
-    found = check_array("labels", labels, (count, "classes"), kinds=REALS, low=0, high=1, remedy=remedy)
+    found = check_array(where, labels, (count, "classes"), kinds=REALS, low=0, high=1, remedy=remedy)
     return labels.detach() if isinstance(labels, torch.Tensor) else torch.from_numpy(writable(found))
 
 

@@ -57,7 +57,6 @@ class Recipe:
     precision: Literal["float32", "bf16"] = "float32"
 
     def __post_init__(self) -> None:
-        check_fields(self)
         check_int("epochs", self.epochs, 0, 10**6)
         check_int("batch_size", self.batch_size, 1, 10**6)
         if check_positive("learning_rate", self.learning_rate) > MAX_LEARNING_RATE:
@@ -76,6 +75,7 @@ class Recipe:
         )
         for name, choices in known:
             check_choice(name, getattr(self, name), choices)
+        check_fields(self)
 
     def rate_at(self, step: int, steps_an_epoch: int) -> float:
         """The learning rate of a step.

@@ -85,8 +85,8 @@ def test_sums_on_the_grid_are_exact_in_any_order():
     ("act", "words"),
     [
         (lambda: chip().run(np.zeros((3, 8))), r"inputs: expected shape \(N, 9\), got \(3, 8\)"),
-        (lambda: chip().run(np.zeros((0, 9))), "at least one number"),
-        (lambda: chip().run_each([], np.zeros((0, 9))), "at least one number"),
+        (lambda: chip().run(np.zeros((0, 9))), "at least one input"),
+        (lambda: chip().run_each([], np.zeros((0, 9))), "at least one input"),
         (lambda: chip().run(np.full((3, 9), 1.5)), r"numbers in \[0, 1\]"),
         (lambda: chip().run(np.full((3, 9), np.nan)), "finite numbers"),
         (lambda: chip().inject(swf(99.0)).run(images()), "value of swf"),

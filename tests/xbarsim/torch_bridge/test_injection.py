@@ -323,7 +323,7 @@ def test_fault_models_out_of_range_are_refused(wrong):
 
 
 def test_an_injection_needs_values():
-    with pytest.raises(InputError, match="at least one value"):
+    with pytest.raises(InputError, match="values: expected at least one number"):
         ErrorInjection(model(0.1), ())
 
 

@@ -179,5 +179,5 @@ def test_bits_out_of_range_are_refused(bits):
         lambda: QuantConv2d(2, 2, 3, weight_bits=bits),
         lambda: QuantInput(bits, fraction=0),
     ):
-        with pytest.raises(InputError, match=r"bits: expected an integer in 1\.\.8"):
+        with pytest.raises(InputError, match="bits: expected an integer"):
             build()

@@ -188,11 +188,11 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_epoch(tmp_path):
     assert same(resumed, whole)
 
 
-def test_images_that_are_not_finite_end_the_first_epoch_without_a_file(tmp_path):
+def test_images_that_are_not_finite_are_refused_before_there_is_a_file(tmp_path):
     images, labels = data()
     images[13] = np.nan
     path = tmp_path / "training.safetensors"
-    with pytest.raises(InputError, match="training loss"):
+    with pytest.raises(InputError, match="images: expected finite numbers"):
         fit(tiny(), images, labels, recipe(), seed=3, resume=path)
     assert list(tmp_path.iterdir()) == []
 
