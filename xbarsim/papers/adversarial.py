@@ -35,7 +35,6 @@ from xbarsim.papers.adversarial_training import (
     FeatureBudget,
     FeatureTraining,
     ImageSets,
-    one_thread,
     trained,
 )
 from xbarsim.papers.study import Settings, Shown, Study
@@ -44,6 +43,7 @@ from xbarsim.report.results import Results
 from xbarsim.report.tables import Table
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.stuck_at_zero import draw_masks, stuck
+from xbarsim.torch_bridge.threads import torch_threads
 from xbarsim.training.loop import accuracy
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class FeatureAccuracy:
 
     def _count(self, module: nn.Module) -> Outcome:
         train, test = self.training.images.train(), self.training.images.test()
-        with one_thread():
+        with torch_threads(1):
             train_hits, train_shots = accuracy(module, train.images, train.labels)
             hits, shots = accuracy(module, test.images, test.labels)
         return Outcome(shots, hits, {"train_hits": train_hits, "train_shots": train_shots})
@@ -117,7 +117,7 @@ class StuckAccuracy:
         def trials(seed: int, numbers: Sequence[int]) -> Iterator[Outcome]:
             for number in numbers:
                 masks = draw_masks(module, faults, stream(seed, scenario, number))
-                with one_thread(), stuck(module, faults, masks):
+                with torch_threads(1), stuck(module, faults, masks):
                     hits, shots = accuracy(module, test.images, test.labels)
                 yield Outcome(shots, hits)
 

@@ -7,14 +7,12 @@ paper says and with the options that keep the game from being lost ('adversarial
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock
 from torch import nn
 
@@ -27,6 +25,7 @@ from xbarsim.faults.stuck_at_zero import StuckAtZero
 from xbarsim.papers.training import train_once
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.injection import with_dropout2d
+from xbarsim.torch_bridge.threads import torch_threads
 from xbarsim.training.adversarial_features import Game, GameEpoch, GameSettings, play
 from xbarsim.training.logs import csv_log
 from xbarsim.training.loop import initialise
@@ -218,7 +217,7 @@ def trained(training: FeatureTraining, folder: Path, device: str = "cpu") -> nn.
     """
     data = training.images.train()
     module = initialise(feature_network(training.network).build, training.seed)
-    with one_thread():
+    with torch_threads(1):
         _play(training, module, data, folder, device)
         taught, methods = _with_method(training, module)
         file = training.file(folder, len(data))
@@ -261,14 +260,3 @@ def _with_method(training: FeatureTraining, module: nn.Module) -> tuple[nn.Modul
     if training.method in STRENGTHS and training.strength:
         return module, [Penalty(training.method, training.strength)]  # type: ignore[arg-type]
     return module, []
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
