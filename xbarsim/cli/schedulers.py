@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from xbarsim.campaigns.dask_scheduler import DaskScheduler
 from xbarsim.errors import InputError
+
+if TYPE_CHECKING:
+    from xbarsim.campaigns.dask_scheduler import DaskScheduler
 
 
 def scheduler(
@@ -30,6 +33,8 @@ def scheduler(
             if value is not None:
                 raise InputError(flag, "none without --scheduler", value)
         return None
+    from xbarsim.campaigns.dask_scheduler import DaskScheduler
+
     found = DaskScheduler(
         address=address, trusted=trust, tls_ca_file=ca_file, tls_cert=cert, tls_key=key,
         **({} if wait_s is None else {"wait_for_workers_s": wait_s}),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xbarsim import stops
-from xbarsim.campaigns.dask_scheduler import DaskScheduler
 from xbarsim.cli import options, output, schedulers
 from xbarsim.errors import InputError
 from xbarsim.papers.studies import STUDIES
+
+if TYPE_CHECKING:
+    from xbarsim.campaigns.dask_scheduler import DaskScheduler
 
 app = typer.Typer(help="Published tables and figures, ours beside the paper's.", rich_markup_mode=None)
 
