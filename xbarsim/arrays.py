@@ -84,9 +84,9 @@ def check_array(
         raise InputError(where, f"shape {_written(shape)}", str(found.shape), remedy)
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         raise InputError(where, "finite numbers", "NaN or infinity", remedy)
-    for limit, worst in ((low, np.min), (high, np.max)):
-        if limit is not None and (number := worst(found)) != np.clip(number, low, high):
-            raise InputError(where, f"numbers in {_range(low, high)}", f"{number:g}", remedy)
+    outside = low is not None and (number := found.min()) < low
+    if outside or (high is not None and (number := found.max()) > high):
+        raise InputError(where, f"numbers in {_range(low, high)}", f"{number:g}", remedy)
     return found
 
 

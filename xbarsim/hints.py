@@ -39,25 +39,35 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     ...
     xbarsim.errors.InputError: of: expected a finite number, got '3'
     """
-    signature = inspect.signature(function)
+    by_place, rest = _places_of(function)
 
     @functools.wraps(function)
     def behind(*args: P.args, **options: P.kwargs) -> R:
-        try:
-            bound = signature.bind(*args, **options)
-        except TypeError:  # too many or too few: the function says so itself
-            return function(*args, **options)
         hints = _hints_of(function)
-        for name, value in bound.arguments.items():
-            if name not in hints:
-                continue
-            if signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-                bound.arguments[name] = tuple(admit(name, one, hints[name]) for one in value)
-            elif signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD:
-                bound.arguments[name] = admit(name, value, hints[name])
-        return function(*bound.args, **bound.kwargs)
+        names = by_place if rest is None else (*by_place, *[rest] * (len(args) - len(by_place)))
+        given: Any = [
+            admit(name, value, hints[name]) if name in hints else value
+            for name, value in zip(names, args, strict=False)
+        ]
+        if len(args) > len(given):  # too many: the function says so itself
+            return function(*args, **options)
+        named: Any = {
+            name: admit(name, value, hints[name]) if name in hints else value
+            for name, value in options.items()
+        }
+        return function(*given, **named)
 
     return behind
+
+
+def _places_of(function: Callable[..., Any]) -> tuple[tuple[str, ...], str | None]:
+    """The names of arguments by place, and that of any number of further ones."""
+    kinds = inspect.Parameter
+    parameters = inspect.signature(function).parameters.values()
+    by_place = tuple(
+        p.name for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+    )
+    return by_place, next((p.name for p in parameters if p.kind is kinds.VAR_POSITIONAL), None)
 
 
 def check_fields(thing: Any, *, unknown: Sequence[str] = ()) -> None:
@@ -100,6 +110,8 @@ _NONE_SUCH = object()
 
 def _admitted(value: Any, hint: Any) -> Any:
     """The value, or `_NONE_SUCH` if it is of another kind."""
+    if type(value) is hint and hint is not float:
+        return value
     if hint in (Any, _Unknown) or isinstance(hint, (TypeVar, str, typing.ForwardRef)):
         return value
     origin, parts = typing.get_origin(hint), typing.get_args(hint)

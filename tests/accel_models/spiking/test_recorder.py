@@ -28,7 +28,7 @@ def test_calls_are_parts_of_one_long_run(monkeypatch):
 @pytest.mark.parametrize(("patterns", "repetitions"), [([12], 1), ([-1], 1), ([0.5], 1), ([0], 0)])
 def test_what_cannot_be_shown_is_refused(patterns, repetitions):
     base = chip()
-    words = r"^(patterns|repetitions): expected (an integer|integers|numbers in)"
+    words = r"^(patterns|repetitions): expected (an integer|integers|numbers)"
     with pytest.raises(InputError, match=words):
         recorder.Recorder(base, [base], images())(np.array(patterns), repetitions)
 
