@@ -23,7 +23,7 @@ bench: .venv/ready
 	$(BIN)/python tests/benchmarks/table.py .benchmarks.json
 
 thorough: .venv/ready
-	$(BIN)/python -m pytest tests/xbarsim/crossbar --hypothesis-profile thorough
+	$(BIN)/python -m pytest tests/xbarsim/crossbar tests/xbarsim/experiments/test_same_rows.py --hypothesis-profile thorough
 
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
