@@ -31,7 +31,8 @@ fuzz: .venv/ready
 
 thorough: .venv/ready
 	$(MAKE) fuzz COUNT=5000
-	$(BIN)/python -m pytest tests/xbarsim/crossbar tests/xbarsim/cli/test_entry.py --hypothesis-profile thorough
+	$(BIN)/python -m pytest tests/xbarsim/crossbar tests/xbarsim/cli/test_entry.py \
+		tests/xbarsim/experiments/test_same_rows.py --hypothesis-profile thorough
 	$(BIN)/python -m pytest tests/xbarsim/campaigns/test_dask_hosts.py --hypothesis-profile thorough
 
 docs: .venv/ready

@@ -99,8 +99,8 @@ def stepped(
     """Return images (N, ...) moved by epsilon along signs (N, ...), clipped to the range of valid images."""
     check_positive("epsilon", epsilon)
     kind = images.dtype.type
-    low, high = value_range
-    return (images + kind(epsilon) * signs.astype(kind)).clip(kind(low), kind(high))
+    low, high = map(kind, value_range)
+    return np.clip(images + kind(epsilon) * signs.astype(kind), low, high)
 
 
 @dataclass(frozen=True, eq=False)

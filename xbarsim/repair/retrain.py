@@ -16,6 +16,7 @@ from xbarsim.repair.diagnosis import Diagnosis
 from xbarsim.repair.writing import check_writable
 from xbarsim.rng import Trial
 from xbarsim.training.masking import TARGETS, retrain
+from xbarsim.training.recipe import MOST_THREADS
 from xbarsim.training.weight_update import WeightUpdate
 
 BIAS_BYTES = 8
@@ -34,6 +35,8 @@ class Retrain:
     targets : what is learned: 'labels', or 'fault-free' for the output of the network without faults
     update : what is sent: 'exact' values of the changed weights, or 'ternary' signs with a step a layer
     diagnosis : how the stuck cells become known
+    threads : of the processor that a training takes; with another number sums round otherwise. One, since
+        campaigns train for several chips at a time
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Retrain:
     targets: Literal["labels", "fault-free"] = "labels"
     update: Literal["exact", "ternary"] = "exact"
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
+    threads: int = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -53,6 +57,7 @@ class Retrain:
             check_int("Retrain.epochs", self.epochs, 0, 10**6)
         if self.images is not None:
             check_int("Retrain.images", self.images, 1, 10**9)
+        check_int("Retrain.threads", self.threads, 1, MOST_THREADS)
         check_positive("Retrain.learning_rate", self.learning_rate)
         check_choice("Retrain.targets", self.targets, TARGETS)
         check_choice("Retrain.update", self.update, UPDATES)
@@ -77,6 +82,7 @@ class Retrain:
             learning_rate=self.learning_rate,
             seed=trial.seed + trial.number,
             targets=self.targets,
+            threads=self.threads,
         )
         update = WeightUpdate.between(result.start, result.graph, ternary=self.update == "ternary")
         content = update.to_bytes()

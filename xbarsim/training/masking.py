@@ -65,6 +65,7 @@ def retrain(
     learning_rate: float = 1e-3,
     seed: int = 0,
     targets: Literal["labels", "fault-free"] = "labels",
+    threads: int = 1,
     on_batch: Callable[[int, int, float], None] | None = None,
     device: str | torch.device = "cpu",
 ) -> Retrained:
@@ -76,6 +77,7 @@ def retrain(
     masks : by (layer, group), as `chip.training_masks()` of a chip with the known fault map gives them
     images, labels : (N, ...) and (N,) training data
     targets : 'labels', or 'fault-free' for the output of the network without faults; labels are then not used
+    threads : see `Recipe`
     on_batch : called with batches done, batches in all, loss
 
     Raises
@@ -92,6 +94,7 @@ def retrain(
         learning_rate=learning_rate,
         schedule="cosine",
         loss="soft-targets" if distilled else "cross-entropy",
+        threads=threads,
     )
     module = ChipModule(graph, form, masks).to(device)
     module.project()

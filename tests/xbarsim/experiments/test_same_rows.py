@@ -131,25 +131,30 @@ def test_single_faults_do_not_depend_on_threads_or_batches(tmp_path, accelerator
 
 def lenet():
     """LeNet of the zoo on MNIST, from words: every worker loads it again."""
-
-    def on(words):
-        return SubjectReference(network="lenet", accelerator=accelerators.parse(words), images=200).load()
-
-    isaac = on("isaac")
-    several = [isaac, isaac.on("differential")]
+    isaac = accelerators.parse("isaac")
+    subject = SubjectReference(network="lenet", accelerator=isaac, images=100).load()
+    measures = [Accuracy(), PATTERNS[0]]
     return [
-        *grid(MEASURES, subjects=several, faults=STUCK, repairs=every_repair(500), trials=2),
-        *grid(Accuracy(fidelity="bit-serial"), subjects=isaac, faults=STUCK, trials=1),
-        *grid([Accuracy(), PATTERNS[0]], subjects=isaac.on("analog:device=cmo-hfox"), faults=STUCK, trials=2),
-        *grid(Accuracy(), subjects=isaac.on("analog:wire_ohm=2.5"), faults=STUCK, trials=1),
-        *grid(Accuracy(), subjects=isaac.on("finn"), faults=SingleFaults(kinds=["channel"]), trials=100),
-        *grid(PATTERNS, subjects=isaac.on("finn"), faults=StuckActivations(rate=0.05), trials=2),
+        *grid(MEASURES, subjects=subject, faults=STUCK, repairs=every_repair(200), trials=1),
+        *grid(Accuracy(fidelity="bit-serial"), subjects=subject, faults=STUCK, trials=1),
+        *grid(measures, subjects=subject.on("differential"), faults=STUCK, trials=3),
+        *grid(measures, subjects=subject.on("analog:device=cmo-hfox"), faults=STUCK, trials=2),
+        *grid(Accuracy(), subjects=subject.on("finn"), faults=SingleFaults(kinds=["channel"]), trials=100),
+        *grid(PATTERNS, subjects=subject.on("finn"), faults=StuckActivations(rate=0.05), trials=2),
     ]
 
 
-@pytest.mark.skipif(settings.get_current_profile_name() != "thorough", reason="minutes: make thorough")
-def test_rows_of_lenet_do_not_either(data_folder, tmp_path):
-    expected = rows(lenet, tmp_path)
-    for place, way in enumerate(WAYS):
-        (tmp_path / str(place)).mkdir()
-        assert not differences(expected, rows(lenet, tmp_path / str(place), **way))
+thorough = pytest.mark.skipif(
+    settings.get_current_profile_name() != "thorough", reason="minutes: make thorough"
+)
+
+
+@pytest.fixture(scope="module")
+def usual_lenet(data_folder, tmp_path_factory):
+    return rows(lenet, tmp_path_factory.mktemp("usual"))
+
+
+@thorough
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(map(str, way.values())))
+def test_rows_of_lenet_do_not_either(usual_lenet, tmp_path, way):
+    assert not differences(usual_lenet, rows(lenet, tmp_path, **way))
