@@ -19,10 +19,10 @@ UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # Unicode: controls, directions, 
 
 
 def printable(text: str, most: int = LINE) -> str:
-    """Return somebody's text as one line that steers no terminal: controls shown, its length bounded.
+    r"""Return somebody's text as one line that steers no terminal: controls shown, its length bounded.
 
-    >>> printable("layer" + chr(27) + "[31m one")
-    'layer\\x1b[31m one'
+    >>> print(printable(f"layer{chr(27)}[31m one"))
+    layer\x1b[31m one
     """
     found = text[: 4 * most]
     if not found.isprintable():

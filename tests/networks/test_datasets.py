@@ -74,7 +74,7 @@ def test_damaged_idx_files_get_one_line(folder, name, content, message):
 def test_empty_data_set_is_refused(folder):
     (folder / "mnist/t10k-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((0, 28, 28))))
     (folder / "mnist/t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(0)))
-    with pytest.raises(InputError, match="at least one image"):
+    with pytest.raises(InputError, match="at least one number"):
         load_dataset("mnist", "test")
 
 

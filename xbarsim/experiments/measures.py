@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from xbarsim.campaigns.task import Outcome
 from xbarsim.chip import Detector, FaultModel, Repair, Varied
-from xbarsim.errors import check_choice
+from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.drawing import faulty_chip, read_seed
 from xbarsim.experiments.single_faults import FAULTS_AT_ONCE, can_share, single_outcomes
 from xbarsim.faults.trials import faults_of
@@ -152,7 +152,10 @@ class Detection:
 
     def describe(self, subject: Subject) -> dict[str, Any]:
         """See `Measure`."""
-        digest = getattr(self._test(subject), "digest", None)
+        try:
+            digest = getattr(self._test(subject), "digest", None)
+        except InputError:  # what cannot be prepared is said by the trials
+            digest = None
         shown = {} if digest is None else {"shown": digest}
         return {"metric": self.metric, "detector": detectors.describe(self.detector), **shown}
 

@@ -10,7 +10,7 @@ Training and test images are 48,000 and 12,000 of MNIST's training images, as in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import isfinite
@@ -148,13 +148,13 @@ class TrainedSpiking:
 
     Attributes
     ----------
-    patterns : those that it was trained on beside the data, and their labels
+    patterns : those that it was trained on beside the data, and their labels; None without any
     pattern_cpu_seconds : processor time of making them, part of that of the training
     """
 
     module: nn.Module
     history: tuple[Epoch, ...]
-    patterns: Dataset
+    patterns: Dataset | None
     pattern_cpu_seconds: float
 
     @property
@@ -167,7 +167,12 @@ class TrainedSpiking:
         """What tables show of the training; times that its file does not tell are left out."""
         seconds = sum(epoch.cpu_seconds for epoch in self.history)
         found = {"pattern_cpu_seconds": self.pattern_cpu_seconds, "cpu_seconds": seconds}
-        return {"patterns": len(self.patterns), **finite(found)}
+        return {"patterns": self.pattern_count, **finite(found)}
+
+    @property
+    def pattern_count(self) -> int:
+        """Number of patterns."""
+        return 0 if self.patterns is None else len(self.patterns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -237,20 +242,22 @@ class SpikingTraining:
             seed=self.seed, methods=methods, device=self.device,
         )  # fmt: skip
         made = [method for method in methods if isinstance(method, PatternTraining)]
-        kept = self.data.train.first(1)
         return TrainedSpiking(
             module=module.cpu(),
             history=tuple(history),
-            patterns=replace(
-                kept,
-                images=np.concatenate([kept.images[:0], *(method.patterns.numpy() for method in made)]),
-                labels=np.concatenate([kept.labels[:0], *(method.pattern_labels.numpy() for method in made)]),
-            ),
+            patterns=_patterns_of(made, self.data.train),
             pattern_cpu_seconds=sum((method.cpu_seconds for method in made), 0.0),
         )
 
     def __getstate__(self) -> dict[str, Any]:
         return _fields_of(self)
+
+
+def _patterns_of(methods: Sequence[PatternTraining], data: Dataset) -> Dataset | None:
+    """The patterns that methods have made, as a data set like the one they were made beside."""
+    images = [method.patterns.numpy() for method in methods if len(method.patterns)]
+    labels = [method.pattern_labels.numpy() for method in methods if len(method.patterns)]
+    return replace(data, images=np.concatenate(images), labels=np.concatenate(labels)) if images else None
 
 
 def trainings(

@@ -101,24 +101,28 @@ class TimedTraining:
         """Of the training in its folder."""
         found = self.training.trained
         hits = self._hits(found.module, seed)
-        return self._outcome(found.history, {len(found.history): hits}, len(found.patterns))
+        return self._outcome(found.history, {len(found.history): hits}, found.pattern_count)
 
     def _anew(self, made: SpikingTraining, seed: int) -> Outcome:
         """Of a training on more data."""
         train, patterns = self.training.data.train, made.trained.patterns
+        images, labels = train.images, train.labels
+        if patterns is not None:
+            images = np.concatenate([images, patterns.images])
+            labels = np.concatenate([labels, patterns.labels])
         module = initialise(Snn, self.training.seed)
         hits: dict[int, dict[float, int]] = {}
         history = fit(
             module,
-            np.concatenate([train.images, patterns.images]),
-            np.concatenate([train.labels, patterns.labels]),
+            images,
+            labels,
             self.training.budget.recipe,
             seed=self.training.seed,
             methods=self.training.methods(),
             on_epoch=lambda epochs: hits.update({len(epochs): self._hits(module, seed)}),
             device=self.training.device,
         )
-        return self._outcome(history, hits, len(patterns))
+        return self._outcome(history, hits, made.trained.pattern_count)
 
     def _hits(self, module: nn.Module, seed: int) -> dict[float, int]:
         """Right answers of all chips together, by ratio."""

@@ -38,8 +38,8 @@ def test_mistakes_are_one_line_and_touch_nothing(store, capsys, folder):
         capsys, "report", "c.db", "--figures", "f", "--only", "x"
     )
     assert "the store itself" in refused(capsys, "report", "c.db", "--out", "c.db")
-    for name in (".", "", "none.db"):
-        assert "no such file" in refused(capsys, "report", name)
+    for name, words in ((".", "no regular file"), ("", "no regular file"), ("none.db", "no such file")):
+        assert words in refused(capsys, "report", name)
     (folder / "text.db").write_text("no store")
     assert "not a database" in refused(capsys, "report", "text.db")
     assert store.read_bytes() == before

@@ -227,7 +227,7 @@ def test_a_stopped_training_goes_on(capsys, mine, monkeypatch):
         (["digits-mlp", "--precision", "int4"], "precision: expected one of"),
         (["digits-mlp", "--device", "abacus"], "device: expected cpu, or cuda or mps"),
         (["digits-mlp", "--train-images", "0"], "--train-images: expected an integer"),
-        (["digits-mlp", "--weights", "none.safetensors"], "expected a file, got nothing there"),
+        (["digits-mlp", "--weights", "none.safetensors"], "a file that can be read, got No such file"),
         (["digits-mlp", "--from", str(zoo_path("lenet"))], "expected the weights of a Mlp"),
         (["digits-mlp", "--data", "imagenet"], "data: expected a file, a folder, or one of digits"),
         (
