@@ -195,6 +195,21 @@ def test_what_is_costly_is_made_once():
     assert "_kept" not in pickle.loads(pickle.dumps(subject)).__dict__
 
 
+def test_what_comes_of_floats_is_made_once_for_all_accelerators_and_travels():
+    """Workers on other processors would round otherwise."""
+    subject, made = reference().load(), []
+
+    def make():
+        made.append(np.arange(3) / 7)
+        return made[-1]
+
+    elsewhere = subject.on("isaac-slc")
+    assert elsewhere.in_float("thirds", make) is subject.in_float("thirds", make) is made[0]
+    first, second = pickle.loads(pickle.dumps((subject, elsewhere)))
+    kept = first.in_float("thirds", make)
+    assert len(made) == 1 and (kept == made[0]).all() and second.in_float("thirds", make) is kept
+
+
 def test_a_missing_attribute_is_no_load():
     subject = pickle.loads(pickle.dumps(reference().load()))
     assert not hasattr(subject, "colour") and "test" not in subject.__dict__

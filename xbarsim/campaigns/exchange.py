@@ -187,9 +187,10 @@ def _merge_one(store: Store, other: Store) -> None:
                     f"INSERT INTO trials (task, run, seconds, {COUNTED}) VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (number, runs[run], seconds, *row),
                 )
-            elif ours[trial] != tuple(counted) and (
-                difference := Difference(task[0], trial, ours[trial], tuple(counted))
-            ).columns:
+            elif (
+                ours[trial] != tuple(counted)
+                and (difference := Difference(task[0], trial, ours[trial], tuple(counted))).columns
+            ):
                 differing.append(difference)
         _merge_failures(store, other, runs, number, id)
     if differing:

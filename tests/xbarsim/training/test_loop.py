@@ -1,12 +1,19 @@
 """The training loop: it learns, its seed says all, and nonsense is refused."""
 
+import subprocess
+import sys
+
+import numba
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from networks.lenet import LeNet
+from xbarsim.digests import content_digest
 from xbarsim.errors import InputError
 from xbarsim.training.loop import accuracy, fit, initialise
+from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe
 
 
@@ -95,3 +102,45 @@ def test_devices_that_are_not_there_are_refused(device):
 def test_no_data_is_refused(images, labels):
     with pytest.raises(InputError, match=r"training data.*at least one image"):
         fit(small(), batch()[0][:images], batch()[1][:labels], Recipe(epochs=1), seed=0)
+
+
+CHILD = """
+import torch
+from tests.xbarsim.training.test_loop import weights_after
+torch.set_num_threads({threads})
+print(weights_after({kernel}))
+"""
+
+
+def weights_after(kernel):
+    """A digest of trained weights, after the process ran a compiled kernel or before it did."""
+    if kernel:
+        numba.njit(parallel=True)(lambda n: np.zeros(n) + 1)(10)
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((96, 1, 28, 28), np.float32), rng.integers(0, 10, 96)
+    module = initialise(LeNet, 0)
+    fit(module, images, labels, Recipe(epochs=1, batch_size=32), seed=1)
+    return content_digest([p.detach().numpy() for p in module.parameters()])
+
+
+def test_weights_depend_on_neither_threads_nor_what_ran_before():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", CHILD.format(threads=threads, kernel=kernel)],
+            check=True, capture_output=True, text=True,
+        ).stdout
+        for threads, kernel in ((1, False), (2, False), (1, True))
+    }  # fmt: skip
+    assert len(found) == 1
+
+
+def test_the_number_of_threads_is_the_recipes():
+    seen = []
+
+    class Look(TrainingMethod):
+        def before_batch(self, module, rng):
+            seen.append(torch.get_num_threads())
+
+    module, recipe = nn.Linear(2, 2), Recipe(epochs=1, threads=3)
+    fit(module, np.zeros((2, 2), np.float32), np.zeros(2, np.int64), recipe, seed=0, methods=[Look()])
+    assert seen == [3]

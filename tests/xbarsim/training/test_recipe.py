@@ -192,7 +192,7 @@ def test_weight_decay_and_momentum_reach_the_optimizer():
         {"epochs": 1.5}, {"batch_size": -1}, {"learning_rate": float("nan")}, {"learning_rate": 2e3},
         {"weight_decay": -1}, {"step_epochs": 0}, {"step_factor": 2}, {"clip_norm": 0}, {"clip_norm": -1},
         {"optimizer": "lamb"}, {"schedule": "cos"}, {"loss": "hinge"}, {"augment": "cut"},
-        {"precision": "fp16"},
+        {"precision": "fp16"}, {"threads": 0},
     ],
     ids=str,
 )  # fmt: skip

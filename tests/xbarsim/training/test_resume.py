@@ -115,11 +115,8 @@ def test_a_network_of_other_settings_does_not_go_on(tmp_path, build, other):
     assert same(again, trained)
 
 
-# as many threads as the tests have: other numbers of them round otherwise
 CHILD = """
 import time
-import torch
-torch.set_num_threads({threads})
 from tests.xbarsim.training.test_resume import data, fit, initialise, injected, methods_of_the_child, recipe
 def wait(done, total, loss):
     if done == 11:
@@ -137,7 +134,7 @@ def methods_of_the_child():
 def test_a_killed_process_loses_one_epoch_at_most(tmp_path):
     path = tmp_path / "training.safetensors"
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD.format(path=str(path), threads=torch.get_num_threads())],
+        [sys.executable, "-c", CHILD.format(path=str(path))],
         stdout=subprocess.PIPE,
         text=True,
     )
