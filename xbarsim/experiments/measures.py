@@ -61,6 +61,9 @@ class Measure(Protocol):
     def metric(self) -> str:
         """Its name, as stopping rules say it."""
 
+    def fits(self, subject: Subject) -> bool:
+        """Return whether it can be taken of a subject: campaigns leave it out elsewhere."""
+
     def batch(self, condition: Condition) -> int:
         """Return how many chips are measured together."""
 
@@ -89,6 +92,10 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         check_choice("fidelity", self.fidelity, ("digital", "bit-serial"))
+
+    def fits(self, subject: Subject) -> bool:
+        """See `Measure`."""
+        return True
 
     def together(self, condition: Condition) -> bool:
         """Whether chips share work."""
@@ -140,6 +147,10 @@ class Detection:
     detector: Detector
 
     metric = "detection"
+
+    def fits(self, subject: Subject) -> bool:
+        """See `Measure`; a detector that says nothing is for all."""
+        return getattr(self.detector, "fits", lambda subject: True)(subject)
 
     def batch(self, condition: Condition) -> int:
         """See `Measure`."""
