@@ -258,7 +258,10 @@ class PreparedTest(Protocol):
 
 
 class Detector(Protocol):
-    """How a chip is tested: a frozen dataclass, registered by name."""
+    """How a chip is tested: a frozen dataclass, registered by name.
+
+    One that is not for every subject says so by `fits(subject)`: campaigns leave it out there.
+    """
 
     def prepare(self, subject: Any) -> PreparedTest:
         """Make patterns, answers and a threshold from a subject, once for all its chips.

@@ -18,8 +18,6 @@ from dataclasses import fields
 from math import isfinite
 from typing import Any, Literal, ParamSpec, TypeVar, Union
 
-import numpy as np
-
 from xbarsim.errors import InputError, is_integer, is_number
 
 P = ParamSpec("P")
@@ -128,7 +126,7 @@ def _admitted(value: Any, hint: Any) -> Any:
         return _admitted_mapping(value, parts)
     if origin is Callable or hint is Callable:
         return value if callable(value) else _NONE_SUCH
-    if origin is np.ndarray or not isinstance(origin or hint, type):
+    if _is_array(origin) or not isinstance(origin or hint, type):
         return value
     return value if _is_a(value, origin or hint) else _NONE_SUCH
 
@@ -179,13 +177,13 @@ def _admitted_mapping(value: Any, parts: tuple[Any, ...]) -> Any:
 
 
 def _truth(value: Any) -> Any:
-    return bool(value) if isinstance(value, (bool, np.bool_)) else _NONE_SUCH
+    return bool(value) if isinstance(value, bool) or _is_numpys(value, "bool_") else _NONE_SUCH
 
 
 def _integer(value: Any) -> Any:
     if not is_integer(value):
         return _NONE_SUCH
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if _is_numpys(value, "generic") else value
 
 
 def _finite(value: Any) -> Any:
@@ -194,11 +192,11 @@ def _finite(value: Any) -> Any:
             return _NONE_SUCH
     except OverflowError:  # an integer of more than 308 digits
         return _NONE_SUCH
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if _is_numpys(value, "generic") else value
 
 
 def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, np.str_) else value if isinstance(value, str) else _NONE_SUCH
+    return str(value) if _is_numpys(value, "str_") else value if isinstance(value, str) else _NONE_SUCH
 
 
 def _nothing(value: Any) -> Any:
@@ -232,7 +230,8 @@ def _in_words(hint: Any) -> str:
 
 def _short(value: Any) -> str:
     """What came, in a few characters: of things with large texts their class."""
-    if value is None or isinstance(value, (str, bytes, bool, int, float, complex, np.generic, list, tuple)):
+    plain = (str, bytes, bool, int, float, complex, list, tuple)
+    if value is None or isinstance(value, plain) or _is_numpys(value, "generic"):
         return repr(value)[:60]
     return type(value).__name__
 
@@ -269,3 +268,14 @@ def _hints_of(thing: Any) -> dict[str, Any]:
         own = types.SimpleNamespace(__annotations__=dict(vars(kind).get("__annotations__", {})))
         found |= typing.get_type_hints(own, globalns=names, localns=names)
     return found
+
+
+def _is_numpys(value: object, name: str) -> bool:
+    """Whether a value is of one of numpy's classes; numpy, which takes long to load, is not loaded for it."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, getattr(numpy, name))
+
+
+def _is_array(kind: object) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and kind is numpy.ndarray

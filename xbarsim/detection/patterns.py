@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from xbarsim.chip import Cost
 from xbarsim.detection.adversarial import PatternSet, attack
 from xbarsim.errors import InputError, check_int, check_positive
@@ -98,6 +100,10 @@ class AdversarialPatterns:
         step = "" if self.epsilon is None else f", epsilon {self.epsilon:g}"
         return f"{self.patterns} adversarial, {self.criterion}{step}"
 
+    def fits(self, subject: Any) -> bool:
+        """Return whether a subject has a float network, which patterns and answers come from."""
+        return isinstance(subject.network, nn.Module)
+
     def prepare(self, subject: Any) -> PatternTest:
         """Attack the float network on every test image."""
         return _test(self, subject, 1, subject.epsilon if self.epsilon is None else self.epsilon)
@@ -118,6 +124,10 @@ class OriginalImages:
     def words(self) -> str:
         """What people read."""
         return f"{self.patterns} original, {self.criterion}"
+
+    def fits(self, subject: Any) -> bool:
+        """See `AdversarialPatterns`."""
+        return isinstance(subject.network, nn.Module)
 
     def prepare(self, subject: Any) -> PatternTest:
         """Ask the float network about every test image."""

@@ -249,7 +249,7 @@ def plan(campaign: CampaignFile, *, code: Sequence[Path] = ()) -> Plan:
     for subject, parts in _subjects(campaign):
         for choice, model in _faults(campaign, subject):
             used |= {*parts, _of_faults(choice)}
-            for measure, repair, words in _done(campaign):
+            for measure, repair, words in _done(campaign, subject):
                 for task in _tasks(campaign, subject, choice, model, measure, repair):
                     used |= words
                     tasks[task.key] = task
@@ -304,10 +304,10 @@ def _faults(campaign: CampaignFile, subject: Subject) -> Iterator[tuple[FaultsCh
                 yield choice, model
 
 
-def _done(campaign: CampaignFile) -> Iterator[tuple[Measure, Repair, set[str]]]:
+def _done(campaign: CampaignFile, subject: Subject) -> Iterator[tuple[Measure, Repair, set[str]]]:
     for measure, words in product(campaign.chosen_measures(), campaign.repairs):
         repair = repairs.parse(words)
-        if isinstance(measure, Accuracy) or isinstance(repair, AsItIs):
+        if isinstance(measure, Accuracy) or (isinstance(repair, AsItIs) and measure.fits(subject)):
             yield measure, repair, {f"repair {words}", f"measure {measure.metric}"}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from xbarsim.campaigns.task import Outcome
 from xbarsim.chip import Detector, FaultModel, Repair, Varied
-from xbarsim.errors import InputError, check_choice
+from xbarsim.errors import check_choice
 from xbarsim.experiments.drawing import faulty_chip, read_seed
 from xbarsim.experiments.single_faults import FAULTS_AT_ONCE, can_share, single_outcomes
 from xbarsim.faults.trials import faults_of
@@ -62,6 +62,9 @@ class Measure(Protocol):
     def metric(self) -> str:
         """Its name, as stopping rules say it."""
 
+    def fits(self, subject: Subject) -> bool:
+        """Return whether it can be taken of a subject: campaigns leave it out elsewhere."""
+
     def batch(self, condition: Condition) -> int:
         """Return how many chips are measured together."""
 
@@ -91,6 +94,10 @@ class Accuracy:
     def __post_init__(self) -> None:
         check_fields(self)
         check_choice("fidelity", self.fidelity, ("digital", "bit-serial"))
+
+    def fits(self, subject: Subject) -> bool:
+        """See `Measure`."""
+        return True
 
     def together(self, condition: Condition) -> bool:
         """Whether chips share work."""
@@ -146,16 +153,17 @@ class Detection:
 
     metric = "detection"
 
+    def fits(self, subject: Subject) -> bool:
+        """See `Measure`; a detector that says nothing is for all."""
+        return getattr(self.detector, "fits", lambda subject: True)(subject)
+
     def batch(self, condition: Condition) -> int:
         """See `Measure`."""
         return 1
 
     def describe(self, subject: Subject) -> dict[str, Any]:
         """See `Measure`."""
-        try:
-            digest = getattr(self._test(subject), "digest", None)
-        except InputError:  # what cannot be prepared is said by the trials
-            digest = None
+        digest = getattr(self._test(subject), "digest", None)
         shown = {} if digest is None else {"shown": digest}
         return {"metric": self.metric, "detector": detectors.describe(self.detector), **shown}
 

@@ -71,6 +71,7 @@ def test_a_plan_has_every_combination_that_makes_sense(board):
     # two accelerators x two rates x (two repairs measured, one tested)
     assert len([e for e in crossbars if isinstance(e.measure, Accuracy)]) == 8
     assert len([e for e in crossbars if isinstance(e.measure, Detection)]) == 4
+    assert not [e for e in experiments(found) if e not in crossbars and isinstance(e.measure, Detection)]
     assert {t.seed for t in found.tasks} == {3} and found.metrics == ("accuracy", "detection")
     assert {t.trials for t in found.tasks if t.workload in crossbars} == {7}
 

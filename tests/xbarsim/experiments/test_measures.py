@@ -10,9 +10,11 @@ from accel_models.finn.config import FinnConfig
 from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import isaac
 from networks.zoo import zoo_path
+from tests.helpers.finn_networks import small_network
 from tests.helpers.subjects import digits_subject
 from xbarsim.chip import Cost, Repaired
 from xbarsim.crossbar.closest import project_graph
+from xbarsim.detection.march.detector import MarchDetector
 from xbarsim.detection.patterns import AdversarialPatterns, OriginalImages
 from xbarsim.errors import InputError
 from xbarsim.experiments.drawing import trials_of
@@ -26,6 +28,7 @@ from xbarsim.repair.closest import ClosestValues
 from xbarsim.repair.nothing import AsItIs
 from xbarsim.repair.retrain import Retrain
 from xbarsim.rng import Trial
+from xbarsim.subject import Subject
 
 FAULTS = StuckCells(rate=0.02, mix="even")
 SEED = 5
@@ -201,6 +204,13 @@ def test_faults_in_cells_without_weights_are_counted_apart(subject):
 def test_descriptions_are_json(measure, subject):
     described = measure.describe(subject)
     assert json.loads(json.dumps(described)) == described and described["metric"] == measure.metric
+
+
+def test_detectors_say_what_they_are_for(subject):
+    board = Subject(small_network(np.random.default_rng(0)), "finn", test=(np.zeros((2, 8, 8, 3)), [0, 1]))
+    for measure in (Accuracy(), Detection(detector=OriginalImages()), Detection(detector=MarchDetector())):
+        assert measure.fits(subject)
+        assert measure.fits(board) == isinstance(measure, Accuracy)
 
 
 GOLDEN = {  # hits of the trials 0 to 3, seed 1, 100 images; the same since revision 1

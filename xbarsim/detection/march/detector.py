@@ -11,6 +11,7 @@ from xbarsim.detection.march.chip import march_chip
 from xbarsim.detection.march.latency import ADDRESSING, chip_march_latency_ns
 from xbarsim.errors import InputError, check_choice
 from xbarsim.faults.cell_map import FaultMap
+from xbarsim.faults.kinds import CellGeometry
 from xbarsim.hints import check_fields
 from xbarsim.rng import Trial
 
@@ -50,6 +51,10 @@ class MarchDetector:
     def words(self) -> str:
         """What people read."""
         return f"{self.march}, {self.addressing}"
+
+    def fits(self, subject: Any) -> bool:
+        """Return whether a subject's chip has cells."""
+        return isinstance(subject.chip.geometry, CellGeometry)
 
     def prepare(self, subject: Any) -> MarchDetector:
         """Return itself: nothing depends on the network."""
