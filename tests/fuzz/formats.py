@@ -163,13 +163,13 @@ def _store(folder):
     return path
 
 
-def use_store(path):
-    """Everything that reads a store; the last mistake, if there is one, after all have been tried."""
+def use_store(path, *, page=True):
+    """Everything that reads a store; a mistake, if there is one, after all have been tried."""
     mistakes = []
     uses = (
         lambda: Store(path).status(),
         lambda: str(read_results(path)),
-        lambda: write_report(path, path.with_name("page.html")),
+        lambda: write_report(path, path.with_name("page.html")) if page else None,  # takes longest
         lambda: _export(path),
         lambda: merge(path.with_name(f"{path.stem}-merged.db"), [path]),
     )
@@ -216,6 +216,6 @@ FORMATS = {
         lambda path: read_campaign(path),
     ),
     "qonnx": Format(_written("net.onnx", lambda: valid().SerializeToString()), read_qonnx),
-    "store": Format(_store, use_store),
+    "store": Format(_store, lambda path: use_store(path, page=False)),
     "test-set": Format(_test_set, SpikingTestSet.load),
 }
