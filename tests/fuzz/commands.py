@@ -114,11 +114,8 @@ def _place(here, place):
 
 def _specs(registry):
     for name in registry.names:
-        try:
-            entry = registry.entry(name)
-            made = entry if is_dataclass(entry) else entry()
-        except Exception:  # one that needs values: its class tells the fields as well
-            continue
+        entry = registry.entry(name)
+        made = entry if is_dataclass(entry) else entry()
         for field in fields(made):
             for value in FIELDS:
                 yield f"{name}:{field.name}={value}"
