@@ -12,7 +12,6 @@ from xbarsim.papers.adversarial_training import (
     METHODS,
     FeatureTraining,
     ImageSets,
-    one_thread,
     trained,
 )
 from xbarsim.training.loop import initialise
@@ -84,18 +83,6 @@ def test_threads_do_not_change_a_network(data_folder, tmp_path):
     finally:
         torch.set_num_threads(before)
     assert torch.equal(with_two, with_one)
-
-
-def test_threads_come_back_after_an_error():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with pytest.raises(ZeroDivisionError), one_thread():
-            assert torch.get_num_threads() == 1
-            raise ZeroDivisionError
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_games_are_played_under_a_lock_of_their_own(data_folder, tmp_path, monkeypatch):
