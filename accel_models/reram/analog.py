@@ -257,7 +257,10 @@ class AnalogChip:
         """
         noise, done = int(generator_of(seed).integers(2**63)), dict.fromkeys(self.draws, 0)
 
-        def multiply(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
+        def multiply(layer: MatMul, rows: FloatArray) -> list[IntArray]:
+            return [group_product(layer, group, own) for group, own in enumerate(rows)]
+
+        def group_product(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
             key = layer.name, group
             first, done[key] = done[key], done[key] + len(rows)
             own = np.random.SeedSequence(noise, spawn_key=(list(self.draws).index(key),))

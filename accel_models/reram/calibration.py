@@ -38,10 +38,11 @@ def calibrate_adc(chip: ReramChip, images: NDArray[np.floating], *, percentile: 
         raise InputError("ArrayConfig", "column sums below 2**24", chip.config.array.largest_sum)
     counts = {key: np.zeros(m.config.largest_sum + 1, np.int64) for key, m in chip.matrices.items()}
 
-    def watch(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
-        chosen = rows[:: -(-len(rows) // MOST_ROWS)].astype(np.int64)
-        _count_sums(counts[layer.name, group], chip.matrices[layer.name, group], chosen)
-        return chip.multiply(layer, group, rows)
+    def watch(layer: MatMul, rows: FloatArray) -> list[IntArray]:
+        chosen = rows[:, :: -(-rows.shape[1] // MOST_ROWS)].astype(np.int64)
+        for group, own in enumerate(chosen):
+            _count_sums(counts[layer.name, group], chip.matrices[layer.name, group], own)
+        return chip.multiply(layer, rows)
 
     chip.graph.run(images, multiply=watch)
     matrices = {}

@@ -198,12 +198,12 @@ class ReramChip:
         """(arrays, rows, columns): the level in every cell."""
         return self.placement.array_levels(self.matrices)
 
-    def multiply(self, layer: MatMul, group: int, rows: FloatArray) -> IntArray:
-        """(n, M): the product of (n, K) integers in range with a group of a layer."""
-        return self.matrices[layer.name, group].multiply(rows, layer.input_signed)
+    def multiply(self, layer: MatMul, rows: FloatArray) -> list[IntArray]:
+        """(n, M) of every group: the product of (groups, n, K) integers in range with a layer."""
+        return _multiply(self.matrices, layer, rows)
 
-    def _multiply_bit_serially(self, layer: MatMul, group: int, rows: FloatArray) -> IntArray:
-        return self._uncollapsed[layer.name, group].multiply(rows, layer.input_signed)
+    def _multiply_bit_serially(self, layer: MatMul, rows: FloatArray) -> list[IntArray]:
+        return _multiply(self._uncollapsed, layer, rows)
 
     @cached_property
     def _uncollapsed(self) -> Matrices:
@@ -265,6 +265,10 @@ def run_of(scores: NDArray, cost: Cost) -> Run:
     """Return (N, ...) scores with their classes: the largest score, of equal ones the first."""
     classes = scores.reshape(len(scores), -1).argmax(axis=1).astype(np.int64)
     return Run(scores=scores, classes=classes, cost=cost)
+
+
+def _multiply(matrices: Matrices, layer: MatMul, rows: FloatArray) -> list[IntArray]:
+    return [matrices[layer.name, group].multiply(own, layer.input_signed) for group, own in enumerate(rows)]
 
 
 def _check_budget(config: ReramConfig, needed: int) -> None:

@@ -19,7 +19,7 @@ from xbarsim.crossbar.matrix import MatrixDifference
 from xbarsim.errors import check_int
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.table import several
-from xbarsim.graph.baseline import Baseline
+from xbarsim.graph.baseline import Baseline, Products
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 from xbarsim.kernels.launch import worker_threads
 
@@ -40,16 +40,19 @@ class _Copy:
         changed = {layer for layer, _ in self.differences}
         return baseline.differ(changed, self.chip.multiply, self._from_base)
 
-    def _from_base(
-        self, layer: MatMul, group: int, rows: FloatArray, base: Callable[[], IntArray]
+    def _from_base(self, layer: MatMul, rows: FloatArray, base: Callable[[], Products]) -> Products:
+        return [self._group_from_base(layer, group, own, base) for group, own in enumerate(rows)]
+
+    def _group_from_base(
+        self, layer: MatMul, group: int, rows: FloatArray, base: Callable[[], Products]
     ) -> IntArray:
         key = layer.name, group
         if key not in self.differences:
-            return base()
+            return base()[group]
         difference = self.differences[key]
-        return (
-            self.chip.multiply(layer, group, rows) if difference is None else difference.add_to(base(), rows)
-        )
+        if difference is None:
+            return self.chip.matrices[key].multiply(rows, layer.input_signed)
+        return difference.add_to(base()[group], rows)
 
 
 def run_each(

@@ -6,14 +6,15 @@ rows and the healthy product are there to build on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from threading import RLock
 from typing import Any
 
 from xbarsim.graph.integer_graph import IntArray, IntegerGraph, Multiply
 from xbarsim.graph.nodes import FloatArray, Input, MatMul
 
-MultiplyFromBase = Callable[[MatMul, int, FloatArray, Callable[[], IntArray]], IntArray]
+Products = Sequence[IntArray] | IntArray
+MultiplyFromBase = Callable[[MatMul, FloatArray, Callable[[], Products]], Products]
 
 
 class Baseline:
@@ -42,9 +43,9 @@ class Baseline:
         """(groups, n, K): what a layer multiplies."""
         return self._once((layer.name, "rows"), lambda: layer.rows(self.value(layer.source)))
 
-    def product(self, layer: MatMul, group: int) -> IntArray:
-        """(n, M): a group's product."""
-        return self._once((layer.name, group), lambda: self._multiply(layer, group, self.rows(layer)[group]))
+    def products(self, layer: MatMul) -> Products:
+        """(n, M) of every group."""
+        return self._once((layer.name, "products"), lambda: self._multiply(layer, self.rows(layer)))
 
     def differ(self, changed: Iterable[str], multiply: Multiply, from_base: MultiplyFromBase) -> IntArray:
         """The last node's output on an accelerator that differs in the layers `changed`.
@@ -53,7 +54,7 @@ class Baseline:
         ----------
         multiply : its product
         from_base : the same where the rows are the healthy ones; may call its last argument for the
-            healthy product
+            healthy products
         """
         dirty = self._graph.downstream(changed)
         values: dict[str, IntArray] = {}
@@ -73,11 +74,7 @@ class Baseline:
         return value(self._graph.nodes[-1].name)
 
     def _near(self, layer: MatMul, from_base: MultiplyFromBase) -> IntArray:
-        rows = self.rows(layer)
-        products = [
-            from_base(layer, g, rows[g], lambda g=g: self.product(layer, g))  # type: ignore[misc]
-            for g in range(layer.groups)
-        ]
+        products = from_base(layer, self.rows(layer), lambda: self.products(layer))
         return layer.assemble(products, self.value(layer.source).shape)
 
     def _compute(self, name: str) -> IntArray:
@@ -85,8 +82,7 @@ class Baseline:
         if isinstance(node, Input):
             return self._x
         if isinstance(node, MatMul):
-            products = [self.product(node, g) for g in range(node.groups)]
-            return node.assemble(products, self.value(node.source).shape)
+            return node.assemble(self.products(node), self.value(node.source).shape)
         return node.forward(*map(self.value, node.sources))
 
     def _once(self, key: Hashable, compute: Callable[[], Any]) -> Any:

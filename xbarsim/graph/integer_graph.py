@@ -7,7 +7,7 @@ logic beside the arrays and identical everywhere, so an accelerator is a functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,13 +21,18 @@ from xbarsim.graph.saturation import check_range, watch_requantize
 from xbarsim.hints import check_fields, checked
 
 IntArray = NDArray[np.int64]
-Multiply = Callable[[MatMul, int, FloatArray], IntArray]
+Multiply = Callable[[MatMul, FloatArray], Sequence[IntArray] | IntArray]
 
 
-def exact_product(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
-    """Multiply (n, K) integers with the layer's own weights: what a perfect accelerator does."""
-    weights = layer.weights[group]
-    limit = int(np.abs(weights).max(initial=0)) * int(np.abs(rows).max(initial=0)) * weights.shape[0]
+def exact_product(layer: MatMul, rows: FloatArray) -> IntArray:
+    """Multiply (groups, n, K) integers with a layer's own weights: what a perfect accelerator does.
+
+    Returns
+    -------
+    (groups, n, M) int64
+    """
+    weights = layer.weights
+    limit = int(np.abs(weights).max(initial=0)) * int(np.abs(rows).max(initial=0)) * weights.shape[1]
     if limit < 2**53:
         return (rows @ weights.astype(np.float64)).astype(np.int64)
     return rows.astype(np.int64) @ weights
@@ -125,7 +130,8 @@ class IntegerGraph:
         Parameters
         ----------
         images : (N, *input_shape) floats
-        multiply : (layer, group, (n, K) integers) -> (n, M) integers; an accelerator's product
+        multiply : an accelerator's product, one call a layer: (layer, (groups, n, K) integers) -> the groups'
+            (n, M) integers, as a sequence or one array
         batch_size : images at once; bounds the memory, changes no result
         on_batch : called with images done and in all
         watched : whether activations of the first batch that saturate are said; faults may cause them, too

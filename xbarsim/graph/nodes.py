@@ -103,10 +103,11 @@ class MatMul(Node):
         """Those of input and weights add up."""
         return fractions[0] + self.weight_fraction
 
-    def apply(self, x: IntArray, multiply: Callable[[MatMul, int, FloatArray], IntArray]) -> IntArray:
-        """(N, K) or (N, C, H, W) through `multiply(layer, group, (n, K) rows) -> (n, M)`, bias added."""
-        rows = self.rows(x)
-        return self.assemble([multiply(self, g, rows[g]) for g in range(self.groups)], x.shape)
+    def apply(
+        self, x: IntArray, multiply: Callable[[MatMul, FloatArray], Sequence[IntArray] | IntArray]
+    ) -> IntArray:
+        """(N, K) or (N, C, H, W) through `multiply`, bias added; see `IntegerGraph.run`."""
+        return self.assemble(multiply(self, self.rows(x)), x.shape)
 
     def rows(self, x: IntArray) -> FloatArray:
         """(groups, n, K) float64: the integers that each group's weights multiply; n is N times positions.
@@ -116,8 +117,8 @@ class MatMul(Node):
         numbers = x.astype(np.float64)
         return numbers[None] if self.window is None else patches(numbers, self.window, self.groups)
 
-    def assemble(self, products: Sequence[IntArray], shape: tuple[int, ...]) -> IntArray:
-        """The output from every group's (n, M) product; `shape` is that of the input."""
+    def assemble(self, products: Sequence[IntArray] | IntArray, shape: tuple[int, ...]) -> IntArray:
+        """The output from the groups' (n, M) products; `shape` is that of the input."""
         out = np.concatenate(products, axis=1) if len(products) > 1 else products[0]
         out = out + self.bias
         if self.window is None:

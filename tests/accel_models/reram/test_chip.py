@@ -49,7 +49,7 @@ def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
     in_cells = {place.layer: place for place in chip.placement.matrices}
     form = config.array.format
 
-    def slow(layer, group, rows):
+    def slow(layer, rows):
         place = in_cells[layer.name]
         per_array = config.array.columns // form.digits
         named = {}
@@ -60,7 +60,7 @@ def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
             m, digit = across * per_array + column // form.digits, column % form.digits
             if 0 <= index < place.arrays and k < place.inputs and m < place.outputs:
                 named[k, m, digit] = (kind, value)
-        return bit_serial_product(layer.weights[group], rows, config.array, layer.input_signed, named)
+        return [bit_serial_product(layer.weights[0], rows[0], config.array, layer.input_signed, named)]
 
     assert (chip.run(IMAGES[:2]).scores == chip.graph.run(IMAGES[:2], multiply=slow)).all()
 

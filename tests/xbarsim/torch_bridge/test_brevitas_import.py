@@ -147,7 +147,7 @@ def test_every_activation_is_that_of_the_module(narrow_cnv, weight_bits, activat
     for node in graph.nodes[1:]:
         given = values[node.source]
         values[node.name] = (
-            node.apply(given, lambda layer, g, rows: (rows @ layer.weights[g]).astype(np.int64))
+            node.apply(given, lambda layer, rows: (rows @ layer.weights).astype(np.int64))
             if isinstance(node, MatMul)
             else node.forward(given)
         )
