@@ -261,7 +261,7 @@ class AnalogChip:
             return [group_product(layer, group, own) for group, own in enumerate(rows)]
 
         def group_product(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
-            key = layer.name, group
+            key = layer.matrix, group
             first, done[key] = done[key], done[key] + len(rows)
             own = np.random.SeedSequence(noise, spawn_key=(list(self.draws).index(key),))
             noise_seed = int(own.generate_state(1, np.uint64)[0])

@@ -268,7 +268,7 @@ def run_of(scores: NDArray, cost: Cost) -> Run:
 
 
 def _multiply(matrices: Matrices, layer: MatMul, rows: FloatArray) -> list[IntArray]:
-    return [matrices[layer.name, group].multiply(own, layer.input_signed) for group, own in enumerate(rows)]
+    return [matrices[layer.matrix, group].multiply(own, layer.input_signed) for group, own in enumerate(rows)]
 
 
 def _check_budget(config: ReramConfig, needed: int) -> None:

@@ -20,6 +20,7 @@ from xbarsim.errors import check_int
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.table import several
 from xbarsim.graph.baseline import Baseline, Products
+from xbarsim.graph.inputs import Batch
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 from xbarsim.kernels.launch import worker_threads
 
@@ -46,7 +47,7 @@ class _Copy:
     def _group_from_base(
         self, layer: MatMul, group: int, rows: FloatArray, base: Callable[[], Products]
     ) -> IntArray:
-        key = layer.name, group
+        key = layer.matrix, group
         if key not in self.differences:
             return base()[group]
         difference = self.differences[key]
@@ -71,18 +72,18 @@ def run_each(
     InputError : no iterable of fault maps, bad inputs; later a map of another geometry.
     """
     check_int("batch_size", batch_size, 1, 2**31)
-    return _in_groups(chip, iter(several(faults)), chip.graph.quantize_input(inputs), batch_size)
+    return _in_groups(chip, iter(several(faults)), chip.graph.quantize_input(inputs), chip.graph.batch_of(batch_size))
 
 
 def _in_groups(
-    chip: ReramChip, remaining: Iterator[FaultMap], x: IntArray, batch_size: int
+    chip: ReramChip, remaining: Iterator[FaultMap], x: IntArray | Batch, batch_size: int
 ) -> Iterator[NDArray[np.float64]]:
     while maps := list(islice(remaining, CHIPS_AT_ONCE)):
         yield from _run_group(chip, maps, x, batch_size)
 
 
 def _run_group(
-    chip: ReramChip, maps: list[FaultMap], x: IntArray, batch_size: int
+    chip: ReramChip, maps: list[FaultMap], x: IntArray | Batch, batch_size: int
 ) -> list[NDArray[np.float64]]:
     with worker_threads() as pool:
         copies = list(pool.map(lambda fault_map: _copy(chip, fault_map), maps))
@@ -90,7 +91,7 @@ def _run_group(
         for start in range(0, len(x), batch_size):
             baseline = Baseline(chip.graph, x[start : start + batch_size], chip.multiply)
             batches.append(list(pool.map(lambda copy, base=baseline: copy.run(base), copies)))
-    return [chip.graph.to_logits(np.concatenate(parts)) for parts in zip(*batches, strict=True)]
+    return [chip.graph.to_scores(np.concatenate(parts)) for parts in zip(*batches, strict=True)]
 
 
 def _copy(chip: ReramChip, fault_map: FaultMap) -> _Copy:

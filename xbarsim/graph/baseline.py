@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from threading import RLock
 from typing import Any
 
+from xbarsim.graph.beside import RawInput
+from xbarsim.graph.inputs import Batch, part_of
 from xbarsim.graph.integer_graph import IntArray, IntegerGraph, Multiply
 from xbarsim.graph.nodes import FloatArray, Input, MatMul
 
@@ -29,7 +31,7 @@ class Baseline:
     Several threads may read it.
     """
 
-    def __init__(self, graph: IntegerGraph, x: IntArray, multiply: Multiply) -> None:
+    def __init__(self, graph: IntegerGraph, x: IntArray | Batch, multiply: Multiply) -> None:
         self._graph, self._x, self._multiply = graph, x, multiply
         self._nodes = {node.name: node for node in graph.nodes}
         self._lock = RLock()
@@ -71,7 +73,7 @@ class Baseline:
                 values[node.name] = node.apply(values[node.source], multiply)
             else:
                 values[node.name] = self._near(node, from_base)
-        return value(self._graph.nodes[-1].name)
+        return value(self._graph.output)
 
     def _near(self, layer: MatMul, from_base: MultiplyFromBase) -> IntArray:
         products = from_base(layer, self.rows(layer), lambda: self.products(layer))
@@ -79,8 +81,8 @@ class Baseline:
 
     def _compute(self, name: str) -> IntArray:
         node = self._nodes[name]
-        if isinstance(node, Input):
-            return self._x
+        if isinstance(node, (Input, RawInput)):
+            return part_of(self._x, self._graph.inputs.index(node))
         if isinstance(node, MatMul):
             return node.assemble(self.products(node), self.value(node.source).shape)
         return node.forward(*map(self.value, node.sources))

@@ -1,8 +1,9 @@
-"""A network in integers: weights, wiring and fixed-point scales, and its exact meaning.
+"""A network in integers: weights, wiring and scales, and its exact meaning.
 
-Every value is an integer times 2**-fraction. Products accumulate without loss; `Requantize` rounds them
-half up to the next layer's inputs and saturates. Only `MatMul` runs on an accelerator; the rest is digital
-logic beside the arrays and identical everywhere, so an accelerator is a function that multiplies.
+Every value is scale * (integer - zero). Products accumulate without loss; requantization rounds them half up
+to the next layer's inputs and saturates. Only `MatMul` runs on an accelerator; integer operators and tables are
+digital logic beside the arrays and identical everywhere, so an accelerator is a function that multiplies.
+Operators that stay in floating point say so by their `kind`.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.arrays import check_inputs
 from xbarsim.errors import InputError, check_int
+from xbarsim.graph.beside import RawInput
+from xbarsim.graph.grid import Grid, IntArray
+from xbarsim.graph.inputs import Batch, check_raw, in_order, part_of, same_length
 from xbarsim.graph.nodes import FloatArray, Input, MatMul, Node
-from xbarsim.graph.saturation import check_range, watch_requantize
+from xbarsim.graph.saturation import check_range, watch
 from xbarsim.hints import check_fields, checked
 
-IntArray = NDArray[np.int64]
 Multiply = Callable[[MatMul, FloatArray], Sequence[IntArray] | IntArray]
+Note = Callable[[Node, NDArray, Sequence[NDArray]], None]
 
 
 def exact_product(layer: MatMul, rows: FloatArray) -> IntArray:
@@ -40,16 +45,20 @@ def exact_product(layer: MatMul, rows: FloatArray) -> IntArray:
 
 @dataclass(frozen=True, eq=False)
 class IntegerGraph:
-    """A network as integer nodes in the order of execution; the last node gives the logits.
+    """A network as integer nodes in the order of execution; the last node gives the scores.
 
     Parameters
     ----------
-    nodes : the first is the `Input`; every other names earlier nodes as its sources
-    input_shape : of one image, without the batch
+    nodes : inputs first; every other names earlier nodes as its sources
+    input_shape : of one input, without the batch; of the first where there are several
+    outputs : (key, node) of everything that the network gives, the scores first; empty for the last node alone
+    one_by_one : whether it was captured for a single input and takes no batches
     """
 
     nodes: tuple[Node, ...]
     input_shape: tuple[int, ...]
+    outputs: tuple[tuple[str, str], ...] = ()
+    one_by_one: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -62,132 +71,240 @@ class IntegerGraph:
                     f"node {node.name!r}", "earlier nodes as sources and a name of its own", problem
                 )
             seen.add(node.name)
-        if not self.nodes or not isinstance(self.nodes[0], Input):
+        if not self.nodes or not isinstance(self.nodes[0], (Input, RawInput)):
             raise InputError(
                 "IntegerGraph.nodes", "an Input first", type(self.nodes[0] if self.nodes else None).__name__
             )
+        unknown = [name for _, name in self.outputs if name not in seen]
+        if unknown:
+            raise InputError("IntegerGraph.outputs", "names of nodes", repr(unknown[0]))
+
+    @cached_property
+    def inputs(self) -> tuple[Input | RawInput, ...]:
+        """The nodes that are given, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, (Input, RawInput)))
 
     @cached_property
     def layers(self) -> tuple[MatMul, ...]:
-        """The nodes with weights, in order."""
-        return tuple(node for node in self.nodes if isinstance(node, MatMul))
+        """The nodes with weights of their own, in order: one for every matrix, however often it is used."""
+        return tuple(node for node in self.nodes if isinstance(node, MatMul) and node.shares is None)
+
+    @cached_property
+    def output(self) -> str:
+        """The name of the node that gives the scores."""
+        return self.outputs[0][1] if self.outputs else self.nodes[-1].name
+
+    @cached_property
+    def grids(self) -> dict[str, Grid | None]:
+        """What every node's integers stand for; None for floats."""
+        found: dict[str, Grid | None] = {}
+        for node in self.nodes:
+            found[node.name] = node.grid([found[s] for s in node.sources])
+        return found
 
     @cached_property
     def fractions(self) -> dict[str, int]:
-        """Binary places after the point of every node's output."""
-        found: dict[str, int] = {}
-        for node in self.nodes:
-            found[node.name] = node.output_fraction([found[s] for s in node.sources])
-        return found
-
-    @cached_property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Output shape of every node, without the batch."""
-        found: dict[str, tuple[int, ...]] = {}
-        start = np.zeros((1, *self.input_shape), np.int64)
-        note = found.__setitem__
-        self._execute(start, exact_product, lambda node, value, _: note(node.name, value.shape[1:]))
-        return found
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of an image's logits."""
-        return self.shapes[self.nodes[-1].name]
-
-    @checked
-    def positions(self, layer: MatMul) -> int:
-        """Output positions of a layer: how many products with its matrix an image takes."""
-        return int(np.prod(self.shapes[layer.name][1:], dtype=np.int64))
-
-    def quantize_input(self, images: NDArray[np.floating]) -> IntArray:
-        """Round images to the integer inputs of the network; what is out of range saturates.
-
-        More than one value in a hundred out of range is said, by a `SaturationWarning`.
+        """Binary places after the point of every node's output.
 
         Raises
         ------
-        InputError : images of the wrong shape, none at all, or that are not finite real numbers; integers out
+        InputError : a network whose scales are no powers of two.
+        """
+        return {name: grid.fraction for name, grid in self.grids.items() if grid is not None}
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Output shape of every node, without its first axis, which is the batch's in most."""
+        return {name: shape[1:] for name, shape in self._shapes.items()}
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        parts = [np.zeros((1, *self.shape_of(node)), _dtype_of(node)) for node in self.inputs]
+        start = parts[0] if len(parts) == 1 else Batch(parts)
+
+        def note(node: Node, value: NDArray, sources: Sequence[NDArray]) -> None:
+            found[node.name] = value.shape
+
+        self._execute(start, _shape_alone, note)
+        return found
+
+    def shape_of(self, node: Input | RawInput) -> tuple[int, ...]:
+        """Shape of one of the inputs that a node is given."""
+        return self.input_shape if node.shape is None else node.shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of an image's scores."""
+        return self.shapes[self.output]
+
+    @checked
+    def positions(self, layer: MatMul) -> int:
+        """How many products with a layer's matrix an input takes, over all its uses."""
+        uses = [n for n in self.nodes if isinstance(n, MatMul) and n.matrix == layer.matrix]
+        values = sum(int(np.prod(self._shapes[node.name], dtype=np.int64)) for node in uses)
+        return values // len(layer.bias)
+
+    def quantize_input(self, images: Any) -> NDArray | Batch:
+        """Round inputs to the integers that the network takes; what is out of range saturates.
+
+        More than one value in a thousand out of range is said, by a `SaturationWarning`.
+
+        Parameters
+        ----------
+        images : (N, *input_shape) numbers; a tuple or a dict of arrays where the network has several inputs
+
+        Raises
+        ------
+        InputError : inputs of the wrong shape, none at all, or that are not finite real numbers; integers out
             of range.
         """
-        x = check_inputs(images, self.input_shape)
-        source = self.nodes[0]
-        assert isinstance(source, Input)
-        check_range(f"input {source.name!r}", x, *source.range)
-        return source.quantize(x)
+        if len(self.inputs) == 1:
+            given = in_order(images, [self.nodes[0].name]) if isinstance(images, (tuple, dict)) else [images]
+            return self._quantized(self.inputs[0], given[0])
+        given = in_order(images, [node.name for node in self.inputs])
+        return same_length([self._quantized(node, x) for node, x in zip(self.inputs, given, strict=True)])
+
+    def _quantized(self, node: Input | RawInput, values: Any) -> NDArray:
+        if isinstance(node, RawInput):
+            return check_raw(node.name, values, self.shape_of(node), node.dtype)
+        x = check_inputs(values, self.shape_of(node))
+        check_range(f"input {node.name!r}", x, *node.range)
+        return node.quantize(x)
 
     @checked
     def run(
         self,
-        images: NDArray[np.floating],
+        images: Any,
         *,
         multiply: Multiply = exact_product,
         batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
         watched: bool = True,
     ) -> NDArray[np.float64]:
-        """Run images through the network.
+        """Run inputs through the network.
 
         Parameters
         ----------
-        images : (N, *input_shape) floats
+        images : (N, *input_shape) numbers; a tuple or a dict of arrays where the network has several inputs
         multiply : an accelerator's product, one call a layer: (layer, (groups, n, K) integers) -> the groups'
             (n, M) integers, as a sequence or one array
-        batch_size : images at once; bounds the memory, changes no result
-        on_batch : called with images done and in all
+        batch_size : inputs at once; bounds the memory, changes no result
+        on_batch : called with inputs done and in all
         watched : whether activations of the first batch that saturate are said; faults may cause them, too
 
         Returns
         -------
-        (N, classes) float64 logits: exact integers times a power of two.
+        (N, classes) float64 scores; exact integers times a scale, where no node of floats comes last.
         """
+        found = self.run_all(
+            images, multiply=multiply, batch_size=batch_size, on_batch=on_batch, watched=watched
+        )
+        return next(iter(found.values()))
+
+    @checked
+    def run_all(
+        self,
+        images: Any,
+        *,
+        multiply: Multiply = exact_product,
+        batch_size: int = 64,
+        on_batch: Callable[[int, int], None] | None = None,
+        watched: bool = True,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Run inputs through the network: everything that it gives, by key, the scores first; see `run`."""
         check_int("batch_size", batch_size, 1, 2**31)
         x = self.quantize_input(images)
-        parts = []
-        for start in range(0, len(x), batch_size):
-            watch = watch_requantize if watched and not start else None
-            parts.append(self._execute(x[start : start + batch_size], multiply, watch))
+        size = self.batch_of(batch_size)
+        parts: dict[str, list[NDArray]] = {}
+        for start in range(0, len(x), size):
+            note = watch if watched and not start else None
+            found = self._execute(x[start : start + size], multiply, note)
+            for key, name in self.outputs or (("output", self.output),):
+                parts.setdefault(key, []).append(self.to_scores(found[name], name))
             if on_batch is not None:
-                on_batch(min(start + batch_size, len(x)), len(x))
-        return self.to_logits(np.concatenate(parts))
+                on_batch(min(start + size, len(x)), len(x))
+        return {key: np.concatenate(part) for key, part in parts.items()}
+
+    def batch_of(self, batch_size: int) -> int:
+        """How many inputs are run at once where so many are asked for."""
+        return 1 if self.one_by_one else batch_size
 
     @checked
     def downstream(self, layers: Iterable[str]) -> frozenset[str]:
-        """The names of these layers and of every node that depends on one of them."""
-        found = set(layers)
+        """The names of the nodes with the weights of these layers, and of all that depend on one of them."""
+        matrices = set(layers)
+        found = set(matrices)
         for node in self.nodes:
-            if not found.isdisjoint(node.sources):
+            own = isinstance(node, MatMul) and node.matrix in matrices
+            if own or not found.isdisjoint(node.sources):
                 found.add(node.name)
         return frozenset(found)
 
-    def to_logits(self, values: IntArray) -> NDArray[np.float64]:
-        """The last node's integers as numbers: exact."""
-        return np.ldexp(values.astype(np.float64), -self.fractions[self.nodes[-1].name])
+    def to_scores(self, values: NDArray, name: str | None = None) -> NDArray[np.float64]:
+        """A node's values, by default the last's, as numbers: exact where they are integers."""
+        grid = self.grids[name or self.output]
+        return values.astype(np.float64) if grid is None else grid.to_numbers(values)
 
     @checked
     def with_layers(self, layers: Iterable[MatMul]) -> IntegerGraph:
-        """The same network with some layers replaced, matched by name."""
+        """The same network with some layers replaced, matched by name; further uses of them follow."""
         new = {layer.name: layer for layer in layers}
         unknown = sorted(set(new) - {layer.name for layer in self.layers})
         if unknown:
             raise InputError("layers", "names of layers of this network", unknown[0])
-        return replace(self, nodes=tuple(new.get(node.name, node) for node in self.nodes))
+        old = {layer.name: layer for layer in self.layers}
+        nodes = []
+        for node in self.nodes:
+            again = isinstance(node, MatMul) and node.shares in new
+            nodes.append(self._used_again(node, old[node.shares], new[node.shares]) if again else node)  # type: ignore
+        return replace(self, nodes=tuple(new.get(node.name, node) for node in nodes))
 
-    def _execute(
-        self, x: IntArray, multiply: Multiply, watch: Callable[[Node, IntArray, IntArray], None] | None = None
-    ) -> IntArray:
+    def _used_again(self, use: MatMul, old: MatMul, new: MatMul) -> MatMul:
+        """Another use of a layer, with its new weights; the bias moves by as much, in steps of its own input."""
+        before, after = (layer.bias + layer.input_zero * _sums(layer) for layer in (old, new))
+        own = use.bias + use.input_zero * _sums(use)
+        scales = [self.grids[layer.source].scale for layer in (old, use)]  # type: ignore[union-attr]
+        ratio = scales[0] / scales[1]
+        bias = own
+        if (np.abs(before * ratio - own) <= 1 + ratio).all():  # the same bias, and not one of its own
+            bias = own + np.floor((after - before) * ratio + 0.5).astype(np.int64)
+        return replace(use, weights=new.weights, bias=bias - use.input_zero * _sums(new))
+
+    def _execute(self, x: NDArray | Batch, multiply: Multiply, note: Note | None = None) -> dict[str, NDArray]:
+        """The values of the outputs' nodes; `note` is called with every node, its value and its sources'."""
+        kept = {name for _, name in self.outputs} | {self.output}
         last_use = {s: i for i, node in enumerate(self.nodes) for s in node.sources}
-        values: dict[str, IntArray] = {}
+        values: dict[str, NDArray] = {}
+        given = 0
         for i, node in enumerate(self.nodes):
-            if isinstance(node, Input):
-                out = x
+            sources = [values[s] for s in node.sources]
+            if isinstance(node, (Input, RawInput)):
+                out = part_of(x, given)
+                given += 1
             elif isinstance(node, MatMul):
-                out = node.apply(values[node.source], multiply)
+                out = node.apply(sources[0], multiply)
             else:
-                out = node.forward(*(values[s] for s in node.sources))
-            if watch is not None:
-                watch(node, out, values[node.source] if node.sources else x)
+                out = node.forward(*sources)
+            if note is not None:
+                note(node, out, sources)
             values[node.name] = out
             for s in set(node.sources):
-                if last_use[s] == i:
+                if last_use[s] == i and s not in kept:
                     del values[s]
-        return values[self.nodes[-1].name]
+        return values
+
+
+def _sums(layer: MatMul) -> IntArray:
+    """(groups * M,): the sum of every output's weights."""
+    return layer.weights.sum(axis=1).reshape(-1)
+
+
+def _shape_alone(layer: MatMul, rows: FloatArray) -> IntArray:
+    """Zeros in place of the products: shapes depend on no values."""
+    groups, _, outputs = layer.weights.shape
+    return np.zeros((groups, rows.shape[1], outputs), np.int64)
+
+
+def _dtype_of(node: Input | RawInput) -> str:
+    return node.dtype if isinstance(node, RawInput) else "int64"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError
+from xbarsim.graph.grid import FloatArray, Grid, IntArray
 from xbarsim.graph.window import Window, patches
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 def round_shift(values: IntArray, shift: int) -> IntArray:
@@ -30,19 +29,25 @@ def round_shift(values: IntArray, shift: int) -> IntArray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Node:
-    """An operator: its name in the network, and the names of the nodes it reads."""
+    """An operator: its name in the network, the names of the nodes it reads, and where it comes from.
+
+    `kind` is 'input', 'arrays', 'integer', 'table' or 'float': where it is computed, and how exactly; `origin`
+    says which layer and line of the network it stands for, for people.
+    """
 
     name: str
     sources: tuple[str, ...] = ()
+    origin: str = ""
+    kind: ClassVar[str] = "integer"
 
     @property
     def source(self) -> str:
         """The only node it reads."""
         return self.sources[0]
 
-    def output_fraction(self, fractions: Sequence[int]) -> int:
-        """Binary places of the output, given those of the sources."""
-        return fractions[0]
+    def grid(self, sources: Sequence[Grid | None]) -> Grid | None:
+        """What its integers stand for, given the same of its sources; None for floats."""
+        return sources[0]
 
     def forward(self, *values: IntArray) -> IntArray:
         """The operator on integers of shape (N, ...)."""
@@ -51,27 +56,37 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Input(Node):
-    """The image: integers of `bits` bits with `fraction` binary places."""
+    """What the network is given: integers of `bits` bits with `fraction` binary places.
+
+    Parameters
+    ----------
+    scale : a step in units of 2**-fraction, where that is no power of two
+    zero : the integer that stands for 0
+    shape : of one, without the batch; None for the graph's `input_shape`
+    """
 
     bits: int
     signed: bool
-    fraction: int
+    fraction: int = 0
+    scale: float = 1.0
+    zero: int = 0
+    shape: tuple[int, ...] | None = None
+    kind: ClassVar[str] = "input"
 
-    def output_fraction(self, fractions: Sequence[int]) -> int:
+    def grid(self, sources: Sequence[Grid | None] = ()) -> Grid:
         """Its own."""
-        return self.fraction
+        return Grid(scale=self.scale * 2.0**-self.fraction, zero=self.zero)
 
     @property
     def range(self) -> tuple[float, float]:
         """Smallest and largest number that its integers hold, or miss by one step."""
         low, high = integer_range(self.bits, self.signed)
-        return (low - 1 if self.signed else low) * 2.0**-self.fraction, (high + 1) * 2.0**-self.fraction
+        step = self.scale * 2.0**-self.fraction
+        return (low - (self.signed or self.zero > 0) - self.zero) * step, (high + 1 - self.zero) * step
 
     def quantize(self, images: NDArray[np.floating]) -> IntArray:
         """Round half up, saturate."""
-        low, high = integer_range(self.bits, self.signed)
-        scaled = np.floor(images.astype(np.float64) * 2.0**self.fraction + 0.5)
-        return np.clip(scaled, low, high).astype(np.int64)
+        return self.grid().to_integers(images, *integer_range(self.bits, self.signed))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,10 +96,13 @@ class MatMul(Node):
     Parameters
     ----------
     weights : (groups, K, M) int64, K = inputs a group (channels, then kernel rows, then columns)
-    bias : (groups * M,) int64, with fraction of the input + weight_fraction
+    bias : (groups * M,) int64, in steps of the input times steps of the weights
     weight_fraction : binary places of the weights
     input_bits, input_signed : what its inputs are
-    window : of a convolution; None for a linear layer
+    window : of a convolution; None for a linear layer, whose inputs lie along the last axis
+    channel_scales : (groups * M,) steps of the outputs' weights in units of 2**-weight_fraction; None for ones
+    input_zero : the integer that stands for an input of 0, its share of the sums taken off in the bias
+    shares : the name of an earlier layer whose weights and arrays these are: a layer that is used again
     """
 
     weights: IntArray
@@ -93,20 +111,37 @@ class MatMul(Node):
     input_bits: int
     input_signed: bool
     window: Window | None = None
+    channel_scales: FloatArray | None = None
+    input_zero: int = 0
+    shares: str | None = None
+    kind: ClassVar[str] = "arrays"
 
     @property
     def groups(self) -> int:
         """Number of independent matrices."""
         return int(self.weights.shape[0])
 
-    def output_fraction(self, fractions: Sequence[int]) -> int:
-        """Those of input and weights add up."""
-        return fractions[0] + self.weight_fraction
+    @property
+    def matrix(self) -> str:
+        """The name of its weights in the accelerator."""
+        return self.shares or self.name
+
+    @property
+    def weight_scale(self) -> float | FloatArray:
+        """What a step of the weights is worth: one number, or one an output, (groups * M,)."""
+        step = 2.0**-self.weight_fraction
+        return step if self.channel_scales is None else step * self.channel_scales
+
+    def grid(self, sources: Sequence[Grid | None]) -> Grid | None:
+        """The product of the steps of inputs and weights."""
+        assert sources[0] is not None
+        axis = -1 if self.window is None else 1
+        return Grid(scale=sources[0].scale * self.weight_scale, axis=axis)
 
     def apply(
         self, x: IntArray, multiply: Callable[[MatMul, FloatArray], Sequence[IntArray] | IntArray]
     ) -> IntArray:
-        """(N, K) or (N, C, H, W) through `multiply`, bias added; see `IntegerGraph.run`."""
+        """(..., K) or (N, C, *sizes) through `multiply`, bias added; see `IntegerGraph.run`."""
         return self.assemble(multiply(self, self.rows(x)), x.shape)
 
     def rows(self, x: IntArray) -> FloatArray:
@@ -115,16 +150,17 @@ class MatMul(Node):
         In the type of the BLAS product that most accelerators' products are, made before the patches are.
         """
         numbers = x.astype(np.float64)
-        return numbers[None] if self.window is None else patches(numbers, self.window, self.groups)
+        if self.window is None:
+            return numbers.reshape(1, -1, x.shape[-1])
+        return patches(numbers, self.window, self.groups, fill=self.input_zero)
 
     def assemble(self, products: Sequence[IntArray] | IntArray, shape: tuple[int, ...]) -> IntArray:
         """The output from the groups' (n, M) products; `shape` is that of the input."""
         out = np.concatenate(products, axis=1) if len(products) > 1 else products[0]
         out = out + self.bias
         if self.window is None:
-            return out
-        down, across = self.window.positions(*shape[2:])
-        return out.reshape(shape[0], down, across, -1).transpose(0, 3, 1, 2)
+            return out.reshape(*shape[:-1], -1)
+        return np.moveaxis(out.reshape(shape[0], *self.window.positions(*shape[2:]), -1), -1, 1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,14 +171,22 @@ class Requantize(Node):
     bits: int
     signed: bool
 
-    def output_fraction(self, fractions: Sequence[int]) -> int:
-        """The source's less the shift."""
-        return fractions[0] - self.shift
+    def grid(self, sources: Sequence[Grid | None]) -> Grid | None:
+        """The source's, by the shift coarser."""
+        assert sources[0] is not None
+        return Grid(scale=sources[0].scale * 2.0**self.shift)
 
     def forward(self, *values: IntArray) -> IntArray:
         """Round, then saturate."""
         rounded = round_shift(values[0], self.shift)
         return np.clip(rounded, *integer_range(self.bits, self.signed), out=rounded)
+
+    def saturated(self, *values: IntArray) -> int:
+        """How many values saturate by more than a rounding."""
+        low, high = integer_range(self.bits, self.signed)
+        rounded = round_shift(values[0], self.shift)
+        below = int(np.count_nonzero(rounded < low - 1)) if self.signed else 0
+        return below + int(np.count_nonzero(rounded > high + 1))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,21 +213,28 @@ class MaxPool(Node):
 class AvgPool(Node):
     """Mean of each window, rounded half up; the divisor counts as in PyTorch.
 
-    `count_padding` is PyTorch's count_include_pad; cells beyond the padded image never count.
+    `count_padding` is PyTorch's count_include_pad; cells beyond the padded image never count. `zero` is the
+    integer that stands for 0, which padding is.
     """
 
     window: Window
     count_padding: bool = True
+    zero: int = 0
 
     def forward(self, *values: IntArray) -> IntArray:
         """(N, C, H, W) to (N, C, positions down, across)."""
-        total = self.window.windows(values[0], 0).sum(axis=(4, 5))
-        count = self.divisor(*values[0].shape[2:])
-        return (2 * total + count) // (2 * count)
+        x = values[0] - self.zero
+        axes = len(self.window.kernel)
+        total = self.window.windows(x, 0).sum(axis=tuple(range(-axes, 0)))
+        count = self.divisor(*x.shape[2:])
+        return (2 * total + count) // (2 * count) + self.zero
 
-    def divisor(self, height: int, width: int) -> IntArray:
-        """(positions down, across): how many cells each window averages over."""
-        return np.outer(self._counts(0, height), self._counts(1, width))
+    def divisor(self, *sizes: int) -> IntArray:
+        """(*positions): how many cells each window averages over."""
+        found = np.ones((), np.int64)
+        for axis, size in enumerate(sizes):
+            found = np.multiply.outer(found, self._counts(axis, size))
+        return found
 
     def _counts(self, axis: int, size: int) -> IntArray:
         w = self.window
@@ -210,12 +261,14 @@ class Add(Node):
 
     shifts: tuple[int, int]
 
-    def output_fraction(self, fractions: Sequence[int]) -> int:
+    def grid(self, sources: Sequence[Grid | None]) -> Grid | None:
         """That of either source after its shift."""
-        aligned = [f + s for f, s in zip(fractions, self.shifts, strict=True)]
-        if aligned[0] != aligned[1]:
+        first, second = (
+            grid.scale * 2.0**-shift for grid, shift in zip(sources, self.shifts, strict=True) if grid
+        )
+        if first != second:
             raise InputError(f"node {self.name!r}", "shifts that align both sources", str(self.shifts))
-        return aligned[0]
+        return Grid(scale=first)
 
     def forward(self, *values: IntArray) -> IntArray:
         """Shift left, add."""

@@ -8,14 +8,15 @@ another scale, or calibration images that are not like them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError
-from xbarsim.graph.nodes import IntArray, Node, Requantize, integer_range, round_shift
+from xbarsim.graph.nodes import IntArray, Node, integer_range
 
-MOST_SATURATED = 0.01
+MOST_SATURATED = 0.001
 FEWEST_SATURATED = 8  # of activations: a single value of one image says nothing
 MOST_VANISHED = 0.9
 
@@ -52,17 +53,14 @@ def check_range(where: str, values: NDArray, low: float, high: float) -> None:
     _warn_of_saturation(where, outside, values.size, low, high, remedy)
 
 
-def watch_requantize(node: Node, out: IntArray, source: IntArray) -> None:
-    """Say when many activations saturate, where a node brings accumulators (N, ...) back to few bits."""
-    if not isinstance(node, Requantize):
+def watch(node: Node, out: IntArray, sources: Sequence[NDArray]) -> None:
+    """Say when many activations saturate, where a node brings its sources (N, ...) to few bits."""
+    if not hasattr(node, "saturated") or not out.size:
         return
-    low, high = integer_range(node.bits, node.signed)
-    if out.max() < high and (not node.signed or out.min() > low):
+    low, high = integer_range(node.bits, node.signed)  # type: ignore[attr-defined]
+    if low < out.min() and out.max() < high:
         return
-    rounded = round_shift(source, node.shift)
-    outside = int(np.count_nonzero(rounded > high + 1))
-    if node.signed:
-        outside += int(np.count_nonzero(rounded < low - 1))
+    outside = node.saturated(*sources)
     if outside >= FEWEST_SATURATED:
         remedy = "calibrate on inputs that are like these"
         _warn_of_saturation(f"node {node.name!r}", outside, out.size, low, high, remedy)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.errors import InputError, check_int
+from xbarsim.graph.grid import Grid
 from xbarsim.graph.nodes import IntArray, Node
 
 ALWAYS, NEVER = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
@@ -63,9 +64,9 @@ class Threshold(Node):
         """The largest activation."""
         return self.low + self.step * int(self.thresholds.shape[1])
 
-    def output_fraction(self, fractions: Sequence[int]) -> int:
+    def grid(self, sources: Sequence[Grid | None]) -> Grid | None:
         """Its own: thresholds are in the accumulator's steps, activations are not."""
-        return self.fraction
+        return Grid(scale=2.0**-self.fraction)
 
     def forward(self, *values: IntArray) -> IntArray:
         """(N, channels) or (N, channels, height, width) integers to activations of that shape."""

@@ -1,8 +1,9 @@
-"""Sliding windows over (N, C, H, W) integers: patches of convolutions, windows of pooling."""
+"""Sliding windows over (N, C, *sizes) integers: patches of convolutions, windows of pooling."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,48 +11,52 @@ from numpy.typing import NDArray
 from xbarsim.errors import InputError
 
 Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A kernel that slides over an image; pairs are (height, width), as in PyTorch.
+    """A kernel that slides over one to three axes, (height, width) of an image for two, as in PyTorch.
 
-    `padding` is ((top, bottom), (left, right)). With `ceil_mode`, a last window that starts inside the
+    `padding` is (before, after) an axis. With `ceil_mode`, a last window that starts inside the
     (left-padded) image may hang over its end, as in PyTorch's pooling.
     """
 
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
-    dilation: Pair = (1, 1)
+    kernel: Sizes
+    stride: Sizes = (1, 1)
+    padding: tuple[Pair, ...] = ((0, 0), (0, 0))
+    dilation: Sizes = (1, 1)
     ceil_mode: bool = False
 
     @property
-    def reach(self) -> Pair:
+    def reach(self) -> Sizes:
         """Extent of the dilated kernel."""
-        return (self.dilation[0] * (self.kernel[0] - 1) + 1, self.dilation[1] * (self.kernel[1] - 1) + 1)
+        return tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True))
 
-    def positions(self, height: int, width: int) -> Pair:
-        """How many windows fit, down and across."""
-        return self.count(0, height), self.count(1, width)
+    def positions(self, *sizes: int) -> Sizes:
+        """How many windows fit along every axis."""
+        return tuple(self.count(axis, size) for axis, size in enumerate(sizes))
 
-    def pads(self, height: int, width: int) -> tuple[Pair, Pair]:
-        """((top, bottom), (left, right)) cells to add, windows that hang over the end included."""
-        (top, bottom), (left, right) = self.padding
-        return (top, bottom + self._overhang(0, height)), (left, right + self._overhang(1, width))
+    def pads(self, *sizes: int) -> tuple[Pair, ...]:
+        """(before, after) every axis: cells to add, windows that hang over the end included."""
+        return tuple(
+            (self.padding[axis][0], self.padding[axis][1] + self._overhang(axis, size))
+            for axis, size in enumerate(sizes)
+        )
 
     def windows(self, x: NDArray, fill: int) -> NDArray:
-        """A view (N, C, positions down, positions across, kernel height, kernel width) ."""
-        down, across = self.positions(*x.shape[2:])
-        pads = self.pads(*x.shape[2:])
+        """A view (N, C, *positions, *kernel) of (N, C, *sizes)."""
+        sizes = x.shape[2:]
+        positions, pads = self.positions(*sizes), self.pads(*sizes)
         if any(p != (0, 0) for p in pads):
             x = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=fill)
-        view = np.lib.stride_tricks.sliding_window_view(x, self.reach, axis=(2, 3))
-        (sh, sw), (dh, dw) = self.stride, self.dilation
-        return view[:, :, ::sh, ::sw, ::dh, ::dw][:, :, :down, :across]
+        axes = tuple(range(2, 2 + len(sizes)))
+        view = np.lib.stride_tricks.sliding_window_view(x, self.reach, axis=axes)  # type: ignore[call-overload]
+        steps = [slice(None, None, step) for step in (*self.stride, *self.dilation)]
+        return view[(slice(None), slice(None), *steps)][(slice(None), slice(None), *map(slice, positions))]
 
     def count(self, axis: int, size: int) -> int:
-        """How many windows fit along one axis (0 down, 1 across) of `size` cells."""
+        """How many windows fit along one axis (of an image 0 down, 1 across) of `size` cells."""
         free = size + sum(self.padding[axis]) - self.reach[axis]
         if free < 0:
             raise InputError("window", f"an input of at least {self.reach[axis]}", size)
@@ -66,11 +71,13 @@ class Window:
         return max(0, end - size - sum(self.padding[axis]))
 
 
-def patches(x: NDArray, window: Window, groups: int) -> NDArray:
-    """Lay out convolution inputs as rows: (groups, N * P, K), K = C/groups * kernel height * kernel width."""
+def patches(x: NDArray, window: Window, groups: int, fill: int = 0) -> NDArray:
+    """Lay out convolution inputs as rows: (groups, N * P, K), K = C/groups * kernel cells, rows before columns."""
     n, channels = x.shape[:2]
-    view = window.windows(x, 0)
-    _, _, down, across, kh, kw = view.shape
-    split = view.reshape(n, groups, channels // groups, down, across, kh, kw) if groups > 1 else view[:, None]
-    rows = split.transpose(1, 0, 3, 4, 2, 5, 6)
-    return np.ascontiguousarray(rows).reshape(groups, n * down * across, -1)
+    view = window.windows(x, fill)
+    axes = len(window.kernel)
+    positions, kernel = view.shape[2 : 2 + axes], view.shape[2 + axes :]
+    split = view.reshape(n, groups, channels // groups, *positions, *kernel) if groups > 1 else view[:, None]
+    where = range(3, 3 + axes)
+    rows = split.transpose(1, 0, *where, 2, *range(3 + axes, 3 + 2 * axes))
+    return np.ascontiguousarray(rows).reshape(groups, n * prod(positions), -1)
