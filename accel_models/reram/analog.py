@@ -24,6 +24,7 @@ from xbarsim.cells.effects import Floats
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.chip import Accelerator, Cost, Run, Seed
 from xbarsim.crossbar.analog import AnalogMatrix
+from xbarsim.crossbar.diagonal import diagonal_blocks
 from xbarsim.crossbar.parasitic import Wires
 from xbarsim.crossbar.placement import Placement
 from xbarsim.crossbar.solved import solve_arrays
@@ -50,8 +51,8 @@ class WriteVerify:
     ----------
     iterations : rounds of write and verify, the first write included
     writes : cell writes in all
-    outside : used cells that are still out of tolerance (stuck ones among them)
-    rms_uS, worst_uS : error of the used cells after the last round, stuck ones included
+    outside : written cells that are still out of tolerance (stuck ones among them)
+    rms_uS, worst_uS : error of the written cells after the last round, stuck ones included
     """
 
     iterations: int
@@ -84,7 +85,7 @@ class AnalogChip:
     device : its cells
     reference : 'ideal' or 'column'
     wires : resistances of every array; none of them is analog fidelity, any is parasitic fidelity
-    draws : of the last writes, by (layer, group)
+    draws : of the last writes, by (layer, first group) as `ReramChip.matrices`
     seconds : since the last write
     write_cost : what the last write cost
     """
@@ -149,7 +150,7 @@ class AnalogChip:
         return self.chip.weight_format
 
     def used_faults(self, faults: FaultMap) -> int:
-        """Return how many of these faults lie in cells that hold weights."""
+        """As `ReramChip.used_faults`."""
         return self.chip.used_faults(faults)
 
     def training_masks(self) -> dict[Key, CellMasks]:
@@ -173,7 +174,7 @@ class AnalogChip:
 
     @checked
     def refresh(self, seed: Seed = 0) -> AnalogChip:
-        """Write every used cell again: new draws, soft faults gone, time at 0.
+        """Write every cell that matters again: new draws, soft faults gone, time at 0.
 
         A number draws what it drew for `write_analog`: take another one for another write.
         """
@@ -211,7 +212,7 @@ class AnalogChip:
     def write_verify(
         self, tolerance_uS: float, seed: Seed = 0, *, max_iterations: int = 10
     ) -> tuple[AnalogChip, WriteVerify]:
-        """Write every used cell, then again those that are further than `tolerance_uS` from their target.
+        """Write every cell that matters, then again those further than `tolerance_uS` from their target.
 
         Verification reads without noise. Soft faults are gone; stuck cells are retried in vain.
         """
@@ -258,14 +259,14 @@ class AnalogChip:
         noise, done = int(generator_of(seed).integers(2**63)), dict.fromkeys(self.draws, 0)
 
         def multiply(layer: MatMul, rows: FloatArray) -> list[IntArray]:
-            return [group_product(layer, group, own) for group, own in enumerate(rows)]
+            places = self.placement.of_layer(layer.matrix)
+            return [product(p.key, p.rows(rows), layer.input_signed) for p in places]
 
-        def group_product(layer: MatMul, group: int, rows: FloatArray) -> IntArray:
-            key = layer.matrix, group
+        def product(key: Key, rows: FloatArray, signed: bool) -> IntArray:
             first, done[key] = done[key], done[key] + len(rows)
             own = np.random.SeedSequence(noise, spawn_key=(list(self.draws).index(key),))
             noise_seed = int(own.generate_state(1, np.uint64)[0])
-            return self.matrices[key].multiply(rows, layer.input_signed, seed=noise_seed, first=first)
+            return self.matrices[key].multiply(rows, signed, seed=noise_seed, first=first)
 
         scores = self.graph.run(
             inputs, multiply=multiply, batch_size=batch_size, on_batch=on_batch, watched=False
@@ -286,8 +287,9 @@ class AnalogChip:
         return self._prepared.get(lambda: self._matrices(on_array))
 
     def conductances_uS(self, layer: str, group: int = 0) -> Floats:
-        """(digits, K, M): the conductance of every used cell of a matrix now."""
-        return self._cells((layer, group)).used_uS()
+        """(digits, K, M): the conductance now of every cell that holds a weight of a group."""
+        place = self.placement.place_of(layer, group)
+        return diagonal_blocks(self._cells(place.key).used_uS(), place.groups)[group - place.group]
 
     def _cells(self, key: Key) -> Conductances:
         return Conductances(
@@ -369,5 +371,5 @@ def write_analog(
         wires=wires,
         draws={key: Draws.make(matrix, device, rng) for key, matrix in chip.matrices.items()},
         seconds=0.0,
-        write_cost=write_cost(chip.config, chip.placement.used_cells),
+        write_cost=write_cost(chip.config, chip.placement.written_cells),
     )

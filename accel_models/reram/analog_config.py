@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accel_models.reram.analog import REFERENCES, AnalogChip, write_analog
 from accel_models.reram.config import ReramConfig, accelerator
@@ -25,6 +25,7 @@ class AnalogConfig:
     wire_ohm : of a segment of every word and bit line; 0 is analog fidelity, more is parasitic fidelity
     age_s : seconds after the write
     reference : 'ideal', or 'column' without resistive wires; see `accel_models.reram.analog`
+    chips : how many hold the network together; None as the base says. See `ReramConfig`
 
     Raises
     ------
@@ -36,6 +37,7 @@ class AnalogConfig:
     wire_ohm: float = 0.0
     age_s: float = 1.0
     reference: str = "ideal"
+    chips: int | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -51,7 +53,8 @@ class AnalogConfig:
     @property
     def arrays(self) -> ReramConfig:
         """The arrays and their converters."""
-        return accelerator(self.base) if isinstance(self.base, str) else self.base
+        base = accelerator(self.base) if isinstance(self.base, str) else self.base
+        return base if self.chips is None else replace(base, chips=self.chips)
 
     @property
     def name(self) -> str:

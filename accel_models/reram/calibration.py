@@ -40,8 +40,8 @@ def calibrate_adc(chip: ReramChip, images: NDArray[np.floating], *, percentile: 
 
     def watch(layer: MatMul, rows: FloatArray) -> list[IntArray]:
         chosen = rows[:, :: -(-rows.shape[1] // MOST_ROWS)].astype(np.int64)
-        for group, own in enumerate(chosen):
-            _count_sums(counts[layer.matrix, group], chip.matrices[layer.matrix, group], own)
+        for p in chip.placement.of_layer(layer.matrix):
+            _count_sums(counts[p.key], chip.matrices[p.key], p.rows(chosen))
         return chip.multiply(layer, rows)
 
     chip.graph.run(images, multiply=watch)

@@ -17,7 +17,8 @@ from accel_models.reram.many import run_each
 from accel_models.reram.timing import LayerLoad, inference_latency_ns, layer_loads, write_cost
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.chip import Cost, Run, Seed
-from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_matrix
+from xbarsim.crossbar.diagonal import diagonal_blocks, faulty_blocks
+from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_groups
 from xbarsim.crossbar.placement import Placement, place
 from xbarsim.crossbar.proof import CollapseShares, collapse_shares
 from xbarsim.errors import InputError, check_choice, check_int, check_type
@@ -41,7 +42,7 @@ class ReramChip:
     Attributes
     ----------
     config, graph, placement : what it is, what it runs, and where that lies
-    matrices : the cells of every (layer, group)
+    matrices : the cells by (layer, first group) of every place; see `Placement`
     faults : of its cells
     write_cost : what the last program, refresh or update cost
     """
@@ -95,8 +96,12 @@ class ReramChip:
 
     @checked
     def refresh(self, seed: Seed = 0) -> ReramChip:
-        """Write every used cell again: soft faults are gone, stuck cells stay. Draws nothing from `seed`."""
-        cells = self.placement.used_cells
+        """Write every cell that matters again: soft faults are gone, stuck cells stay.
+
+        Cells off the diagonal of arrays that groups share are written to level 0 again. Draws nothing from
+        `seed`.
+        """
+        cells = self.placement.written_cells
         return replace(self._with_faults(self.faults.permanent), write_cost=write_cost(self.config, cells))
 
     @checked
@@ -176,9 +181,14 @@ class ReramChip:
         """For every layer, the share of (row block, output) pairs that collapse, and why not the rest."""
         shares = {}
         for layer in self.graph.layers:
-            found = [self.matrices[layer.name, g] for g in range(layer.groups)]
-            shares[layer.name] = collapse_shares([m.proof for m in found])
+            places = self.placement.of_layer(layer.matrix)
+            shares[layer.name] = collapse_shares([self.matrices[p.key].proof for p in places])
         return shares
+
+    def effective_weights(self, layer: str) -> IntArray:
+        """(groups, K, M): the weights that a layer's cells act as, without what cells off a diagonal add."""
+        places = self.placement.of_layer(layer)
+        return np.concatenate([diagonal_blocks(self.matrices[p.key].effective, p.groups) for p in places])
 
     @property
     def weight_format(self) -> WeightFormat:
@@ -186,24 +196,38 @@ class ReramChip:
         return self.config.array.format
 
     def used_faults(self, faults: FaultMap) -> int:
-        """Return how many of these faults lie in cells that hold weights."""
+        """Return how many of these faults lie in cells that matter to the network.
+
+        Those are the cells that hold weights, and the cells off the diagonal of arrays that groups share.
+        """
         return self.placement.used_faults(faults)
 
     def training_masks(self) -> dict[tuple[str, int], CellMasks]:
-        """Masks of the stuck cells on the words of the weights, inverted storage undone; faulty ones only."""
-        found = self.placement.masks(self.faults.permanent, self.matrices)
-        return {key: masks.logical(self.matrices[key].row_inversion) for key, masks in found.items()}
+        """Masks of the stuck cells on the words of the weights, inverted storage undone; faulty ones only.
+
+        By (layer, group). Cells off the diagonal of arrays that groups share hold no weight and are left out.
+        """
+        found = {}
+        for (layer, first), masks in self.placement.masks(self.faults.permanent, self.matrices).items():
+            matrix = self.matrices[layer, first]
+            for i, block in faulty_blocks(masks.logical(matrix.row_inversion), matrix.groups):
+                found[layer, first + i] = block
+        return found
 
     def array_levels(self) -> NDArray[np.uint8]:
         """(arrays, rows, columns): the level in every cell."""
         return self.placement.array_levels(self.matrices)
 
     def multiply(self, layer: MatMul, rows: FloatArray) -> list[IntArray]:
-        """(n, M) of every group: the product of (groups, n, K) integers in range with a layer."""
-        return _multiply(self.matrices, layer, rows)
+        """(n, columns) of each place of a layer: its products with (groups, n, K) integers in range."""
+        return self._multiply(self.matrices, layer, rows)
 
     def _multiply_bit_serially(self, layer: MatMul, rows: FloatArray) -> list[IntArray]:
-        return _multiply(self._uncollapsed, layer, rows)
+        return self._multiply(self._uncollapsed, layer, rows)
+
+    def _multiply(self, matrices: Matrices, layer: MatMul, rows: FloatArray) -> list[IntArray]:
+        places = self.placement.of_layer(layer.matrix)
+        return [matrices[p.key].multiply(p.rows(rows), layer.input_signed) for p in places]
 
     @cached_property
     def _uncollapsed(self) -> Matrices:
@@ -216,11 +240,12 @@ class ReramChip:
         return replace(self, matrices=faulty, faults=faults)
 
     def _rewrite(self, graph: IntegerGraph) -> tuple[Matrices, NDArray[np.int64]]:
-        weights = {(layer.name, g): layer.weights[g] for layer in graph.layers for g in range(layer.groups)}
-        written = {
-            key: program_matrix(weights[key], old.config, inversion=old.inversion)
-            for key, old in self.matrices.items()
-        }
+        weights = {layer.name: layer.weights for layer in graph.layers}
+        written = {}
+        for p in self.placement.matrices:
+            old = self.matrices[p.key]
+            own = weights[p.layer][p.of_groups]
+            written[p.key] = program_groups(own, old.config, inversion=old.inversion)
         before = self.placement.array_levels({k: m.with_masks(None) for k, m in self.matrices.items()})
         return written, np.flatnonzero(before != self.placement.array_levels(written))
 
@@ -247,9 +272,9 @@ def program(graph: IntegerGraph, config: ReramConfig) -> ReramChip:
     placement = place(graph, config.array)
     _check_budget(config, placement.arrays)
     matrices = {
-        (layer.name, g): program_matrix(layer.weights[g], config.array)
+        p.key: program_groups(layer.weights[p.of_groups], config.array)
         for layer in graph.layers
-        for g in range(layer.groups)
+        for p in placement.of_layer(layer.matrix)
     }
     return ReramChip(
         config=config,
@@ -257,7 +282,7 @@ def program(graph: IntegerGraph, config: ReramConfig) -> ReramChip:
         placement=placement,
         matrices=matrices,
         faults=FaultMap.of(placement.geometry),
-        write_cost=write_cost(config, placement.used_cells),
+        write_cost=write_cost(config, placement.written_cells),
     )
 
 
@@ -267,17 +292,15 @@ def run_of(scores: NDArray, cost: Cost) -> Run:
     return Run(scores=scores, classes=classes, cost=cost)
 
 
-def _multiply(matrices: Matrices, layer: MatMul, rows: FloatArray) -> list[IntArray]:
-    return [matrices[layer.matrix, group].multiply(own, layer.input_signed) for group, own in enumerate(rows)]
-
-
 def _check_budget(config: ReramConfig, needed: int) -> None:
-    if needed > config.arrays:
+    if needed > config.all_arrays:
+        held = f"{config.arrays} arrays" + (f" on each of {config.chips} chips" if config.chips > 1 else "")
         raise InputError(
             f"accelerator {config.name!r}",
-            f"a network of at most {config.arrays} arrays",
+            f"a network of at most {held}",
             needed,
-            "raise arrays",
+            f"say chips={-(-needed // config.arrays)} for several chips, or"
+            f" arrays={-(-needed // config.chips)} for larger ones",
         )
 
 

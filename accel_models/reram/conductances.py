@@ -1,4 +1,7 @@
-"""One matrix as conductances: what was drawn when it was written, and what columns see of it later."""
+"""One matrix as conductances: what was drawn when it was written, and what columns see of it later.
+
+Of a matrix of several groups the cells off the diagonal are cells at level 0, written with the others.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +148,12 @@ class Conductances:
                 yield (effective - reference) / step, float(variance.flat[0]) if uniform else variance
 
         return analog_matrix(
-            digital.config, digital.inversion, digital.shape, in_levels(), largest_variance=bound
+            digital.config,
+            digital.inversion,
+            digital.shape,
+            in_levels(),
+            largest_variance=bound,
+            groups=digital.groups,
         )
 
     def _variance(self, g_uS: Floats) -> Floats:

@@ -63,7 +63,9 @@ class ReramConfig:
     ----------
     name : shown in reports
     array : the arrays and their converters
-    arrays : how many the chip has; a network that needs more is refused
+    arrays : how many a chip has; a network that needs more than all chips have is refused
+    chips : how many hold the network together, their arrays in one row; a layer may lie on two. What goes
+        between chips is taken to cost neither time nor energy, as what goes between tiles of one
     cycle_ns : crossbar cycle T_x
     pipeline_cycles : depth D of the pipeline, for 16 streamed bits
     cell : time and energy of single-cell operations
@@ -73,6 +75,7 @@ class ReramConfig:
     name: str = "isaac"
     array: ArrayConfig = field(default_factory=ArrayConfig)
     arrays: int = 16128
+    chips: int = 1
     cycle_ns: float = 100.0
     pipeline_cycles: int = 22
     cell: CellOperations = field(default_factory=lambda: cell_presets()["nvsim"])
@@ -82,8 +85,14 @@ class ReramConfig:
         check_fields(self)
         check_type("ReramConfig.power", self.power, PowerModel)
         check_int("ReramConfig.arrays", self.arrays, 1, 10**7)
+        check_int("ReramConfig.chips", self.chips, 1, 10**4)
         check_positive("ReramConfig.cycle_ns", self.cycle_ns)
         check_int("ReramConfig.pipeline_cycles", self.pipeline_cycles, 16, 10**4)
+
+    @property
+    def all_arrays(self) -> int:
+        """Arrays of all chips."""
+        return self.arrays * self.chips
 
     @property
     def t_mvm_ns(self) -> float:

@@ -42,18 +42,16 @@ class _Copy:
         return baseline.differ(changed, self.chip.multiply, self._from_base)
 
     def _from_base(self, layer: MatMul, rows: FloatArray, base: Callable[[], Products]) -> Products:
-        return [self._group_from_base(layer, group, own, base) for group, own in enumerate(rows)]
-
-    def _group_from_base(
-        self, layer: MatMul, group: int, rows: FloatArray, base: Callable[[], Products]
-    ) -> IntArray:
-        key = layer.matrix, group
-        if key not in self.differences:
-            return base()[group]
-        difference = self.differences[key]
-        if difference is None:
-            return self.chip.matrices[key].multiply(rows, layer.input_signed)
-        return difference.add_to(base()[group], rows)
+        products = []
+        for i, place in enumerate(self.chip.placement.of_layer(layer.matrix)):
+            if place.key not in self.differences:
+                products.append(base()[i])
+            elif (difference := self.differences[place.key]) is not None:
+                products.append(difference.add_to(base()[i], place.rows(rows)))
+            else:
+                matrix = self.chip.matrices[place.key]
+                products.append(matrix.multiply(place.rows(rows), layer.input_signed))
+        return products
 
 
 def run_each(

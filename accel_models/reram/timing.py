@@ -53,7 +53,7 @@ def inference_latency_ns(
     ----------
     model : (a) 'mac-proportional': N T_mvm s MACs / (R C); (b) 'array-serial': N T_mvm sum(P X);
         (c) 'layer-serial': N sum(P T_mvm + (D - 16) T_x); (d) 'pipelined': sum(P) T_mvm + L (D - 16) T_x
-        + (N - 1) max(P) T_mvm; (e) 'balanced': (d) with layers replicated under the chip's array budget
+        + (N - 1) max(P) T_mvm; (e) 'balanced': (d) with layers replicated under the chips' array budget
     """
     check_choice("latency model", model, LATENCY_MODELS)
     check_int("images", images, 1, 10**9)
@@ -65,7 +65,9 @@ def inference_latency_ns(
         return images * t * sum(load.positions * load.arrays for load in loads)
     if model == "layer-serial":
         return images * sum(load.positions * t + fill for load in loads)
-    copies = replication(loads, config.arrays) if model == "balanced" else {load.name: 1 for load in loads}
+    copies = (
+        replication(loads, config.all_arrays) if model == "balanced" else {load.name: 1 for load in loads}
+    )
     steps = [-(-load.positions // copies[load.name]) for load in loads]
     return sum(steps) * t + len(loads) * fill + (images - 1) * max(steps) * t
 

@@ -43,12 +43,14 @@ def analog_noisy() -> Case:
 
 
 def graph(seed: int = 0) -> IntegerGraph:
-    """(2, 6, 6) images of 8 bits: a convolution and two linear layers, 3 classes; weights of a seed."""
+    """(2, 6, 6) images of 8 bits: a convolution of two groups, which share an array, and two linear
+    layers, 3 classes; weights of a seed.
+    """
     rng = np.random.default_rng(seed)
     return IntegerGraph(
         (
             Input(name="x", bits=8, signed=False, fraction=8),
-            _product(rng, "c", "x", 8, 4, Window(kernel=(2, 2), stride=(2, 2))),
+            _product(rng, "c", "x", 4, 2, Window(kernel=(2, 2), stride=(2, 2)), groups=2),
             Requantize(name="q", sources=("c",), shift=10, bits=8, signed=False),
             Flatten(name="f", sources=("q",)),
             _product(rng, "a", "f", 36, 12),
@@ -60,13 +62,19 @@ def graph(seed: int = 0) -> IntegerGraph:
 
 
 def _product(
-    rng: np.random.Generator, name: str, source: str, k: int, m: int, window: Window | None = None
+    rng: np.random.Generator,
+    name: str,
+    source: str,
+    k: int,
+    m: int,
+    window: Window | None = None,
+    groups: int = 1,
 ) -> MatMul:
     return MatMul(
         name=name,
         sources=(source,),
-        weights=rng.integers(-(2**11), 2**11, (1, k, m)),
-        bias=rng.integers(-50, 50, m),
+        weights=rng.integers(-(2**11), 2**11, (groups, k, m)),
+        bias=rng.integers(-50, 50, groups * m),
         weight_fraction=11,
         input_bits=8,
         input_signed=False,

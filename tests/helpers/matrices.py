@@ -6,13 +6,17 @@ from hypothesis import strategies as st
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.crossbar.analog import analog_matrix
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
-from xbarsim.crossbar.matrix import program_matrix
+from xbarsim.crossbar.matrix import program_groups
 
 
-def matrix_of(rng, config, shape, *, spread=0.0, uniform=0.0, per_cell=0.0):
-    """A programmed matrix as conductances with errors of `spread` levels, and read variances."""
+def matrix_of(rng, config, shape, *, groups=1, spread=0.0, uniform=0.0, per_cell=0.0):
+    """A programmed matrix as conductances with errors of `spread` levels, and read variances.
+
+    `shape` is (K, M) of one group.
+    """
     form = config.format
-    digital = program_matrix(rng.integers(form.low, form.high, shape, endpoint=True), config)
+    weights = rng.integers(form.low, form.high, (groups, *shape), endpoint=True)
+    digital = program_groups(weights, config)
     blocks = []
     for block in range(len(digital.inversion)):
         words = digital.held[block * config.rows : (block + 1) * config.rows]
@@ -20,7 +24,9 @@ def matrix_of(rng, config, shape, *, spread=0.0, uniform=0.0, per_cell=0.0):
         values += np.float32(spread) * rng.standard_normal(values.shape, np.float32)
         variance = (per_cell * rng.random(values.shape)).astype(np.float32) if per_cell else uniform
         blocks.append((values, variance))
-    analog = analog_matrix(config, digital.inversion, shape, blocks, largest_variance=per_cell)
+    analog = analog_matrix(
+        config, digital.inversion, digital.shape, blocks, largest_variance=per_cell, groups=groups
+    )
     return digital, analog
 
 

@@ -78,6 +78,41 @@ def bit_serial_product(
     return np.array([[math.floor(value + Fraction(1, 2)) for value in row] for row in result], np.int64)
 
 
+def packed_product(
+    weights: np.ndarray,
+    inputs: np.ndarray,
+    config: ArrayConfig,
+    signed: bool,
+    faults: dict[tuple[int, int], tuple[str, int]],
+) -> np.ndarray:
+    """(groups, n, M) of (groups, K, M) weights in one array, cell by cell, column by column.
+
+    `faults` maps (row, column) of the array to (kind, value).
+    """
+    groups, k, m = weights.shape
+    top, worth = config.format.levels - 1, column_worth(config)
+    result = np.zeros((groups, inputs.shape[1], m), dtype=object)
+    for column in range(groups * m * len(worth)):
+        output, d = divmod(column, len(worth))
+        group, j = divmod(output, m)
+        own = [digits_of(int(weights[group, i, j]), config)[d] for i in range(k)]
+        inverted = config.inverted_storage and sum(own) > k * top / 2
+        levels = [0] * (groups * k)
+        for i in range(k):
+            levels[group * k + i] = top - own[i] if inverted else own[i]
+        for row in range(groups * k):
+            levels[row] = faulty_level(levels[row], faults.get((row, column)), top)
+        for n in range(inputs.shape[1]):
+            driven = [int(inputs[row // k, n, row % k]) for row in range(groups * k)]
+            own_sum = sum(int(x) for x in inputs[group, n])
+            found = stream_column(driven, levels, config, signed)
+            result[group, n, j] += worth[d] * (top * own_sum - found if inverted else found)
+            if d == 0 and config.format.encoding == "offset":
+                result[group, n, j] -= 2 ** (config.format.weight_bits - 1) * own_sum
+    half = Fraction(1, 2)
+    return np.array([[[math.floor(v + half) for v in row] for row in own] for own in result], np.int64)
+
+
 def adc(current: Fraction | int, config: ArrayConfig) -> Fraction:
     """What the digital side takes a column sum for, in levels."""
     full_range = config.adc.full_range
@@ -361,8 +396,11 @@ def analog_product(matrix, inputs: np.ndarray, signed: bool, seed: int, first: i
                     codes[n, m] += -found if inverted else found
         for m in range(m_total):
             result[n, m] = math.floor(codes[n, m] * config.step + Fraction(1, 2))
+            size = config.rows if matrix.groups == 1 else len(vector) // matrix.groups
+            group = m // (m_total // matrix.groups)
             for block in range(blocks):
-                inputs_sum = sum(int(v) for v in vector[block * config.rows : (block + 1) * config.rows])
+                first_row = (block if matrix.groups == 1 else group) * size
+                inputs_sum = sum(int(v) for v in vector[first_row : first_row + size])
                 for digit in range(digits):
                     if matrix.inversion[block, m] >> (digit * form.cell_bits) & 1:
                         result[n, m] += (form.levels - 1) * int(form.significance[digit]) * inputs_sum

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.crossbar.diagonal import by_group, rows_a_sum
 from xbarsim.crossbar.matrix import add_codes_in_levels, input_sum_product
 from xbarsim.crossbar.serial import input_sum_weights, inverted_digits, pack_inputs
 from xbarsim.errors import InputError
@@ -38,6 +39,7 @@ class AnalogMatrix:
     fraction_bits : a level is 2**fraction_bits of `cells`
     noise : QUIET, UNIFORM or PER_CELL
     noise_scale : what the kernel multiplies variances with
+    groups : blocks on the diagonal, see `xbarsim.crossbar.diagonal`; cells elsewhere are cells as any other
     """
 
     config: ArrayConfig
@@ -47,6 +49,7 @@ class AnalogMatrix:
     fraction_bits: int
     noise: int
     noise_scale: float
+    groups: int = 1
 
     def multiply(
         self, x: NDArray[np.floating] | IntArray, signed: bool, *, seed: int, first: int = 0
@@ -60,7 +63,7 @@ class AnalogMatrix:
         first : number of the first row since the seed was drawn; batches count on
         """
         config, x = self.config, x.astype(np.int64, copy=False)
-        exact = input_sum_product(x, config, self._input_sum_weights)
+        exact = input_sum_product(x, rows_a_sum(config, self.shape[0], self.groups), self._input_sum_weights)
         padded = np.zeros((len(x), self._sign.shape[-1]), np.int64)
         add_analog_codes(
             padded,
@@ -96,7 +99,8 @@ class AnalogMatrix:
 
     @cached_property
     def _input_sum_weights(self) -> NDArray[np.float64]:
-        return input_sum_weights(self.config, self.inversion).astype(np.float64)
+        weights = input_sum_weights(self.config, self.inversion)
+        return by_group(weights, self.groups).astype(np.float64)
 
     @cached_property
     def _sign(self) -> IntArray:
@@ -114,6 +118,7 @@ def analog_matrix(
     blocks: Iterable[tuple[Values, Values | float]],
     *,
     largest_variance: float = 0.0,
+    groups: int = 1,
 ) -> AnalogMatrix:
     """Put cells into fixed point, row block by row block.
 
@@ -124,6 +129,7 @@ def analog_matrix(
     blocks : for each row block, the cells' values in levels, (digits, rows, M), and the variance of a
         read in levels squared: one number for all, or (digits, rows, M) where `largest_variance` is given
     largest_variance : upper bound of the variances of single cells; 0 if there is one number for all
+    groups : see `AnalogMatrix`
 
     Raises
     ------
@@ -167,6 +173,7 @@ def analog_matrix(
         fraction_bits=fraction_bits,
         noise=noise,
         noise_scale=scale,
+        groups=groups,
     )
 
 

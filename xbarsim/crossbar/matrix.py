@@ -3,6 +3,13 @@
 The answer is the one of the bit-serial hardware, bit for bit (see docs/architecture.md, "Numerics"). An
 output whose columns the ADC cannot change is proven to be a plain product with the effective weights; the
 rest go through the bit-serial kernel. The two are joined per row block.
+
+A matrix of several groups holds their weights in blocks on its diagonal, in one array (see
+`xbarsim.crossbar.diagonal`). Whether a column is stored inverted is decided by the words of its own group,
+whose cells alone are inverted: those off the diagonal are written to level 0 whatever the inversion. The
+column sum is over all rows, and counts negative where it is inverted; the corrections of inverted storage and
+encoding take the sum of the own group's inputs, in digital logic. So a cell off the diagonal acts as its
+level times what its digit is worth, negative in an inverted column: as nothing while it is healthy.
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.config import ArrayConfig
+from xbarsim.crossbar.diagonal import by_group, groups_an_array, on_diagonal, rows_a_sum, side_by_side
 from xbarsim.crossbar.proof import CollapseProof, level_sums, prove
 from xbarsim.crossbar.serial import SerialBlock, input_sum_weights, pack_inputs, serial_block
 from xbarsim.errors import InputError
@@ -25,15 +33,16 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProgrammedMatrix:
-    """A (K, M) integer matrix in cells. Make it with `program_matrix`; vary it with `with_masks`.
+    """A (K, M) integer matrix in cells. Make it with `program_groups`; vary it with `with_masks`.
 
     Attributes
     ----------
     config : the arrays
-    stored : (K, M) int64, the words as written, inverted columns inverted
+    stored : (K, M) int64, the words as written, inverted columns inverted; 0 off the diagonal
     inversion : (blocks, M) int64, which bits of the words of a row block are stored inverted
     masks : the faults of the cells, or None
     collapse : False sends proven outputs through the bit-serial kernel too, for checking
+    groups : blocks on the diagonal; (K, M) are those of the whole matrix
     """
 
     config: ArrayConfig
@@ -41,11 +50,17 @@ class ProgrammedMatrix:
     inversion: IntArray
     masks: CellMasks | None = None
     collapse: bool = True
+    groups: int = 1
 
     @property
     def shape(self) -> tuple[int, int]:
         """(K, M)."""
         return self.stored.shape[0], self.stored.shape[1]
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """(K, M) of one group."""
+        return self.shape[0] // self.groups, self.shape[1] // self.groups
 
     def with_masks(self, masks: CellMasks | None) -> ProgrammedMatrix:
         """The same cells with other faults."""
@@ -63,8 +78,12 @@ class ProgrammedMatrix:
 
     @cached_property
     def effective(self) -> IntArray:
-        """(K, M) int64: the weights that the cells act as."""
-        return self.config.format.decode(self.held ^ self.row_inversion)
+        """(K, M) int64: the weights that the cells act as, off the diagonal too."""
+        decoded = self.config.format.decode(self.held ^ self.row_inversion)
+        if self.groups == 1:
+            return decoded
+        elsewhere = on_diagonal(np.ones((self.groups, *self.block_shape), np.int64)) == 0
+        return decoded - elsewhere * input_sum_weights(self.config, self.inversion)
 
     @cached_property
     def proof(self) -> CollapseProof:
@@ -98,7 +117,7 @@ class ProgrammedMatrix:
         if not self._serial_blocks:
             return self._dense_product(x).astype(np.int64)
         x = x.astype(np.int64, copy=False)
-        exact = input_sum_product(x, self.config, self._input_sum_weights)
+        exact = input_sum_product(x, self._rows_a_sum, self._input_sum_weights)
         if self._collapsed.any():
             exact += self._dense_product(x)
         codes = np.zeros(exact.shape, np.int64)
@@ -124,9 +143,13 @@ class ProgrammedMatrix:
 
     @cached_property
     def _input_sum_weights(self) -> NDArray[np.float64]:
-        """(blocks, M): what the sum of a block's inputs adds to the codes; exact in float64."""
-        weights = input_sum_weights(self.config, self.inversion)
-        return np.where(self._collapsed, 0, weights).astype(np.float64)
+        """(sums, M): what each sum of inputs adds to the codes; exact in float64."""
+        weights = np.where(self._collapsed, 0, input_sum_weights(self.config, self.inversion))
+        return by_group(weights, self.groups).astype(np.float64)
+
+    @property
+    def _rows_a_sum(self) -> int:
+        return rows_a_sum(self.config, self.shape[0], self.groups)
 
     @cached_property
     def _serial_blocks(self) -> list[SerialBlock]:
@@ -191,9 +214,27 @@ def program_matrix(
     return ProgrammedMatrix(config=config, stored=words ^ spread, inversion=inversion)
 
 
-def input_sum_product(x: IntArray, config: ArrayConfig, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, M): the sums of (N, K) inputs over each row block times (blocks, M) weights, exact."""
-    return np.add.reduceat(x, np.arange(0, x.shape[1], config.rows), axis=1).astype(np.float64) @ weights
+def program_groups(
+    weights: NDArray[np.integer], config: ArrayConfig, *, inversion: IntArray | None = None
+) -> ProgrammedMatrix:
+    """Store (groups, K, M) integer matrices in one: one group as it is, several as blocks on the diagonal.
+
+    Parameters and errors as for `program_matrix`; `groups_an_array` says how many groups there may be.
+    """
+    q = np.asarray(weights)
+    if q.ndim != 3 or 0 in q.shape or len(q) > groups_an_array(config, *q.shape[1:]):
+        raise InputError("weights", "(groups, K, M) that fit an array", f"shape {q.shape}")
+    groups = len(q)
+    if groups == 1:
+        return program_matrix(q[0], config, inversion=inversion)
+    made = program_matrix(side_by_side(q), config, inversion=inversion)
+    stored = on_diagonal(made.stored.reshape(q.shape[1], groups, -1).transpose(1, 0, 2))
+    return replace(made, stored=stored, groups=groups)
+
+
+def input_sum_product(x: IntArray, rows: int, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, M): the sums of (N, K) inputs over so many rows each times (sums, M) weights, exact."""
+    return np.add.reduceat(x, np.arange(0, x.shape[1], rows), axis=1).astype(np.float64) @ weights
 
 
 def add_codes_in_levels(exact: NDArray[np.float64], codes: IntArray, step: Fraction) -> IntArray:

@@ -76,7 +76,7 @@ def collapse_shares(proofs: Sequence[CollapseProof]) -> CollapseShares:
     """Add up the proofs of a layer's matrices."""
 
     def share(pairs: Callable[[CollapseProof], NDArray[np.bool_]]) -> float:
-        return float(np.mean([pairs(p).mean() for p in proofs]))
+        return float(np.mean(np.concatenate([pairs(p).ravel() for p in proofs])))
 
     return CollapseShares(
         proven=share(lambda p: p.proven),

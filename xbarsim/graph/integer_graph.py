@@ -187,8 +187,8 @@ class IntegerGraph:
         Parameters
         ----------
         images : (N, *input_shape) numbers; a tuple or a dict of arrays where the network has several inputs
-        multiply : an accelerator's product, one call a layer: (layer, (groups, n, K) integers) -> the groups'
-            (n, M) integers, as a sequence or one array
+        multiply : an accelerator's product, one call a layer: (layer, (groups, n, K) integers) -> a sequence
+            of the groups' (n, M) products, which may also hold those of several groups side by side
         batch_size : inputs at once; bounds the memory, changes no result
         on_batch : called with inputs done and in all
         watched : whether activations of the first batch that saturate are said; faults may cause them, too

@@ -5,8 +5,11 @@ import pytest
 
 from accel_models.reram.analog import write_analog
 from accel_models.reram.calibration import calibrate_adc
+from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator
 from tests.helpers.chips import untrained_chip
+from tests.helpers.grouped import grouped_graph, small_arrays
+from tests.twins.crossbar import nodal_matrix
 from xbarsim.cells.device import Device, device, device_presets
 from xbarsim.cells.effects import (
     Additive,
@@ -261,3 +264,59 @@ def test_every_preset_of_accelerator_and_device_runs(name):
         assert np.isfinite(found).all()
         if cells.name == "ideal":
             np.testing.assert_array_equal(found, expected)
+
+
+def grouped_chip(**options):
+    return program(grouped_graph(), small_arrays(**options))
+
+
+def images_for(chip, n=4):
+    return rng().random((n, *chip.input_shape))
+
+
+@pytest.mark.parametrize("name", ["isaac", "isaac-slc", "twos-complement", "differential"])
+@pytest.mark.parametrize("reference", ["ideal", "column"])
+@pytest.mark.parametrize("adc_bits", [4, 9])
+def test_an_ideal_device_is_the_digital_chip_where_groups_share_arrays(name, reference, adc_bits):
+    healthy = grouped_chip(name=name, adc_bits=adc_bits)
+    faulty = healthy.inject(sample_by_rate(healthy.geometry, 0.05, mix=mix_presets()["even"], rng=rng()))
+    for chip in (healthy, faulty):
+        found = write_analog(chip, device("ideal"), rng(), reference=reference).run(images_for(chip))
+        np.testing.assert_array_equal(found.scores, chip.run(images_for(chip)).scores)
+
+
+def test_groups_behind_wires_are_what_a_dense_solution_of_their_array_gives():
+    """All cells of the array, those off the diagonal at G_off among them, in one nodal equation."""
+    healthy, wires = grouped_chip(), Wires(word_ohm=5, bit_ohm=3, source_ohm=1, sense_ohm=2)
+    chip = healthy.inject(sample_by_rate(healthy.geometry, 0.05, mix=mix_presets()["even"], rng=rng()))
+    cells = device("ideal")
+    wired, levels = write_analog(chip, cells, rng(), wires=wires), chip.array_levels()
+    for place in chip.placement.of_layer("depthwise"):
+        idle = chip.faults.levels_of_idle_array(place.first)
+        used = np.zeros(idle.shape, bool)
+        used[: place.inputs, : 8 * place.outputs] = True
+        whole = np.where(used, levels[place.first], idle)
+        g_uS = cells.target_uS(whole, 4).astype(np.float64)
+        seen = (nodal_matrix(g_uS, wires) - cells.g_off_uS) / cells.step_uS(4)
+        expected = seen[: place.inputs, : 8 * place.outputs].reshape(place.inputs, place.outputs, 8)
+        np.testing.assert_allclose(wired.matrices[place.key].levels(), expected.transpose(2, 0, 1), atol=2e-3)
+        found = wired.conductances_uS("depthwise", place.group)
+        np.testing.assert_array_equal(found, cells.target_uS(whole[:4, :8].T[:, :, None], 4))
+
+
+def test_cells_off_the_diagonal_are_written_age_and_are_read_as_any_at_level_0():
+    chip = grouped_chip()
+    written = write_analog(chip, device("hfo2-wan"), rng())
+    place = chip.placement.matrices[0]
+    off = np.ones((place.inputs, place.outputs), bool)
+    off[:8, :4] = off[8:, 4:] = False
+    levels = written.matrices[place.key].levels()[:, off]
+    assert (levels != 0).mean() > 0.9 and np.abs(levels).mean() < 0.5
+    assert (written.age(86400).matrices[place.key].levels()[:, off] != levels).mean() > 0.9
+    assert (written.refresh(1).matrices[place.key].levels()[:, off] != levels).mean() > 0.9
+    updated = written.update(grouped_graph(1), 3)
+    np.testing.assert_array_equal(updated.matrices[place.key].levels()[:, off], levels)
+    assert written.write_cost.cell_writes == chip.placement.written_cells
+    assert written.conductances_uS("pairs", 1).shape == (8, 8, 4)
+    whole = written.run(images_for(chip), seed=1).scores
+    np.testing.assert_array_equal(written.run(images_for(chip), seed=1, batch_size=3).scores, whole)

@@ -49,6 +49,17 @@ def test_a_base_is_a_name_or_a_config():
     assert AnalogConfig(base="differential").quantization == differential().quantization
 
 
+def test_its_chips_are_those_of_the_base_unless_it_says_so(graph):
+    small = replace(isaac(), arrays=3, chips=3)
+    assert AnalogConfig(base=small).arrays.chips == 3
+    assert AnalogConfig(base=small).program(graph).geometry.arrays == 7
+    with pytest.raises(InputError, match="chips=3"):
+        AnalogConfig(base=small, chips=2).program(graph)
+    assert accelerators.parse("analog:chips=3").arrays == replace(isaac(), chips=3)
+    with pytest.raises(InputError, match="chips"):
+        AnalogConfig(chips=0)
+
+
 def test_the_registry_makes_it_of_words():
     made = accelerators.parse("analog:base=isaac-slc,device=pcm,age_s=60,wire_ohm=1.5")
     assert made == AnalogConfig(base="isaac-slc", device="pcm", age_s=60.0, wire_ohm=1.5)

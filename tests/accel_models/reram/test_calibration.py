@@ -5,9 +5,11 @@ import pytest
 
 from accel_models.reram.calibration import calibrate_adc
 from accel_models.reram.config import ReramConfig
+from tests.helpers.grouped import grouped_graph, small_arrays
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
 from xbarsim.errors import InputError
+from xbarsim.faults.cell_map import FaultMap
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Input, MatMul
 from xbarsim.programs import program
@@ -59,3 +61,18 @@ def test_the_largest_code_stands_for_the_largest_sum(on, expected):
     (matrix,) = found.matrices.values()
     assert matrix.config.adc.full_range == expected
     assert chip.matrices["a", 0].config.adc.full_range is None  # the chip itself stays
+
+
+def test_faults_off_the_diagonal_count_in_the_sums_that_are_seen():
+    healthy = small_arrays(adc_bits=4).program(grouped_graph())
+    images = np.random.default_rng(0).random((8, *healthy.input_shape))
+    place = healthy.placement.matrices[0]
+    row, column = np.indices((8, 32)).reshape(2, -1)  # rows of the first group, columns of the second
+    fault_map = FaultMap.of(
+        healthy.geometry, array=place.first, row=row, column=32 + column, kind="stuck_lrs"
+    )
+    before, after = (
+        calibrate_adc(chip, images, percentile=100).matrices[place.key].config.adc.full_range
+        for chip in (healthy, healthy.inject(fault_map))
+    )
+    assert before is None and after > 16

@@ -1,13 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator, accelerator_presets
+from tests.helpers.grouped import grouped_graph, small_arrays
 from tests.helpers.torch_modules import IMAGES, Residual
-from tests.twins.crossbar import bit_serial_product
+from tests.twins.crossbar import bit_serial_product, packed_product
 from xbarsim import programs
+from xbarsim.crossbar.closest import project_graph
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.errors import InputError
 from xbarsim.faults.cell_map import FaultMap
@@ -46,23 +50,111 @@ def test_whole_faulty_network_equals_the_slow_reference(name, adc_bits):
     config = replace(config, array=replace(config.array, rows=20, adc=AdcConfig(bits=adc_bits)))
     healthy = programs.program(net, config, calibrate=IMAGES)
     chip = healthy.inject(faults(healthy, 0.05))
-    in_cells = {place.layer: place for place in chip.placement.matrices}
-    form = config.array.format
+    slow = product_of_cells(chip)
+    assert (chip.run(IMAGES[:2]).scores == chip.graph.run(IMAGES[:2], multiply=slow)).all()
+
+
+def product_of_cells(chip):
+    """A chip's product by the slow twins, array by array, from its fault map."""
+    config, form = chip.config.array, chip.config.array.format
 
     def slow(layer, rows):
-        place = in_cells[layer.name]
-        per_array = config.array.columns // form.digits
-        named = {}
-        for array, row, column, kind, value in chip.faults:
-            index = array - place.first
-            block, across = divmod(index, place.column_blocks)
-            k = block * config.array.rows + row
-            m, digit = across * per_array + column // form.digits, column % form.digits
-            if 0 <= index < place.arrays and k < place.inputs and m < place.outputs:
-                named[k, m, digit] = (kind, value)
-        return [bit_serial_product(layer.weights[0], rows[0], config.array, layer.input_signed, named)]
+        products = []
+        for place in chip.placement.of_layer(layer.name):
+            named = {}
+            for array, row, column, kind, value in chip.faults:
+                block, across = divmod(array - place.first, place.column_blocks)
+                if place.first <= array < place.first + place.arrays:
+                    slot, digit = divmod(column, form.digits)
+                    output = across * config.weights_per_row + slot
+                    if slot < config.weights_per_row:
+                        named[block * config.rows + row, output * form.digits + digit] = (kind, value)
+            weights, x = layer.weights[place.of_groups], rows[place.of_groups]
+            if place.groups > 1:
+                products += list(packed_product(weights, x, config, layer.input_signed, named))
+                continue
+            cells = {(row, *divmod(column, form.digits)): fault for (row, column), fault in named.items()}
+            products.append(bit_serial_product(weights[0], x[0], config, layer.input_signed, cells))
+        return products
 
-    assert (chip.run(IMAGES[:2]).scores == chip.graph.run(IMAGES[:2], multiply=slow)).all()
+    return slow
+
+
+@pytest.mark.parametrize("name", accelerator_presets())
+@pytest.mark.parametrize("adc_bits", [4, 9])
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), rate=st.sampled_from([0.005, 0.1]))
+def test_groups_that_share_arrays_equal_the_slow_reference(name, adc_bits, seed, rate):
+    """Faults on and off the diagonal; collapsed, bit by bit, and as one of many copies."""
+    graph = grouped_graph(seed)
+    healthy = program(graph, small_arrays(name, adc_bits=adc_bits))
+    assert max(place.groups for place in healthy.placement.matrices) >= 3
+    images = np.random.default_rng(seed).random((2, *graph.input_shape))
+    fault_map = faults(healthy, rate, seed=seed)
+    chip = healthy.inject(fault_map)
+    expected = graph.run(images, multiply=product_of_cells(chip), watched=False)
+    np.testing.assert_array_equal(chip.run(images).scores, expected)
+    np.testing.assert_array_equal(chip.run(images, fidelity="bit-serial").scores, expected)
+    (one,) = healthy.run_each([fault_map], images)
+    np.testing.assert_array_equal(one.scores, expected)
+    if all(share.proven == 1 for share in healthy.collapse_shares().values()):
+        np.testing.assert_array_equal(healthy.run(images).scores, graph.run(images))
+
+
+def test_healthy_groups_that_share_arrays_are_those_that_do_not():
+    graph = grouped_graph()
+    images = np.random.default_rng(0).random((3, *graph.input_shape))
+    for adc_bits in (4, 8):
+        shared = program(graph, small_arrays(adc_bits=adc_bits))
+        apart = program(graph, small_arrays(adc_bits=adc_bits, columns=16))
+        own = [place.groups for place in apart.placement.matrices if place.layer == "pairs"]
+        assert own == [1, 1] and shared.placement.arrays_of("pairs") == 1
+        np.testing.assert_array_equal(shared.run(images).scores, apart.run(images).scores)
+        same = (shared.run(images).scores == graph.run(images)).all()
+        assert same == (adc_bits == 8)
+
+
+def test_a_cell_off_the_diagonal_is_no_weight_but_a_cell():
+    """Its fault changes answers and is counted, is in no mask, and a refresh cures it, no update."""
+    healthy = program(grouped_graph(), small_arrays())
+    images = np.random.default_rng(0).random((3, *healthy.input_shape))
+    off = {"array": 0, "row": 1, "column": 4 * 8 + 5}  # the first row of outputs of the second group
+    for kind, value, permanent in (("stuck_lrs", 3, True), ("step", -1, False), ("flip", 2, False)):
+        one = FaultMap.of(healthy.geometry, **off, kind=kind, value=value)
+        chip = healthy.inject(one)
+        assert chip.used_faults(one) == 1 and chip.training_masks() == {}
+        assert (chip.run(images).scores != healthy.run(images).scores).any()
+        np.testing.assert_array_equal(chip.effective_weights("pairs"), healthy.graph.layers[0].weights)
+        assert chip.array_levels()[0, 1, off["column"]] == {"stuck_lrs": 3, "step": 1, "flip": 2}[kind]
+        fresh = chip.refresh()
+        same = (fresh.run(images).scores == healthy.run(images).scores).all()
+        assert same != permanent and fresh.write_cost.cell_writes == healthy.placement.written_cells
+        updated = chip.update(grouped_graph(1))
+        assert updated.faults == one
+        digits = 8 * sum(layer.weights.size for layer in healthy.graph.layers)
+        assert 0 < updated.write_cost.cell_writes <= digits == healthy.placement.used_cells
+    harmless = FaultMap.of(healthy.geometry, **off, kind="stuck_hrs")
+    assert healthy.used_faults(harmless) == 1
+    np.testing.assert_array_equal(healthy.inject(harmless).run(images).scores, healthy.run(images).scores)
+
+
+def test_masks_of_groups_that_share_an_array_are_by_group():
+    healthy = program(grouped_graph(), small_arrays())
+    place = healthy.placement.place_of("depthwise", 6)
+    row, digit = 4 * (6 - place.group) + 2, 3
+    column = 8 * (6 - place.group) + digit
+    one = FaultMap.of(healthy.geometry, array=place.first, row=row, column=column, kind="stuck_lrs")
+    chip = healthy.inject(one)
+    ((key, masks),) = chip.training_masks().items()
+    assert key == ("depthwise", 6) and masks.keep.shape == (4, 1)
+    assert np.argwhere(masks.keep != -1).tolist() == [[2, 0]] and masks.keep[2, 0] == ~(3 << 6)
+    form = chip.weight_format
+    acting = masks.force[2, 0] | (form.encode(chip.graph.layers[1].weights[6])[2, 0] & masks.keep[2, 0])
+    assert chip.effective_weights("depthwise")[6, 2, 0] == form.decode(acting)
+    closest = project_graph(chip.graph, form, chip.training_masks())
+    written = chip.update(closest)
+    np.testing.assert_array_equal(written.effective_weights("depthwise"), closest.layers[1].weights)
+    assert written.write_cost.cell_writes <= 8
 
 
 def test_refresh_leaves_the_stuck_cells(module):
@@ -71,7 +163,7 @@ def test_refresh_leaves_the_stuck_cells(module):
     fresh = chip.refresh()
     assert fresh.faults == chip.faults.permanent
     assert (fresh.run(IMAGES).scores == healthy.inject(chip.faults.permanent).run(IMAGES).scores).all()
-    assert fresh.write_cost.cell_writes == chip.placement.used_cells
+    assert fresh.write_cost.cell_writes == chip.placement.written_cells
 
 
 def test_soft_faults_alone_are_cured_by_refresh(module):
@@ -157,7 +249,7 @@ def test_cost_counts_products_and_writes(module):
     one, many = chip.cost(1), chip.cost(10)
     assert many.energy_pJ == pytest.approx(10 * one.energy_pJ)
     assert one.latency_ns < many.latency_ns < 10 * one.latency_ns
-    assert chip.write_cost.energy_pJ == pytest.approx(3910 * chip.placement.used_cells)
+    assert chip.write_cost.energy_pJ == pytest.approx(3910 * chip.placement.written_cells)
     assert chip.write_cost.latency_ns == pytest.approx(128 * 50.88)
     unknown = programs.program(module, accelerator("isaac", cells="puma"), calibrate=IMAGES)
     assert np.isnan(unknown.write_cost.energy_pJ)

@@ -46,8 +46,32 @@ def test_program_gives_a_chip_of_the_accelerator():
     }
     with pytest.raises(InputError, match="network: expected a IntegerGraph"):
         isaac().program("a network")
-    with pytest.raises(InputError, match="raise arrays"):
-        replace(isaac(), arrays=1).program(graph)
+
+
+def test_a_network_that_needs_more_arrays_is_told_both_ways_out():
+    graph = untrained_chip("digits-mlp", isaac()).graph
+    whole = isaac().program(graph)
+    assert whole.placement.arrays == 7
+    small = replace(isaac(), arrays=3)
+    with pytest.raises(InputError, match=r"at most 3 arrays, got 7; say chips=3 .*, or arrays=7 ") as refusal:
+        small.program(graph)
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(InputError, match=r"at most 3 arrays on each of 2 chips.*chips=3 .* arrays=4 "):
+        replace(small, chips=2).program(graph)
+    for enough in (replace(small, chips=3), replace(small, arrays=4, chips=2), replace(small, arrays=7)):
+        assert enough.program(graph).geometry == whole.geometry
+
+
+def test_several_chips_hold_what_one_large_one_would():
+    graph = untrained_chip("digits-mlp", isaac()).graph
+    whole, spread = isaac().program(graph), replace(isaac(), arrays=3, chips=3).program(graph)
+    assert spread.placement == whole.placement and spread.cost(10) == whole.cost(10)
+    assert spread.write_cost == whole.write_cost
+    images = np.random.default_rng(0).random((4, *graph.input_shape))
+    np.testing.assert_array_equal(spread.run(images).scores, whole.run(images).scores)
+    assert spread.config.all_arrays == 9 and accelerators.parse("isaac:chips=3").chips == 3
+    with pytest.raises(InputError, match=r"ReramConfig\.chips"):
+        replace(isaac(), chips=0)
 
 
 def test_energy_of_arrays_of_ones_own_is_unknown_until_a_model_is_given():

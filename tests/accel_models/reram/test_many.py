@@ -34,13 +34,14 @@ def network():
     )
 
 
-def chip_with(adc_bits, full_range=None):
+def chip_with(adc_bits, full_range=None, rows=8):
     adc = AdcConfig(bits=adc_bits, full_range=full_range)
-    config = ReramConfig(array=ArrayConfig(rows=8, adc=adc))
+    config = ReramConfig(array=ArrayConfig(rows=rows, adc=adc))
     return program(initialise(network, 1).eval(), config, calibrate=IMAGES)
 
 
-CHIPS = [chip_with(8), chip_with(4), chip_with(5, "array")]
+# with 20 rows the two groups of the first layer share an array
+CHIPS = [chip_with(8), chip_with(4), chip_with(5, "array"), chip_with(8, rows=20), chip_with(4, rows=20)]
 
 
 def maps_of(chip, rates, seed):
@@ -50,7 +51,7 @@ def maps_of(chip, rates, seed):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    which=st.integers(0, 2),
+    which=st.integers(0, 4),
     rates=st.lists(st.sampled_from([0.0, 1e-5, 1e-4, 1e-3, 0.05]), max_size=10),
     seed=st.integers(0, 2**32 - 1),
     own_faults=st.booleans(),

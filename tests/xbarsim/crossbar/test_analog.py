@@ -10,17 +10,20 @@ from tests.helpers.matrices import analog_configurations, matrix_of
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.crossbar.analog import analog_matrix
 from xbarsim.crossbar.config import AdcConfig, ArrayConfig
+from xbarsim.crossbar.diagonal import groups_an_array
 from xbarsim.crossbar.matrix import program_matrix
 from xbarsim.errors import InputError
 
 
 @settings(max_examples=40, deadline=None)
-@given(config=analog_configurations(), seed=st.integers(0, 2**32 - 1))
-def test_without_errors_it_is_the_digital_product(config, seed):
+@given(config=analog_configurations(), seed=st.integers(0, 2**32 - 1), groups=st.integers(1, 4))
+def test_without_errors_it_is_the_digital_product(config, seed, groups):
     rng = np.random.default_rng(seed)
-    shape = int(rng.integers(1, 300)), int(rng.integers(1, 70))
-    digital, analog = matrix_of(rng, config, shape)
-    x = rng.integers(0, 2**config.input_bits, (3, shape[0]))
+    most = (300, 70) if groups == 1 else (config.rows + 1, 9)
+    shape = int(rng.integers(1, most[0])), int(rng.integers(1, most[1]))
+    groups = min(groups, groups_an_array(config, *shape))
+    digital, analog = matrix_of(rng, config, shape, groups=groups)
+    x = rng.integers(0, 2**config.input_bits, (3, groups * shape[0]))
     np.testing.assert_array_equal(analog.multiply(x, False, seed=1), digital.product(x, signed=False))
 
 
