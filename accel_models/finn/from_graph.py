@@ -150,10 +150,10 @@ def _add(chain: LayerChain, node: Node, weight_bits: int | None) -> None:
     where = f"node {node.name!r}"
     match node:
         case MatMul():
-            stride = (1, 1) if node.window is None else node.window.stride
+            down, across = (1, 1) if node.window is None else node.window.stride
             kernels = _kernels(chain, node)
             bias = node.bias if node.bias.any() else None
-            chain.multiply(where, node.name, kernels, bias=bias, stride=stride, weight_bits=weight_bits)
+            chain.multiply(where, node.name, kernels, bias=bias, stride=(down, across), weight_bits=weight_bits)
         case Threshold():
             chain.threshold(where, node.thresholds, _stream(node, node.low, node.step, node.top))
         case Requantize():

@@ -73,7 +73,9 @@ class Quantize(Quantizer):
 
     def forward(self, *values: NDArray) -> IntArray:
         """Divide, round, saturate."""
-        return Grid(scale=self.scale, zero=self.zero).to_integers(values[0], *integer_range(self.bits, self.signed))
+        return Grid(scale=self.scale, zero=self.zero).to_integers(
+            values[0], *integer_range(self.bits, self.signed)
+        )
 
     def saturated(self, *values: NDArray) -> int:
         """How many values lie beyond the range by more than a step."""

@@ -77,4 +77,3 @@ def same_length(parts: Sequence[NDArray]) -> Batch:
     if len(lengths) > 1:
         raise InputError("inputs", "as many of every input", " and ".join(map(str, lengths)))
     return Batch(parts)
-

@@ -1,8 +1,8 @@
 """A network in integers: weights, wiring and scales, and its exact meaning.
 
 Every value is scale * (integer - zero). Products accumulate without loss; requantization rounds them half up
-to the next layer's inputs and saturates. Only `MatMul` runs on an accelerator; integer operators and tables are
-digital logic beside the arrays and identical everywhere, so an accelerator is a function that multiplies.
+to the next layer's inputs and saturates. Only `MatMul` runs on an accelerator; integer operators and tables
+are digital logic beside the arrays and identical everywhere, so an accelerator is a function that multiplies.
 Operators that stay in floating point say so by their `kind`.
 """
 
@@ -51,7 +51,8 @@ class IntegerGraph:
     ----------
     nodes : inputs first; every other names earlier nodes as its sources
     input_shape : of one input, without the batch; of the first where there are several
-    outputs : (key, node) of everything that the network gives, the scores first; empty for the last node alone
+    outputs : (key, node) of everything that the network gives, the scores first; empty for the last node
+        alone
     one_by_one : whether it was captured for a single input and takes no batches
     """
 
@@ -261,7 +262,7 @@ class IntegerGraph:
         return replace(self, nodes=tuple(new.get(node.name, node) for node in nodes))
 
     def _used_again(self, use: MatMul, old: MatMul, new: MatMul) -> MatMul:
-        """Another use of a layer, with its new weights; the bias moves by as much, in steps of its own input."""
+        """Another use of a layer, with its new weights; its bias moves by as much, in its own steps."""
         before, after = (layer.bias + layer.input_zero * _sums(layer) for layer in (old, new))
         own = use.bias + use.input_zero * _sums(use)
         scales = [self.grids[layer.source].scale for layer in (old, use)]  # type: ignore[union-attr]
@@ -271,7 +272,9 @@ class IntegerGraph:
             bias = own + np.floor((after - before) * ratio + 0.5).astype(np.int64)
         return replace(use, weights=new.weights, bias=bias - use.input_zero * _sums(new))
 
-    def _execute(self, x: NDArray | Batch, multiply: Multiply, note: Note | None = None) -> dict[str, NDArray]:
+    def _execute(
+        self, x: NDArray | Batch, multiply: Multiply, note: Note | None = None
+    ) -> dict[str, NDArray]:
         """The values of the outputs' nodes; `note` is called with every node, its value and its sources'."""
         kept = {name for _, name in self.outputs} | {self.output}
         last_use = {s: i for i, node in enumerate(self.nodes) for s in node.sources}

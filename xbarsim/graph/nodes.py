@@ -31,8 +31,8 @@ def round_shift(values: IntArray, shift: int) -> IntArray:
 class Node:
     """An operator: its name in the network, the names of the nodes it reads, and where it comes from.
 
-    `kind` is 'input', 'arrays', 'integer', 'table' or 'float': where it is computed, and how exactly; `origin`
-    says which layer and line of the network it stands for, for people.
+    `kind` is 'input', 'arrays', 'integer', 'table' or 'float': where it is computed, and how exactly;
+    `origin` says which layer and line of the network it stands for, for people.
     """
 
     name: str
@@ -100,7 +100,8 @@ class MatMul(Node):
     weight_fraction : binary places of the weights
     input_bits, input_signed : what its inputs are
     window : of a convolution; None for a linear layer, whose inputs lie along the last axis
-    channel_scales : (groups * M,) steps of the outputs' weights in units of 2**-weight_fraction; None for ones
+    channel_scales : (groups * M,) steps of the outputs' weights in units of 2**-weight_fraction; None for
+        ones
     input_zero : the integer that stands for an input of 0, its share of the sums taken off in the bias
     shares : the name of an earlier layer whose weights and arrays these are: a layer that is used again
     """

@@ -1,7 +1,7 @@
 """From one grid to another in integers: multiply, shift, round half up, saturate.
 
-y = clamp(((x - zero_x) * m + offset) / 2**n rounded half up + zero_y), with an m and an n a channel that stand
-for scale_x / scale_y: what the requantization units of integer accelerators do.
+y = clamp(((x - zero_x) * m + offset) / 2**n rounded half up + zero_y), with an m and an n a channel that
+stand for scale_x / scale_y: what the requantization units of integer accelerators do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ MOST_BITS, FEWEST_BITS, WORD = 31, 15, 62
 
 
 def multipliers(ratios: FloatArray, largest: int, where: str = "scale") -> tuple[IntArray, IntArray]:
-    """(m, n) with m / 2**n nearest to every ratio: as many bits of m as keep largest * m in 63 bits with sign.
+    """(m, n) with m / 2**n nearest to every ratio: as many bits of m as keep largest * m in 63 bits with
+    sign.
 
     Parameters
     ----------
@@ -51,7 +52,8 @@ def multipliers(ratios: FloatArray, largest: int, where: str = "scale") -> tuple
 def affine_multipliers(
     gains: FloatArray, shifts: FloatArray, largest: int, where: str = "scale"
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """(m, n, offset) with (x m + offset) / 2**n nearest to gain x + shift, channel by channel; see `multipliers`.
+    """(m, n, offset) with (x m + offset) / 2**n nearest to gain x + shift, channel by channel; see
+    `multipliers`.
 
     Parameters
     ----------
@@ -62,7 +64,9 @@ def affine_multipliers(
     # the sum has to fit as well: with an offset far above the gain, fewer bits of the gain matter
     room = WORD - 2 - np.frexp(np.abs(shifts))[1].astype(np.int64)
     if (room < 0).any():
-        raise InputError(where, f"shifts below 2**{WORD - 2} steps", f"{np.abs(shifts).max():.3g}", "scale it")
+        raise InputError(
+            where, f"shifts below 2**{WORD - 2} steps", f"{np.abs(shifts).max():.3g}", "scale it"
+        )
     less = np.maximum(places - room, 0)
     factors, places = round_shifts(factors, less), places - less
     return factors, places, np.floor(np.ldexp(shifts, places) + 0.5).astype(np.int64)

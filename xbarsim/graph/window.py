@@ -72,7 +72,7 @@ class Window:
 
 
 def patches(x: NDArray, window: Window, groups: int, fill: int = 0) -> NDArray:
-    """Lay out convolution inputs as rows: (groups, N * P, K), K = C/groups * kernel cells, rows before columns."""
+    """Lay out convolution inputs as rows: (groups, N * P, K), K = C/groups * kernel cells."""
     n, channels = x.shape[:2]
     view = window.windows(x, fill)
     axes = len(window.kernel)

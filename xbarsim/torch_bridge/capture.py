@@ -120,7 +120,7 @@ def _from_program(program: Any, name: str) -> Captured:
 
 
 def _mark_sizes(graph: fx.Graph, inputs: list[fx.Node], name: str) -> int | None:
-    """Note every tensor's shape and every size as numbers and multiples of the batch; the fixed batch, if any."""
+    """Note every shape, and every size as a number or a multiple of the batch; the fixed batch, if any."""
     values = [n.meta["val"] for n in inputs if isinstance(n.meta.get("val"), torch.Tensor)]
     if not values:
         raise InputError(f"module {name}", "tensors as inputs", "none")
@@ -185,15 +185,16 @@ def _scores_first(outputs: dict[str, fx.Node]) -> dict[str, fx.Node]:
 
 
 def _origin_of(node: fx.Node) -> str:
+    """Which layer, operator and line of the user's source a node comes from, for people."""
     stack = node.meta.get("nn_module_stack") or {}
     layer = ""
     if stack:
         path, kind = list(stack.values())[-1]
         kind = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
-        layer = f"{path or 'forward'} ({kind.rsplit('.', 1)[-1]})"
+        layer = f"layer {path!r} ({kind.rsplit('.', 1)[-1]})" if path else ""
     place = _place_of(node.meta.get("stack_trace") or "")
     target = str(getattr(node.target, "__name__", node.target)).removesuffix(".default")
-    return ", ".join(part for part in (f"node {node.name!r}", layer, target, place) if part)
+    return ", ".join(part for part in (layer, f"node {node.name!r} ({target})", place) if part)
 
 
 def _place_of(trace: str) -> str:

@@ -87,7 +87,10 @@ class Captured:
         """The nodes whose values are not the same for all inputs."""
         found: set[fx.Node] = set(self.inputs)
         for node in self.graph.nodes:
-            if any(n in found and "size" not in n.meta for n in node.all_input_nodes) and "size" not in node.meta:
+            if (
+                any(n in found and "size" not in n.meta for n in node.all_input_nodes)
+                and "size" not in node.meta
+            ):
                 found.add(node)
         return found
 
@@ -157,7 +160,8 @@ def _filled(template: Any, tensors: list[torch.Tensor]) -> Any:
 def torch_operator(
     captured: Captured, node: fx.Node, **options: Any
 ) -> tuple[TorchOperator, list[fx.Node], bool]:
-    """A node as an operator on arrays, the nodes that it reads, and whether it reads the batch's size as well.
+    """A node as an operator on arrays, the nodes that it reads, and whether it reads the batch's size as
+    well.
 
     Where it does, something as long as the batch is its last argument.
 
@@ -170,7 +174,9 @@ def torch_operator(
     if node.target is operator.getitem:
         call, item = node.args[0], int(node.args[1])  # type: ignore[assignment,arg-type]
     if not isinstance(call.target, torch._ops.OpOverload):
-        raise InputError(captured.where(node), "an operator of PyTorch", str(call.target), "write it otherwise")
+        raise InputError(
+            captured.where(node), "an operator of PyTorch", str(call.target), "write it otherwise"
+        )
     sources: list[fx.Node] = []
     uses_batch = False
 

@@ -1,9 +1,9 @@
 """Which operators of a captured network are computed in integers, and which stay in floats.
 
-An operator is exact where integers reach it and integers are wanted of it. Products with constant weights are on
-the arrays and take integers. Operators that only move, add, multiply, average or look up values are exact if all
-they read is, and something that needs integers reads them; the rest stays in floats, and so does what only
-such operators read.
+An operator is exact where integers reach it and integers are wanted of it. Products with constant weights are
+on the arrays and take integers. Operators that only move, add, multiply, average or look up values are exact
+if all they read is, and something that needs integers reads them; the rest stays in floats, and so does what
+only such operators read.
 """
 
 from __future__ import annotations
@@ -76,13 +76,15 @@ WINDOW_MEANS = {
     aten._adaptive_avg_pool2d.default,
 }
 SUMS = {aten.add.Tensor, aten.sub.Tensor}
-_ELEMENTWISE = """
+_ELEMENTWISE = frozenset(
+    """
 relu sigmoid tanh gelu silu hardtanh hardsigmoid hardswish leaky_relu elu celu selu mish softplus softshrink
 hardshrink log_sigmoid exp expm1 log log1p log2 sqrt rsqrt reciprocal abs neg sign square erf sin cos tan asin
 acos atan sinh cosh asinh acosh atanh ceil floor round trunc pow clamp clamp_min clamp_max threshold relu6
 add sub rsub mul div maximum minimum where gt lt ge le eq ne logical_not logical_and logical_or isnan isinf
 nan_to_num full_like ones_like zeros_like scalar_tensor fmod remainder atan2
-""".split()
+""".split()  # noqa: SIM905
+)
 
 
 def is_elementwise(target: Any) -> bool:
@@ -95,8 +97,8 @@ def is_elementwise(target: Any) -> bool:
 class Classes:
     """The class of every node of a captured network.
 
-    With `fixed_point`, sums and products of two tensors are never part of a table, and sums that are only moved
-    until the network gives them are rounded for that.
+    With `fixed_point`, sums and products of two tensors are never part of a table, and sums that are only
+    moved until the network gives them are rounded for that.
     """
 
     captured: Captured
@@ -169,11 +171,9 @@ class Classes:
         for node in self.order:
             if not self._of_floats(node):
                 continue
-            if node in self.products or node.op == "placeholder" or node not in self.data:
-                found.add(node)
-            elif node in self.folded or (
-                self._is_exact(node) and all(s in found for s in self._read(node))
-            ):
+            given = node in self.products or node in self.folded or node.op == "placeholder"
+            made = self._is_exact(node) and all(s in found for s in self._read(node))
+            if given or made or node not in self.data:
                 found.add(node)
         return found
 
@@ -204,16 +204,18 @@ class Classes:
         return False
 
     def _averages(self, node: fx.Node) -> bool:
+        """Whether all windows of a mean have a size of their own that integers divide by."""
         before = self.captured.sizes(self.sources(node)[0])
         after = self.captured.sizes(node)
         target = self.target(node)
         if target in MEANS:
             axes: Any = node.args[1] if len(node.args) > 1 else None
-            return bool(axes) and all(a % len(before) for a in axes) and "dtype" not in node.kwargs
+            inner = bool(axes) and all(a % len(before) != 0 for a in axes)
+            return inner and "dtype" not in node.kwargs
         if target in (aten.adaptive_avg_pool2d.default, aten._adaptive_avg_pool2d.default):
             return all(b % a == 0 for b, a in zip(before[-2:], after[-2:], strict=True))
         options = dict(zip(("ceil", "counted", "divisor"), node.args[4:], strict=False))
-        return not options.get("divisor") and len(before) == len(_kernel(node)) + 2
+        return options.get("divisor") is None and len(before) == len(_kernel(node)) + 2
 
     @cached_property
     def integer(self) -> set[fx.Node]:

@@ -1,8 +1,8 @@
 """From a captured network to an `IntegerGraph`, operator by operator.
 
 A value is *wide* where it is exact sums (of a product on the arrays, of an addition), and on a *grid* of few
-bits where an array or a table can read it. Sums are brought to a grid where something reads them there, and to
-floats without a further rounding where an operator of floats reads them, or nothing does.
+bits where an array or a table can read it. Sums are brought to a grid where something reads them there, and
+to floats without a further rounding where an operator of floats reads them, or nothing does.
 """
 
 from __future__ import annotations
@@ -263,12 +263,10 @@ class Importer:
     # inputs, floats
 
     def _input(self, node: fx.Node) -> None:
-        live = node in self.classes.integer or node in self.classes._live
         dtype = str(node.meta["dtype"]).removeprefix("torch.")
         shape = self.captured.sizes(node)[1:]
         name = "input" if len(self.captured.inputs) == 1 else node.name
-        if node in self.classes.integer and live:
-            low, high = self._range(node)
+        if node in self.classes.integer:
             grid, bits, signed = self._grid_of(node)
             fraction = grid.fraction if self.fixed_point else 0
             made: Node = Input(
@@ -401,26 +399,38 @@ class Importer:
         resolved = self._resolved(root)
         if self.fixed_point and node.target in RELUS and self.classes.sources(node) == [root]:
             return self._fixed_point_relu(node, root)
-        if not self.fixed_point and resolved in self.wide and self._only_clips(node, root):
-            low, high = _ends(node)
-            grid, bits, signed = self._grid_of(node, unsigned=low == 0)
-            found = self._range(node)
-            meant = (low is not None and found[0] <= low, high is not None and found[1] >= high)
-            return self._to_grid(self.wide[resolved], grid, bits, signed, node, meant)
-        source = self.integers(root)
-        return self._table(node, root, source)
+        if not self.fixed_point and self._only_clips(node, root):
+            if self._is_sum(resolved):
+                return self._weighted_sum(resolved, node)
+            if resolved in self.wide:
+                grid, bits, signed = self._grid_of(node)
+                return self._to_grid(self.wide[resolved], grid, bits, signed, node, self._meant(node))
+        return self._table(node, root, self.integers(root))
+
+    def _meant(self, node: fx.Node) -> tuple[bool, bool]:
+        """Whether the network itself cuts a node's values off at the ends of the range that was seen."""
+        if node.target not in CLIPS:
+            return False, False
+        (low, high), seen = _ends(node), self._range(node)
+        return low is not None and seen[0] <= low, high is not None and seen[1] >= high
+
+    def _is_sum(self, node: fx.Node) -> bool:
+        two = node in self.classes.integer and len(self.classes.sources(node)) == 2
+        return two and node.target in SUMS and node not in self.classes.products
 
     def _only_clips(self, node: fx.Node, root: fx.Node) -> bool:
         """Whether a node is its root cut off, with zero inside, which a grid does by itself."""
         if node.target not in CLIPS or self.classes.sources(node) != [root]:
             return False
         low, high = _ends(node)
-        return (low is None or low <= 0) and (high is None or high > 0) and (low is not None or high is not None)
+        return (
+            (low is None or low <= 0) and (high is None or high > 0) and (low is not None or high is not None)
+        )
 
     def _fixed_point_relu(self, node: fx.Node, root: fx.Node) -> Value:
         resolved = self._resolved(root)
         if resolved in self.wide and len(self.classes.readers(root)) == 1:
-            grid, bits, signed = self._grid_of(node, unsigned=True)
+            grid, bits, _ = self._grid_of(node, unsigned=True)
             return self._to_grid(self.wide[resolved], grid, bits, False, node)
         source = self.integers(root)
         if not source.signed:
@@ -447,9 +457,9 @@ class Importer:
     def _affine(self, node: fx.Node, affine: Any) -> Value:
         source = self.wide.get(self._resolved(affine.source)) or self.integers(affine.source)
         grid, bits, signed = self._grid_of(node)
-        if np.ndim(source.grid.scale) and affine.axis % len(self.captured.sizes(node)) != source.grid.axis % len(
+        if np.ndim(source.grid.scale) and affine.axis % len(
             self.captured.sizes(node)
-        ):
+        ) != source.grid.axis % len(self.captured.sizes(node)):
             source = self.integers(affine.source)
         largest = source.largest or (1 << source.bits)
         factors, shifts, offsets = affine_multipliers(
@@ -606,23 +616,29 @@ class Importer:
             largest = sum(1 << (s.bits + shift) for s, shift in zip(sources, shifts, strict=True))
             self.wide[node] = Value(self._add(made, node), Grid(scale=2.0**-finest), largest=largest)
             return
+        self.on_grid[node] = self._weighted_sum(node, node)
+
+    def _weighted_sum(self, node: fx.Node, ranged: fx.Node) -> Value:
+        """A sum on the grid of another node, which it is or which cuts it off."""
+        sources = [self.integers(n) for n in node.args[:2]]  # type: ignore[arg-type]
         signs = (1, -1 if node.target is aten.sub.Tensor else 1)
-        grid, bits, signed = self._grid_of(node)
-        ratios = [sign * s.grid.scale / grid.scale for sign, s in zip(signs, sources, strict=True)]
+        grid, bits, signed = self._grid_of(ranged)
+        ratios = [float(sign * s.grid.scale / grid.scale) for sign, s in zip(signs, sources, strict=True)]
         largest = max((1 << s.bits) + s.grid.zero for s in sources)
         factors, shift = shared_multipliers(ratios, largest, self.captured.where(node))
         made = WeightedSum(
-            name=self._name(node),
+            name=self._name(ranged),
             sources=tuple(s.name for s in sources),
             scale=float(grid.scale),
             zero=grid.zero,
             bits=bits,
             signed=signed,
+            meant=self._meant(ranged),
             multipliers=factors,
             shift=shift,
             source_zeros=(sources[0].grid.zero, sources[1].grid.zero),
         )
-        self.on_grid[node] = Value(self._add(made, node), grid, bits, signed)
+        return Value(self._add(made, ranged), grid, bits, signed)
 
     def _multiply(self, node: fx.Node) -> None:
         first, second = (self.integers(n) for n in node.args[:2])  # type: ignore[arg-type]

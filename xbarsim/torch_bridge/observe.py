@@ -132,7 +132,9 @@ def observe(
     return found
 
 
-def _percentile(counts: NDArray[np.float64], low: float, high: float, percentile: float) -> tuple[float, float]:
+def _percentile(
+    counts: NDArray[np.float64], low: float, high: float, percentile: float
+) -> tuple[float, float]:
     """The edges of the bins that leave out the share beyond; 0 stays within."""
     edges = np.linspace(low, high, BINS + 1)
     left_out = counts.sum() * (100 - percentile) / 100

@@ -1,7 +1,8 @@
 """Networks of plain layers as core operators, by torch.fx: what torch.export gives, in milliseconds.
 
-Plain are linear layers of (N, features), convolutions, batch norm behind them, ReLU, pooling, flatten, addition
-and dropout. Whatever else there is, or works in place on a value that others read, is left to the export.
+Plain are linear layers of (N, features), convolutions, batch norm behind them, ReLU, pooling, flatten,
+addition and dropout. Whatever else there is, or works in place on a value that others read, is left to the
+export.
 """
 
 from __future__ import annotations
@@ -123,9 +124,10 @@ class _Emission:
         if "shape" in made.meta:
             return
         made.meta["shape"], made.meta["dtype"] = self.shapes[node], self.dtype
-        layer = f"{node.target} ({type(self._layer(node)).__name__})" if node.op == "call_module" else ""
-        self.origins[made] = ", ".join(part for part in (f"node {node.name!r}", layer) if part)
-        made.meta["layer"] = str(node.target) if layer else node.name
+        layer = self._layer(node)
+        kind = type(layer).__name__
+        self.origins[made] = f"node {node.name!r}" if layer is None else f"layer {node.target!r} ({kind})"
+        made.meta["layer"] = node.name if layer is None else str(node.target)
 
     def _layer(self, node: fx.Node) -> Any:
         return self.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -191,7 +193,9 @@ class _Emission:
         if not (largest or average) or len(x.meta["shape"]) != 4:
             raise NotPlain
         names = ["kernel_size", "stride", "padding"]
-        names += ["dilation", "ceil_mode"] if largest else ["ceil_mode", "count_include_pad", "divisor_override"]
+        names += (
+            ["dilation", "ceil_mode"] if largest else ["ceil_mode", "count_include_pad", "divisor_override"]
+        )
         given = {n: getattr(layer, n) for n in names} if layer is not None else {}
         if layer is None:
             given = dict(zip(names, node.args[1:], strict=False)) | dict(node.kwargs)
@@ -215,8 +219,10 @@ class _Emission:
         return self.made[found]
 
     def _parameters(self, layer: Any, node: fx.Node) -> list[fx.Node | None]:
-        return [self._constant(layer.weight, f"{node.target}.weight"),
-                None if layer.bias is None else self._constant(layer.bias, f"{node.target}.bias")]
+        return [
+            self._constant(layer.weight, f"{node.target}.weight"),
+            None if layer.bias is None else self._constant(layer.bias, f"{node.target}.bias"),
+        ]
 
     def _constant(self, value: torch.Tensor, name: str) -> fx.Node:
         if id(value) not in self.held:
@@ -234,9 +240,11 @@ def _option(node: fx.Node, place: int, name: str, default: Any) -> Any:
 
 
 def _check_in_place(traced: fx.GraphModule) -> None:
-    """Leave a network to the export where an operator overwrites a value that something else reads as well."""
+    """Leave it to the export where an operator overwrites a value that something else reads as well."""
     for node in traced.graph.nodes:
-        source = node.args[0] if node.op.startswith("call") and node.args and _overwrites(node, traced) else None
+        source = (
+            node.args[0] if node.op.startswith("call") and node.args and _overwrites(node, traced) else None
+        )
         while isinstance(source, fx.Node):
             if len(source.users) > 1:
                 raise NotPlain

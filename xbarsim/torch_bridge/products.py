@@ -94,6 +94,8 @@ def _fold(captured: Captured, weighted: Weighted) -> None:
                 return
             node = following
             continue
+        if "shape" not in following.meta:
+            return
         affine = affine_of(captured, following)
         dimensions = len(captured.sizes(following))
         axis = dimensions - 1 if linear else 1
@@ -151,7 +153,8 @@ def _norm(captured: Captured, norm: fx.Node) -> Affine | None:
     if norm.target is not aten._native_batch_norm_legit_no_training.default:
         return None
     source, weight, bias, mean, variance = norm.args[:5]
-    constants = [captured.constants.get(n) for n in (weight, bias, mean, variance)]  # type: ignore[call-overload]
+    given: Any = (weight, bias, mean, variance)
+    constants = [captured.constants.get(n) for n in given]
     if constants[2] is None or constants[3] is None or not captured.is_data(source):
         return None
     gain = torch.rsqrt(constants[3].double() + float(norm.args[6]))  # type: ignore[arg-type]
@@ -165,7 +168,7 @@ def _norm(captured: Captured, norm: fx.Node) -> Affine | None:
 
 def _product(captured: Captured, node: fx.Node) -> Weighted | None:
     """A node as a product, if its second factor is constant."""
-    args = node.args
+    args: Any = node.args
 
     def constant(value: Any) -> torch.Tensor | None:
         return captured.constants.get(value) if isinstance(value, fx.Node) else None
@@ -307,6 +310,8 @@ def check_random(captured: Captured) -> None:
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags:
             raise InputError(
-                captured.where(node), "operators that draw no numbers in eval mode", str(node.target),
+                captured.where(node),
+                "operators that draw no numbers in eval mode",
+                str(node.target),
                 "training=self.training where it is dropout",
             )

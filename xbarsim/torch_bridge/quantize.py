@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from xbarsim.arrays import check_calibration
+from xbarsim.arrays import as_array, check_calibration
 from xbarsim.errors import InputError, check_choice, check_int, check_number
 from xbarsim.graph.inputs import Batch
 from xbarsim.graph.integer_graph import IntegerGraph
@@ -53,21 +53,21 @@ def quantize(
     Parameters
     ----------
     module : any that torch.export captures
-    images : (N, ...) floats, some hundred typical inputs; a tuple or a dict of arrays (N, ...) where the module
-        takes several, tokens and masks among them
+    images : (N, ...) floats, some hundred typical inputs; a tuple or a dict of arrays (N, ...) where the
+        module takes several, tokens and masks among them
     weight_bits, activation_bits : 2..16
     symmetric : keep the weights within +-(2**(b-1) - 1), as the differential encoding needs
     scales : 'channel': one a weight matrix's output and one a tensor of activations, with a zero point;
         'power-of-two': powers of two, one a tensor, without
-    calibration : 'min-max', 'percentile' or 'error'; by default min-max for powers of two and above 8 bits, and
-        the percentile otherwise
+    calibration : 'min-max', 'percentile' or 'error'; by default min-max for powers of two and above 8 bits,
+        and the percentile otherwise
     percentile : how many of a node's values its range holds, 50 < percentile <= 100
     integers_only : refuse a network with nodes that stay in floats
 
     Raises
     ------
-    InputError : a module that cannot be captured, with its line; NaN weights; bad inputs; nodes in floats where
-        they are not wanted.
+    InputError : a module that cannot be captured, with its line; NaN weights; bad inputs; nodes in floats
+    where they are not wanted.
     """
     check_int("weight_bits", weight_bits, 2, 16)
     check_int("activation_bits", activation_bits, 2, 16)
@@ -83,9 +83,7 @@ def quantize(
     products = find_products(captured)
     classes = Classes(captured, products, fixed_point=fixed_point)
     with torch_threads(1):  # with other numbers a sum may round across a power of two
-        ranges = observe(
-            captured, sample, method=calibration, percentile=percentile, bits=activation_bits
-        )
+        ranges = observe(captured, sample, method=calibration, percentile=percentile, bits=activation_bits)
     importer = Importer(
         classes=classes,
         ranges=ranges,
@@ -117,7 +115,7 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
     InputError : see `quantize`.
     """
     _check_hooks(module)
-    given = _tensors(images)
+    given = _tensors(images, tokens=any(isinstance(m, nn.Embedding) for m in module.modules()))
     module = copy.deepcopy(module).eval()
     if isinstance(given, torch.Tensor):
         try:
@@ -150,15 +148,14 @@ def _examples(tensor: torch.Tensor) -> torch.Tensor:
     return tensor[:3] if len(tensor) >= 3 else torch.cat([tensor] * 3)[:3]
 
 
-def _tensors(images: Any) -> torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]:
+def _tensors(images: Any, *, tokens: bool) -> torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]:
     """Calibration inputs on the processor; floats that are one number throughout say nothing about scales."""
     if isinstance(images, dict):
         return {str(name): _tensor(value, f"calibration input {name!r}") for name, value in images.items()}
     if isinstance(images, (tuple, Batch)):
         return tuple(_tensor(value, f"calibration input {i}") for i, value in enumerate(tuple(images)))
-    values = np.asarray(images.detach().cpu()) if isinstance(images, torch.Tensor) else images
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iub" and values.ndim == 2:
-        return _tensor(values, "calibration inputs")
+    if tokens and as_array("calibration inputs", images).dtype.kind in "iu":
+        return _tensor(images, "calibration inputs")
     found = check_calibration(images).astype(np.float64)
     if found.size > 1 and found.min() == found.max():
         remedy = "hand in typical inputs"

@@ -14,7 +14,7 @@ from xbarsim.graph.scales import finest_fraction
 from xbarsim.torch_bridge.products import Weighted
 
 LARGEST_BIAS = 2**52
-LARGEST_FREE_BIAS = 2**30
+LARGEST_FREE_BIAS = 2**40
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def quantize_weights(
 def _channel_scales(
     matrix: NDArray[np.float64], bias: NDArray[np.float64], source: Grid, top: int
 ) -> NDArray[np.float64]:
-    """A step for every output: its largest weight is `top` steps, its bias not more than 2**30 of the sum's."""
+    """A step for every output: its largest weight is `top` steps, its bias at most 2**40 of the sums'."""
     largest = np.abs(matrix).max(axis=1, initial=0).reshape(-1)
     least = np.abs(bias) / (LARGEST_FREE_BIAS * np.asarray(source.scale))
     found = np.maximum(largest / top, least)

@@ -35,7 +35,7 @@ from xbarsim.faults.stuck_cells import StuckCells
 from xbarsim.graph.scales import finest_fraction
 from xbarsim.hints import checked
 from xbarsim.torch_bridge.layers import to_integers
-from xbarsim.torch_bridge.quantize import weighted_layers
+from xbarsim.torch_bridge.norms import weighted_layers
 from xbarsim.training.methods import TrainingMethod
 
 GRADIENTS = ("straight", "masked")

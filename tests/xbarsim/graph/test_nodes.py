@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from xbarsim.errors import InputError
+from xbarsim.graph.grid import Grid
 from xbarsim.graph.integer_graph import exact_product
 from xbarsim.graph.nodes import Add, AvgPool, MatMul, MaxPool, Requantize
 from xbarsim.graph.window import Window
@@ -96,6 +97,7 @@ def test_requantize_rounds_half_up_and_saturates():
 
 def test_add_refuses_sources_that_do_not_align():
     node = Add(name="a", sources=("x", "y"), shifts=(1, 0))
-    assert node.output_fraction([3, 4]) == 4
+    grids = [Grid(scale=2.0**-places) for places in (3, 4)]
+    assert node.grid(grids).fraction == 4
     with pytest.raises(InputError, match="shifts"):
-        node.output_fraction([3, 3])
+        node.grid(grids[:1] * 2)

@@ -114,6 +114,6 @@ def test_a_weight_that_rounds_its_layer_to_zero_is_said():
     with torch.no_grad():
         module.weight[0, 0] = 1e6
     with pytest.warns(
-        RoundingWarning, match=r"^layer '0': 96\.9 % of the weights are rounded to zero .* 1e\+06;"
+        RoundingWarning, match=r"^layer '0' \(Linear\): 96\.9 % of the weights are rounded to zero .* 1e\+06;"
     ):
         quantize(nn.Sequential(module), np.random.default_rng(0).random((10, 4)))

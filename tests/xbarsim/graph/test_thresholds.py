@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from xbarsim.errors import InputError
+from xbarsim.graph.grid import Grid
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Input, MatMul
 from xbarsim.graph.thresholds import ALWAYS, NEVER, Threshold, batch_norm_thresholds
@@ -121,7 +122,7 @@ def test_threshold_node_counts_thresholds_strictly_below():
         found = node.forward(x)
         for place, value in np.ndenumerate(x):
             assert found[place] == -3 + 2 * sum(1 for t in thresholds[place[1]] if t < value)
-    assert node.top == 7 and node.output_fraction([12]) == 1
+    assert node.top == 7 and node.grid([Grid(scale=2.0**-12)]).fraction == 1
 
 
 @pytest.mark.parametrize(

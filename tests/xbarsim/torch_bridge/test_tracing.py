@@ -4,22 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from tests.helpers.torch_modules import IMAGES, Functional, Unsupported
+from tests.helpers.torch_modules import Functional
 from xbarsim.errors import InputError
-from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.torch_bridge.quantized import QuantActivation, QuantLinear
 from xbarsim.torch_bridge.tracing import trace
 
 
-def test_errors_of_the_tracer_stay_in_one_line():
-    with pytest.raises(InputError) as caught:
-        quantize(Unsupported(nn.Sigmoid()), IMAGES)
+def test_control_flow_that_depends_on_values_is_refused_in_one_line():
+    with pytest.raises(InputError, match=r"torch\.fx can trace") as caught:
+        trace(Functional(lambda x: x if x.sum() > 0 else -x))
     assert "\n" not in str(caught.value)
-
-
-def test_control_flow_that_depends_on_values_is_refused():
-    with pytest.raises(InputError, match=r"torch\.fx can trace"):
-        quantize(Functional(lambda x: x if x.sum() > 0 else -x), IMAGES)
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(3, 2), QuantLinear(3, 2, weight_bits=2), QuantActivation(2)])

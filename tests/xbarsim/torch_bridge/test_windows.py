@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from tests.helpers.torch_modules import IMAGES, Functional
+from tests.helpers.torch_modules import Functional
 from xbarsim.errors import InputError
-from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.torch_bridge.tracing import trace
 from xbarsim.torch_bridge.windows import conv_window, pair, pool_window
 
@@ -67,11 +66,6 @@ def test_pools_as_layers_and_as_functions_are_the_same_windows(layer, function):
 def test_pools_with_other_results_are_refused(function):
     with pytest.raises(InputError, match="without divisor_override or return_indices"):
         traced_pool(function)
-
-
-def test_a_divisor_of_ones_own_is_refused_in_a_network():
-    with pytest.raises(InputError, match="divisor_override"):
-        quantize(Functional(lambda x: F.avg_pool2d(x, 2, divisor_override=3)), IMAGES)
 
 
 def test_a_number_is_a_pair_of_it():

@@ -17,7 +17,8 @@ from xbarsim.faults.kinds import CellGeometry, FaultKind
 from xbarsim.faults.masks import CellMasks
 from xbarsim.faults.sampling import FaultMix, mix_presets
 from xbarsim.faults.stuck_cells import StuckCells
-from xbarsim.torch_bridge.quantize import quantize, weighted_layers
+from xbarsim.torch_bridge.norms import weighted_layers
+from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.training.loop import accuracy, fit, initialise
 from xbarsim.training.methods import TrainingMethod
 from xbarsim.training.recipe import Recipe

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from xbarsim.torch_bridge.operators import is_relu, operator_of
 
 from tests.helpers.torch_modules import IMAGES, Functional, Unsupported, close
 from xbarsim.errors import InputError
-from xbarsim.torch_bridge.operators import is_relu, operator_of
 from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.torch_bridge.tracing import trace
 
