@@ -169,7 +169,10 @@ class ReramChip:
 
     @checked
     def cost(self, inputs: int) -> Cost:
-        """Latency (pipelined model) and energy of so many inferences; energy is NaN without a power model."""
+        """Latency (pipelined model) and energy of so many inferences; energy is NaN without a power model.
+
+        Links between several chips are taken to cost nothing.
+        """
         check_int("inputs", inputs, 1, 10**9)
         products = inputs * sum(load.positions * load.arrays for load in self.loads)
         return Cost(

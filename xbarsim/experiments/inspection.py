@@ -73,6 +73,8 @@ def _arrays(chip: ReramChip) -> Layers:
         f"Programming: {written}.",
         "Collapses: outputs that the ADC provably cannot change.",
     ]
+    if chip.config.chips > 1:
+        words.append(f"{chip.config.chips} chips, the links between which are taken to cost nothing.")
     return ("layer", "arrays", "positions", "MACs", "collapses"), rows, " ".join([*words, *reasons])
 
 

@@ -1,7 +1,8 @@
 """A chip as a torch module: the integer graph in floating point, trainable through its faults.
 
 The module has one faulty layer for every layer with weights and repeats every rounding of the integer
-graph, so that in float64 its output equals the simulated chip's bit for bit (where no ADC clips).
+graph, so that in float64 its output equals the simulated chip's bit for bit (where no ADC clips, and no cell
+off the diagonal of an array that groups share is faulty: masks are of weights).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from torch import nn
 from accel_models.reram.chip import program
 from accel_models.reram.config import accelerator, accelerator_presets
 from tests.helpers.grouped import grouped_graph, small_arrays
+from tests.helpers.placements import holding_cells
 from tests.helpers.torch_modules import IMAGES, Residual
 from tests.twins.crossbar import bit_serial_product, packed_product
 from xbarsim import programs
@@ -136,6 +137,22 @@ def test_a_cell_off_the_diagonal_is_no_weight_but_a_cell():
     harmless = FaultMap.of(healthy.geometry, **off, kind="stuck_hrs")
     assert healthy.used_faults(harmless) == 1
     np.testing.assert_array_equal(healthy.inject(harmless).run(images).scores, healthy.run(images).scores)
+
+
+@pytest.mark.parametrize("name", accelerator_presets())
+def test_updated_groups_act_as_the_new_network_and_faults_off_the_diagonal_stay(name):
+    healthy, new = program(grouped_graph(), small_arrays(name, adc_bits=9)), grouped_graph(1)
+    images = np.random.default_rng(0).random((3, *new.input_shape))
+    np.testing.assert_array_equal(healthy.update(new).run(images).scores, new.run(images))
+    fault_map = faults(healthy, 0.1)
+    elsewhere = fault_map.take(~holding_cells(healthy.placement).reshape(-1)[fault_map.cell])
+    chip = healthy.inject(fault_map)
+    updated = chip.update(new)
+    assert (np.isin(elsewhere.cell, updated.faults.cell)).all()
+    assert len(updated.faults.soft) < len(chip.faults.soft)
+    assert updated.faults.permanent == chip.faults.permanent
+    again = healthy.update(new).inject(updated.faults)
+    np.testing.assert_array_equal(updated.run(images).scores, again.run(images).scores)
 
 
 def test_masks_of_groups_that_share_an_array_are_by_group():

@@ -1,12 +1,14 @@
 """What a network takes of an accelerator."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from accel_models.finn.config import FinnConfig
 from accel_models.reram.analog_config import AnalogConfig
+from accel_models.reram.config import isaac
 from networks.snn import Snn
 from tests.helpers.finn_networks import random_network
 from tests.helpers.subjects import digits_data, digits_subject
@@ -35,6 +37,12 @@ def test_arrays_are_listed_layer_by_layer(accelerator):
     assert sum(int(row[1]) for row in table.rows) == 7
     assert "digits-mlp on " in table.title and "7 arrays" in table.title
     assert "An inference: " in table.note and "cell writes" in table.note
+
+
+def test_several_chips_are_said_with_what_is_assumed_of_them():
+    assert "links" not in inspection.chip_table(digits_subject("isaac", images=4)).note
+    table = inspection.chip_table(digits_subject(replace(isaac(), arrays=3, chips=3), images=4))
+    assert "3 chips, the links between which are taken to cost nothing" in table.note
 
 
 def test_units_are_listed_layer_by_layer(board):

@@ -18,7 +18,7 @@ def march_addresses(mode: str, *, used_cells: int, arrays: int, rows: int, colum
 
     Parameters
     ----------
-    mode : 'cell-serial-used' (the cells that hold weights), 'cell-serial' (all allocated cells),
+    mode : 'cell-serial-used' (the cells that programming writes), 'cell-serial' (all allocated cells),
         'row-parallel' (all rows of all arrays), 'array-parallel' (the cells of one array, all arrays at
         once), 'row-and-array-parallel' (the rows of one array)
     """
@@ -51,7 +51,11 @@ def chip_march_latency_ns(chip: Any, test: MarchTest, mode: str, *, restore: boo
         raise InputError("March test", expected, type(chip).__name__)
     array, cell, placement = chip.config.array, chip.config.cell, chip.placement
     addresses = march_addresses(
-        mode, used_cells=placement.used_cells, arrays=placement.arrays, rows=array.rows, columns=array.columns
+        mode,
+        used_cells=placement.written_cells,
+        arrays=placement.arrays,
+        rows=array.rows,
+        columns=array.columns,
     )
     return march_latency_ns(
         test, addresses=addresses, t_read_ns=cell.t_read_ns, t_write_ns=cell.t_write_ns, restore=restore
