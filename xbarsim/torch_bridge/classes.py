@@ -207,14 +207,14 @@ class Classes:
         """Whether all windows of a mean have a size of their own that integers divide by."""
         before = self.captured.sizes(self.sources(node)[0])
         after = self.captured.sizes(node)
-        target = self.target(node)
+        target: Any = self.target(node)
         if target in MEANS:
             axes: Any = node.args[1] if len(node.args) > 1 else None
-            inner = bool(axes) and all(a % len(before) != 0 for a in axes)
-            return inner and "dtype" not in node.kwargs
+            inner = all(int(a) % len(before) > 0 for a in axes or ())
+            return inner and bool(axes) and "dtype" not in node.kwargs
         if target in (aten.adaptive_avg_pool2d.default, aten._adaptive_avg_pool2d.default):
             return all(b % a == 0 for b, a in zip(before[-2:], after[-2:], strict=True))
-        options = dict(zip(("ceil", "counted", "divisor"), node.args[4:], strict=False))
+        options: dict[str, Any] = dict(zip(("ceil", "counted", "divisor"), node.args[4:], strict=False))
         return options.get("divisor") is None and len(before) == len(_kernel(node)) + 2
 
     @cached_property

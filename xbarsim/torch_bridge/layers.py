@@ -7,6 +7,7 @@ rounds. The gradient passes the rounding and the faults unchanged (straight-thro
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,22 @@ from torch.nn import functional as F
 
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.faults.masks import CellMasks
+from xbarsim.graph.grid import Grid
 from xbarsim.graph.nodes import MatMul
 from xbarsim.graph.thresholds import Threshold
 from xbarsim.graph.window import Window
 
-
-def to_integers(values: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
-    """Round half up to `fraction` binary places, saturate; int64."""
-    return on_grid(values, fraction, low, high).long()
+Scale = float | torch.Tensor
 
 
-def on_grid(values: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
+def to_integers(values: torch.Tensor, scale: Scale, low: int, high: int) -> torch.Tensor:
+    """Round half up to steps of `scale`, saturate; int64."""
+    return on_grid(values, scale, low, high).long()
+
+
+def on_grid(values: torch.Tensor, scale: Scale, low: int, high: int) -> torch.Tensor:
     """The integers of `to_integers` in the type of the values; no gradient."""
-    return (values.detach() * 2.0**fraction).add_(0.5).floor_().clamp_(low, high)
+    return (values.detach() / scale).add_(0.5).floor_().clamp_(low, high)
 
 
 class StraightThroughWeights(torch.autograd.Function):
@@ -45,22 +49,22 @@ class StraightThroughWeights(torch.autograd.Function):
         return gradients[0], None
 
 
-class FixedPoint(torch.autograd.Function):
+class OnGrid(torch.autograd.Function):
     """Round half up and saturate forward; backward zero where it saturated, identity elsewhere."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, fraction: int, low: int, high: int) -> torch.Tensor:
-        """Values on the grid of 2**-fraction within [low, high] * 2**-fraction."""
-        scaled = (x * 2.0**fraction).add_(0.5).floor_()
+    def forward(ctx: Any, x: torch.Tensor, scale: Scale, zero: int, low: int, high: int) -> torch.Tensor:
+        """Values scale * (integer - zero) with integers in [low, high]."""
+        scaled = (x / scale).add_(zero + 0.5).floor_()
         if ctx.needs_input_grad[0]:
             ctx.save_for_backward((scaled >= low) & (scaled <= high))
-        return scaled.clamp_(low, high).mul_(2.0**-fraction)
+        return scaled.clamp_(low, high).sub_(zero).mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Pass the gradient on where nothing saturated."""
         (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None, None, None
+        return gradients[0] * inside, None, None, None, None
 
 
 class Steps(torch.autograd.Function):
@@ -96,17 +100,22 @@ class Steps(torch.autograd.Function):
 class _FaultyLayer(nn.Module):
     """What both layers share; `weight` is (out, in / groups, ...) as in PyTorch."""
 
+    scale: torch.Tensor  # (outputs, 1, ...) or (): the steps of the weights
     stuck: torch.Tensor  # (axes, count): places of the weights with a stuck cell
     keep: torch.Tensor  # (count,): masks on their words
     force: torch.Tensor
 
-    def __init__(self, layer: MatMul, form: WeightFormat, shape: tuple[int, ...], bias_fraction: int) -> None:
+    def __init__(self, layer: MatMul, form: WeightFormat, shape: tuple[int, ...], source: Grid) -> None:
         super().__init__()
-        self.form, self.fraction, self.bias_fraction = form, layer.weight_fraction, bias_fraction
-        weight = torch.from_numpy(layer.weights.transpose(0, 2, 1).reshape(shape) * 2.0**-self.fraction)
-        bias = torch.from_numpy(layer.bias * 2.0**-bias_fraction)
-        self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(bias)
+        self.form, self.source = form, source
+        integers = torch.from_numpy(layer.weights.transpose(0, 2, 1).reshape(shape))
+        scale = torch.as_tensor(layer.weight_scale, dtype=torch.float64)
+        self.register_buffer(
+            "scale", scale.reshape(-1, *[1] * (len(shape) - 1)) if scale.ndim else scale, persistent=False
+        )
+        self.weight = nn.Parameter(integers * self.scale)
+        zeros = source.zero * integers.flatten(1).sum(dim=1)
+        self.bias = nn.Parameter((torch.from_numpy(layer.bias) + zeros) * self.bias_scale(source))
         self.register_buffer("stuck", torch.zeros((len(shape), 0), dtype=torch.int64), persistent=False)
         self.register_buffer("keep", torch.zeros(0, dtype=torch.int64), persistent=False)
         self.register_buffer("force", torch.zeros(0, dtype=torch.int64), persistent=False)
@@ -127,25 +136,43 @@ class _FaultyLayer(nn.Module):
         """Make all cells healthy."""
         self.stuck, self.keep, self.force = self.stuck[:, :0], self.keep[:0], self.force[:0]
 
+    def bias_scale(self, source: Grid) -> torch.Tensor:
+        """(outputs,) or (): a step of the bias, where inputs lie on a grid."""
+        return (
+            self.scale.flatten() * float(source.scale)
+            if self.scale.ndim
+            else self.scale * float(source.scale)
+        )
+
     def effective_weight(self) -> torch.Tensor:
         """The weights that the cells act as, with a straight-through gradient."""
         return StraightThroughWeights.apply(self.weight, self)
 
     def acting(self, weight: torch.Tensor) -> torch.Tensor:
         """What the cells act as when a weight is written: rounded; encoded, forced, decoded where stuck."""
-        integers = on_grid(weight, self.fraction, self.form.low, self.form.high)
+        integers = on_grid(weight, self.scale, self.form.low, self.form.high)
         at = tuple(self.stuck)
         integers[at] = self._forced(integers[at])
-        return integers.mul_(2.0**-self.fraction)
+        return integers.mul_(self.scale)
 
     def _forced(self, integers: torch.Tensor) -> torch.Tensor:
         """(stuck,): what the stuck weights' cells make of these integers, which are in range."""
         words = (self.form.pack(integers.long()) & self.keep) | self.force
         return self.form.decode(words).to(integers.dtype)
 
-    def quantized_bias(self) -> torch.Tensor:
-        """The digital bias on its grid."""
-        return FixedPoint.apply(self.bias, self.bias_fraction, -(2**52), 2**52)
+    def quantized_bias(self, source: Grid | None = None) -> torch.Tensor:
+        """The digital bias on its grid.
+
+        Where the inputs have a zero point, the arrays add its share with the weights that cells act as, and
+        the bias takes off that of the weights that were written: what faults make of it comes on top.
+        """
+        source = self.source if source is None else source
+        bias = OnGrid.apply(self.bias, self.bias_scale(source), 0, -(2**52), 2**52)
+        if not source.zero or not self.stuck.shape[1]:
+            return bias
+        written = on_grid(self.weight, self.scale, self.form.low, self.form.high) * self.scale
+        moved = (self.acting(self.weight) - written).flatten(1).sum(dim=1)
+        return bias + moved * (source.zero * float(source.scale))
 
     @torch.no_grad()
     def project(self) -> None:
@@ -154,7 +181,8 @@ class _FaultyLayer(nn.Module):
         A weight stays as it is where writing what its cells act as would make them act otherwise: in a
         differential pair the value may belong into the other cell.
         """
-        at, step = tuple(self.stuck), 2.0**-self.fraction
+        at = tuple(self.stuck)
+        step = self.scale.expand_as(self.weight)[at]
         written = self.weight[at]
         grid = torch.floor(written / step + 0.5)
         held = self._forced(grid.clamp(self.form.low, self.form.high))
@@ -164,52 +192,44 @@ class _FaultyLayer(nn.Module):
 
     def integers(self, groups: int) -> tuple[np.ndarray, np.ndarray]:
         """The weights to write, (groups, K, M), and the bias, as integers."""
-        q = to_integers(self.weight, self.fraction, self.form.low, self.form.high).cpu().numpy()
-        bias = to_integers(self.bias, self.bias_fraction, -(2**52), 2**52).cpu().numpy()
-        matrix = q.reshape(groups, len(q) // groups, -1).transpose(0, 2, 1)
-        return np.ascontiguousarray(matrix), bias
+        q = to_integers(self.weight, self.scale, self.form.low, self.form.high).cpu().numpy()
+        bias = to_integers(self.bias, self.bias_scale(self.source), -(2**52), 2**52).cpu().numpy()
+        matrix = np.ascontiguousarray(q.reshape(groups, len(q) // groups, -1).transpose(0, 2, 1))
+        return matrix, bias - self.source.zero * matrix.sum(axis=1).reshape(-1)
 
 
 class FaultyLinear(_FaultyLayer):
-    """A linear layer on faulty cells; (N, K) to (N, M)."""
+    """A linear layer on faulty cells; (..., K) to (..., M)."""
 
-    def __init__(self, layer: MatMul, form: WeightFormat, bias_fraction: int) -> None:
+    def __init__(self, layer: MatMul, form: WeightFormat, source: Grid) -> None:
         _, k, m = layer.weights.shape
-        super().__init__(layer, form, (m, k), bias_fraction)
+        super().__init__(layer, form, (m, k), source)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Multiply with the effective weights, add the bias."""
-        return F.linear(x, self.effective_weight(), self.quantized_bias())
+    def forward(self, x: torch.Tensor, source: Grid | None = None) -> torch.Tensor:
+        """Multiply with the effective weights, add the bias; `source` is the inputs' grid, if another."""
+        return F.linear(x, self.effective_weight(), self.quantized_bias(source))
 
 
-class FaultyConv2d(_FaultyLayer):
-    """A convolution on faulty cells; (N, C, H, W) to (N, M, positions down, positions across)."""
+class FaultyConv(_FaultyLayer):
+    """A convolution over one to three axes on faulty cells; (N, C, *sizes) to (N, M, *positions)."""
 
-    def __init__(self, layer: MatMul, form: WeightFormat, bias_fraction: int) -> None:
+    def __init__(self, layer: MatMul, form: WeightFormat, source: Grid) -> None:
         groups, k, m = layer.weights.shape
         assert layer.window is not None
         kernel = layer.window.kernel
-        super().__init__(layer, form, (groups * m, k // (kernel[0] * kernel[1]), *kernel), bias_fraction)
+        super().__init__(layer, form, (groups * m, k // prod(kernel), *kernel), source)
         self.window: Window = layer.window
         self.groups = groups
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Slide the effective weights over the image, add the bias."""
+    def forward(self, x: torch.Tensor, source: Grid | None = None) -> torch.Tensor:
+        """Slide the effective weights over the inputs, add the bias; see `FaultyLinear.forward`."""
         w = self.window
-        return F.conv2d(
-            pad(x, w, 0.0),
-            self.effective_weight(),
-            self.quantized_bias(),
-            w.stride,
-            0,
-            w.dilation,
-            self.groups,
-        )
+        convolve: Any = (F.conv1d, F.conv2d, F.conv3d)[len(w.kernel) - 1]
+        weight, bias = self.effective_weight(), self.quantized_bias(source)
+        return convolve(pad(x, w, 0.0), weight, bias, w.stride, 0, w.dilation, self.groups)
 
 
 def pad(x: torch.Tensor, window: Window, fill: float) -> torch.Tensor:
-    """Add the cells that a window needs around (N, C, H, W)."""
-    (top, bottom), (left, right) = window.pads(*x.shape[2:])
-    if not (top or bottom or left or right):
-        return x
-    return F.pad(x, (left, right, top, bottom), value=fill)
+    """Add the cells that a window needs around (N, C, *sizes)."""
+    sides = [end for pads in reversed(window.pads(*x.shape[2:])) for end in pads]
+    return F.pad(x, sides, value=fill) if any(sides) else x

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,6 +19,8 @@ from torch.nn import functional as F
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.errors import InputError
 from xbarsim.faults.masks import CellMasks
+from xbarsim.graph.beside import Dequantize, Float, Quantize, RawInput
+from xbarsim.graph.grid import Grid
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import (
     Add,
@@ -31,8 +35,10 @@ from xbarsim.graph.nodes import (
     integer_range,
 )
 from xbarsim.graph.thresholds import Threshold
+from xbarsim.graph.window import Window
 from xbarsim.hints import checked
-from xbarsim.torch_bridge.layers import FaultyConv2d, FaultyLinear, FixedPoint, Steps, pad
+from xbarsim.torch_bridge.free_nodes import free_node
+from xbarsim.torch_bridge.layers import FaultyConv, FaultyLinear, OnGrid, Steps, pad
 
 
 class ChipModule(nn.Module):
@@ -60,8 +66,8 @@ class ChipModule(nn.Module):
         self._keys = {layer.name: f"layer{i}" for i, layer in enumerate(graph.layers)}
         self.layers = nn.ModuleDict()
         for layer in graph.layers:
-            kind = FaultyLinear if layer.window is None else FaultyConv2d
-            self.layers[self._keys[layer.name]] = kind(layer, form, graph.fractions[layer.name])
+            kind = FaultyLinear if layer.window is None else FaultyConv
+            self.layers[self._keys[layer.name]] = kind(layer, form, self._grid(layer.source))
         self.set_masks(masks or {})
         self.to(dtype)
 
@@ -72,19 +78,25 @@ class ChipModule(nn.Module):
         for (name, group), mask in masks.items():
             self.layer(name).set_masks(group, mask)
 
-    def layer(self, name: str) -> FaultyLinear | FaultyConv2d:
+    def _grid(self, name: str) -> Grid:
+        found = self.graph.grids[name]
+        assert found is not None
+        return found
+
+    def layer(self, name: str) -> FaultyLinear | FaultyConv:
         """The faulty layer of a layer's name in the graph."""
         if name not in self._keys:
             raise InputError("layer", "one of " + ", ".join(self._keys), repr(name))
         return self.layers[self._keys[name]]  # type: ignore[return-value]
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) of (N, ...) images."""
+    def forward(self, *images: torch.Tensor) -> torch.Tensor:
+        """Scores (N, classes) of (N, ...) inputs, in the network's order where it has several."""
+        given = iter(images)
         values: dict[str, torch.Tensor] = {}
         for node in self.graph.nodes:
-            sources = [values[s] for s in node.sources] or [images]
+            sources = [values[s] for s in node.sources] or [next(given)]
             values[node.name] = self._apply_node(node, sources)
-        return values[self.graph.nodes[-1].name]
+        return values[self.graph.output]
 
     def project(self) -> None:
         """Fix the stuck bits in all weights; see `FaultyLinear.project`."""
@@ -100,12 +112,15 @@ class ChipModule(nn.Module):
         return self.graph.with_layers(changed)
 
     def _apply_node(self, node: Node, sources: list[torch.Tensor]) -> torch.Tensor:
-        x, fraction = sources[0], self.graph.fractions[node.name]
+        x = sources[0]
         match node:
-            case Input() | Requantize():
-                return FixedPoint.apply(x, fraction, *integer_range(node.bits, node.signed))
+            case Input() | Requantize() | Quantize():
+                grid = self._grid(node.name)
+                ends = integer_range(node.bits, node.signed)
+                x = x.to(self.layers["layer0"].weight.dtype)  # type: ignore[arg-type]
+                return OnGrid.apply(x, float(grid.scale), grid.zero, *ends)
             case MatMul():
-                return self.layer(node.name)(x)
+                return self.layer(node.matrix)(x, self._grid(node.source))
             case Threshold():
                 return Steps.apply(x, node, self.graph.fractions[node.source])
             case Relu():
@@ -118,12 +133,25 @@ class ChipModule(nn.Module):
                 w = node.window
                 return F.max_pool2d(pad(x, w, float("-inf")), w.kernel, w.stride, 0, w.dilation)
             case AvgPool():
-                return _average(x, node, fraction)
-        raise TypeError(f"no torch meaning of {type(node).__name__}")
+                return _average(x, node, float(self._grid(node.name).scale))
+            case RawInput():
+                return x
+            case Dequantize():
+                return x.float()
+            case Float():
+                return node.function.on_tensors(sources)  # type: ignore[attr-defined]
+        return free_node(node, sources, [self.graph.grids[s] for s in node.sources])
 
 
-def _average(x: torch.Tensor, node: AvgPool, fraction: int) -> torch.Tensor:
+def _average(x: torch.Tensor, node: AvgPool, scale: float) -> torch.Tensor:
     w = node.window
-    total = F.avg_pool2d(pad(x, w, 0.0), w.kernel, w.stride, divisor_override=1)
+    total = _window_sum(pad(x, w, 0.0), w)
     count = torch.from_numpy(node.divisor(*x.shape[2:])).to(x)
-    return FixedPoint.apply(total / count, fraction, -(2**52), 2**52)
+    return OnGrid.apply(total / count, scale, 0, -(2**52), 2**52)
+
+
+def _window_sum(x: torch.Tensor, window: Window) -> torch.Tensor:
+    if len(window.kernel) == 2:
+        return F.avg_pool2d(x, window.kernel, window.stride, divisor_override=1)
+    pool: Any = F.avg_pool1d if len(window.kernel) == 1 else F.avg_pool3d
+    return pool(x, window.kernel, window.stride) * prod(window.kernel)

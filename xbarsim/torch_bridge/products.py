@@ -21,6 +21,7 @@ from xbarsim.errors import InputError
 from xbarsim.torch_bridge.captured import Captured, aten
 
 VIEWS = (aten.view.default, aten._unsafe_view.default, aten.clone.default, aten.alias.default)
+_REPEATS = (aten.expand.default, aten.view.default)
 
 
 @dataclass(eq=False)
@@ -186,10 +187,8 @@ def _product(captured: Captured, node: fx.Node) -> Weighted | None:
         source, matrix = args[0], constant(args[1])
         matrix = None if matrix is None else matrix.T
     elif node.target is aten.bmm.default:
-        source, stack = args[0], constant(args[1])
-        if stack is None or not bool((stack == stack[:1]).all()):
-            return None
-        matrix = stack[0].T
+        source, matrix = args[0], _repeated(captured, args[1])
+        matrix = None if matrix is None else matrix.T
     elif node.target is aten.convolution.default:
         return _convolution(captured, node, constant)
     else:
@@ -209,6 +208,21 @@ def _product(captured: Captured, node: fx.Node) -> Weighted | None:
         key,
         node,
     )
+
+
+def _repeated(captured: Captured, node: fx.Node) -> torch.Tensor | None:
+    """The constant matrix that a stack of matrices repeats, perhaps as often as the batch says."""
+    shape = captured.sizes(node)[-2:]
+    while node not in captured.constants:
+        inner = [n for n in node.all_input_nodes if "size" not in n.meta]
+        if node.target not in (*VIEWS, aten.expand.default, aten.unsqueeze.default) or len(inner) != 1:
+            return None
+        (node,) = inner
+    found = captured.constants[node]
+    if found.ndim < 2 or tuple(found.shape[-2:]) != shape:
+        return None
+    matrices = found.reshape(-1, *shape)
+    return matrices[0] if bool((matrices == matrices[:1]).all()) else None
 
 
 def _convolution(
@@ -277,11 +291,12 @@ def _tuple(value: Any, axes: int) -> tuple[int, ...]:
 
 def _key(captured: Captured, node: fx.Node) -> str | None:
     """The name of the only weights of more than one dimension that a product reads."""
-    names = {
-        captured.weights[n]
-        for n in node.all_input_nodes
-        if n in captured.weights and captured.constants[n].ndim > 1
-    }
+    names = set()
+    for found in node.all_input_nodes:
+        while found not in captured.weights and found not in captured.inputs and found.target in _REPEATS:
+            found = found.all_input_nodes[0]
+        if found in captured.weights and captured.constants[found].ndim > 1:
+            names.add(captured.weights[found])
     return next(iter(names)) if len(names) == 1 else None
 
 

@@ -148,7 +148,10 @@ def _examples(tensor: torch.Tensor) -> torch.Tensor:
     return tensor[:3] if len(tensor) >= 3 else torch.cat([tensor] * 3)[:3]
 
 
-def _tensors(images: Any, *, tokens: bool) -> torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]:
+Given = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
+
+
+def _tensors(images: Any, *, tokens: bool) -> Given:
     """Calibration inputs on the processor; floats that are one number throughout say nothing about scales."""
     if isinstance(images, dict):
         return {str(name): _tensor(value, f"calibration input {name!r}") for name, value in images.items()}

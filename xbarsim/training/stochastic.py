@@ -184,7 +184,7 @@ class _Layer:
                 "training weights", "finite numbers", "NaN or infinity", "lower the learning rate"
             )
         fraction = finest_fraction(float(low), float(high), form.weight_bits, True)
-        return to_integers(folded, fraction, form.low, form.high), fraction
+        return to_integers(folded, 2.0**-fraction, form.low, form.high), fraction
 
     def invert(self, array: ArrayConfig) -> None:
         """Decide, for the weights as they are, which bits are stored inverted."""

@@ -11,7 +11,7 @@ from tests.helpers.torch_modules import IMAGES, Residual
 from xbarsim.errors import InputError
 from xbarsim.faults.sampling import FaultMix, sample_by_rate
 from xbarsim.programs import program
-from xbarsim.torch_bridge.layers import FixedPoint
+from xbarsim.torch_bridge.layers import OnGrid
 from xbarsim.torch_bridge.module import ChipModule
 
 STUCK = FaultMix(stuck_hrs=1.2, stuck_lrs=1, stuck_at=0.5)
@@ -76,7 +76,7 @@ def test_gradient_passes_straight_through_rounding_and_faults(module):
 
 def test_gradient_of_fixed_point_is_zero_where_it_saturates():
     x = torch.tensor([-3.0, -0.3, 0.3, 3.0], requires_grad=True)
-    y = FixedPoint.apply(x, 2, -4, 3)
+    y = OnGrid.apply(x, 0.25, 0, -4, 3)
     y.sum().backward()
     assert y.tolist() == [-1.0, -0.25, 0.25, 0.75]
     assert x.grad.tolist() == [0.0, 1.0, 1.0, 0.0]

@@ -1,0 +1,107 @@
+"""The exact operators with free scales on real numbers: the integers forward, smooth backward.
+
+Forward, numbers become the integers that they stand for, and the node itself computes: a module in
+float64 gives what the chip gives. Backward, a rounding passes the gradient where nothing saturated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from xbarsim.graph.digital import Concat, Move, Product, Spread, Sum, Table, WindowSum
+from xbarsim.graph.grid import Grid
+from xbarsim.graph.nodes import Node, integer_range
+from xbarsim.graph.rescale import Quantizer, Rescale, WeightedSum
+
+
+def free_node(node: Node, sources: list[torch.Tensor], grids: Sequence[Grid | None]) -> torch.Tensor:
+    """A node's numbers, given those of its sources (N, ...) and what their integers stand for."""
+    if isinstance(node, Move) and grids[0] is None:
+        return node.function.on_tensors(sources)  # type: ignore[attr-defined]
+    known = [g for g in grids if g is not None]
+    smooth = _smooth(node, sources, known)
+    exact = _exact(node, sources, grids).to(smooth)
+    return smooth + (exact - smooth).detach()
+
+
+def _integers(x: torch.Tensor, grid: Grid | None) -> np.ndarray:
+    """The integers that numbers stand for; what has no grid gives its length only."""
+    numbers = x.detach().cpu().double().numpy()
+    if grid is None:
+        return numbers
+    return np.floor(numbers / grid.along(numbers.ndim) + (grid.zero + 0.5)).astype(np.int64)
+
+
+def _exact(node: Node, sources: list[torch.Tensor], grids: Sequence[Grid | None]) -> torch.Tensor:
+    found = node.forward(*(_integers(x, grid) for x, grid in zip(sources, grids, strict=True)))
+    own = node.grid(grids)
+    assert own is not None
+    return torch.from_numpy(own.to_numbers(found))
+
+
+def _smooth(node: Node, sources: list[torch.Tensor], grids: list[Grid]) -> torch.Tensor:
+    """The same without rounding, for the gradient."""
+    x = sources[0]
+    match node:
+        case Rescale():
+            return _within(node, _affine(node, x, grids[0]))
+        case WeightedSum():
+            factors = [m / 2.0**node.shift * node.scale for m in node.multipliers]
+            weighed = zip(sources, factors, grids, strict=True)
+            return _within(node, sum(x * float(f / grid.scale) for x, f, grid in weighed))  # type: ignore
+        case Table():
+            return _along(node, x, grids[0])
+        case Product():
+            return sources[0] * sources[1]
+        case Sum():
+            return x.sum(dim=node.axes, keepdim=node.keepdims) / node.count
+        case WindowSum():
+            w = node.window
+            sides = [end for pads in reversed(w.pads(*x.shape[2:])) for end in pads]
+            x = torch.nn.functional.pad(x, sides)
+            for axis, (size, step) in enumerate(zip(w.kernel, w.stride, strict=True)):
+                x = x.unfold(2 + axis, size, step)
+            return x.mean(dim=tuple(range(-len(w.kernel), 0)))
+        case Concat():
+            return torch.cat(sources, dim=node.axis)
+        case Spread():
+            places = torch.arange(x[0, 0].numel()).reshape(1, 1, *x.shape[2:]).numpy()
+            filled = Spread(name="", steps=node.steps, padding=node.padding, zero=-1).forward(places)
+            at = torch.from_numpy(filled.reshape(-1)).to(x.device)
+            flat = x.flatten(2)[..., at.clamp(min=0)] * (at >= 0).to(x)
+            return flat.reshape(*x.shape[:2], *filled.shape[2:])
+        case Move():
+            grid = grids[0]
+            shifted = [x / float(grid.scale) + grid.zero, *sources[1:]]
+            moved = node.function.on_tensors(shifted)  # type: ignore[attr-defined]
+            return (moved - grid.zero) * float(grid.scale)
+    raise TypeError(f"no torch meaning of {type(node).__name__}")
+
+
+def _affine(node: Rescale, x: torch.Tensor, source: Grid) -> torch.Tensor:
+    def along(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(
+            Grid(scale=values, axis=node.axis).along(x.ndim) if values.size > 1 else values
+        ).to(x)
+
+    steps = np.ldexp(node.scale, -node.shifts)
+    scales = np.broadcast_to(source.scale, steps.shape) if steps.size > 1 else np.atleast_1d(source.scale)
+    return x * along(node.multipliers * steps / scales) + along(node.offsets * steps)
+
+
+def _within(node: Quantizer, x: torch.Tensor) -> torch.Tensor:
+    low, high = ((end - node.zero) * node.scale for end in integer_range(node.bits, node.signed))
+    return x.clamp(low, high)
+
+
+def _along(node: Table, x: torch.Tensor, source: Grid) -> torch.Tensor:
+    """A line through every value with the table's slope there."""
+    values = node.table.astype(np.float64) * node.scale
+    slopes = torch.from_numpy(np.gradient(values, float(source.scale)) if values.size > 1 else values * 0).to(
+        x
+    )
+    places = torch.from_numpy(_integers(x, source) - node.low).to(x.device)
+    return x * slopes[places].detach()
