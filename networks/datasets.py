@@ -5,9 +5,12 @@ Files are looked for in the folder named by XBARSIM_DATA, then in the cache, the
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 CIFAR_CENTRE = 0.5
+DIGITS = "datasets/data/digits.csv.gz"  # in scikit-learn's folder
 SPLITS = ("train", "test")
 DATASETS = ("digits", "mnist", "fashion-mnist", "cifar10")
 
@@ -67,19 +71,31 @@ def pixels_of(data: Dataset) -> NDArray[np.uint8]:
 
 
 def _digits(split: str) -> Dataset:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    order = np.random.default_rng(0).permutation(len(bunch.target))
-    chosen = order[:1297] if split == "train" else order[1297:]
+    table = _table_of_digits()
+    order = np.random.default_rng(0).permutation(len(table))
+    chosen = table[order[:1297] if split == "train" else order[1297:]]
     return Dataset(
         name="digits",
         split=split,
-        images=(bunch.images[chosen, None] / 16).astype(np.float32),
-        labels=bunch.target[chosen].astype(np.int64),
+        images=(chosen[:, :-1].reshape(-1, 1, 8, 8) / 16).astype(np.float32),
+        labels=chosen[:, -1].astype(np.int64),
         value_range=(0.0, 1.0),
         source="scikit-learn",
     )
+
+
+@cache
+def _table_of_digits() -> NDArray[np.float64]:
+    """(1797, 65) pixels in 0..16 and a label: from scikit-learn's file, since its import takes seconds."""
+    spec = find_spec("sklearn")
+    folder = None if spec is None or spec.origin is None else Path(spec.origin).parent
+    if folder is None or not (folder / DIGITS).is_file():
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        return np.column_stack([found.data, found.target])
+    with gzip.open(folder / DIGITS, "rt") as file:
+        return np.loadtxt(file, delimiter=",")
 
 
 MD5 = {

@@ -18,6 +18,8 @@ from xbarsim.training.loop import fit, initialise
 # the networks of the tests are small: two threads that wait for each other cost more than they give
 numba.get_num_threads()  # starts numba's threads, which sets the number of torch's too
 torch.set_num_threads(1)
+# threads that wait give their processor away: to workers of xdist, and to programs that tests start
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the other workers have the other processors
     numba.set_num_threads(1)
 

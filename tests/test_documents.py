@@ -4,9 +4,11 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -26,6 +28,9 @@ SHORT = {
     "inspect": ["--images", "4"],
     "study": ["--budget", "smoke"],
 }
+FEWER = {"images=20000": "images=200"}  # of a retraining
+SMALL = {"lenet": "digits-mlp"}  # where wires are solved, which images have no part in
+WITH_WORKERS = {"campaign"}  # examples that start processes, which look for the program that they belong to
 
 
 def snippets(*languages):
@@ -105,10 +110,17 @@ def test_command_prints_what_the_page_says(snippet, files):
         assert_prints(run_program(arguments), expected)
 
 
+def shortened(code):
+    """The commands of a snippet, with `FEWER` images, and the `SMALL` network where wires are solved."""
+    for long, short in (FEWER | SMALL if "--wire-ohm" in code else FEWER).items():
+        code = code.replace(long, short)
+    return code
+
+
 @pytest.mark.parametrize("snippet", snippets("sh"))
 def test_long_commands_run_with_a_smaller_budget(snippet, request, files):
     files(snippet.page)
-    for line in joined(snippet.code).strip().splitlines():
+    for line in shortened(joined(snippet.code)).strip().splitlines():
         command = line.partition("#")[0].strip()
         if command not in SHELL:
             request.getfixturevalue("data_folder")
@@ -126,8 +138,23 @@ def test_every_fence_is_of_a_kind_that_is_run_and_every_link_leads_somewhere(pag
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda p: p.stem)
-def test_example_runs(example, tmp_path):
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.stem not in WITH_WORKERS], ids=lambda p: p.stem)
+def test_example_runs(example, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        for category in (UserWarning, RuntimeWarning):  # programs show them
+            warnings.simplefilter("error", category)
+        runpy.run_path(str(example), run_name="__main__")
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert len(out.splitlines()) >= 3
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.stem in WITH_WORKERS], ids=lambda p: p.stem)
+def test_example_with_workers_runs(example, tmp_path):
     done = subprocess.run(
         [sys.executable, str(example)],
         cwd=tmp_path,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.arrays import INTEGERS, MOST_CLASSES, check_array, check_labels
-from xbarsim.errors import InputError, check_int
+from xbarsim.errors import InputError, check_choice, check_int
 from xbarsim.hints import check_fields
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xbarsim.rng import Trial
 
 Seed = int | np.random.Generator
+SCALES = ("channel", "power-of-two")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,14 +185,20 @@ class Varied(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """The integers that an accelerator wants a network in."""
+    """The integers that an accelerator wants a network in; see `xbarsim.torch_bridge.quantize.quantize`.
+
+    `scales` None stands for powers of two at 16 bits, and for one a channel below.
+    """
 
     weight_bits: int = 16
     activation_bits: int = 16
     symmetric: bool = False
+    scales: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.scales is not None:
+            check_choice("Quantization.scales", self.scales, SCALES)
         check_int("Quantization.weight_bits", self.weight_bits, 1, 64)
         check_int("Quantization.activation_bits", self.activation_bits, 1, 64)
 

@@ -106,4 +106,5 @@ def as_integers(network: Any, accelerator: Accelerator, *, calibrate: NDArray | 
         weight_bits=wanted.weight_bits,
         activation_bits=wanted.activation_bits,
         symmetric=wanted.symmetric,
+        scales=wanted.scales,
     )

@@ -65,7 +65,9 @@ class FinnConfig:
     @property
     def quantization(self) -> Quantization:
         """What a float network is turned into for it."""
-        return Quantization(weight_bits=self.weight_bits, activation_bits=self.activation_bits)
+        return Quantization(
+            weight_bits=self.weight_bits, activation_bits=self.activation_bits, scales="power-of-two"
+        )
 
     def program(self, network: FinnNetwork | IntegerGraph) -> FinnChip:
         """Return a fault-free chip with a network in it; see `from_graph` for what graphs it holds.

@@ -69,6 +69,9 @@ class ReramConfig:
     cycle_ns : crossbar cycle T_x
     pipeline_cycles : depth D of the pipeline, for 16 streamed bits
     cell : time and energy of single-cell operations
+    scales : of the numbers that its integers stand for: 'power-of-two' for shifts alone between layers, or
+        'channel' for a multiplier a channel and zero points; by default powers of two for weights and inputs of
+        16 bits, as in ISAAC, and one a channel for fewer
     power : what its arrays draw; one for other arrays than `array` leaves energies unknown (NaN)
     """
 
@@ -80,6 +83,7 @@ class ReramConfig:
     pipeline_cycles: int = 22
     cell: CellOperations = field(default_factory=lambda: cell_presets()["nvsim"])
     power: PowerModel = field(default_factory=isaac_power)
+    scales: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -112,6 +116,7 @@ class ReramConfig:
             weight_bits=form.weight_bits,
             activation_bits=self.array.input_bits,
             symmetric=form.encoding == "differential",
+            scales=self.scales,
         )
 
     def program(self, network: IntegerGraph) -> ReramChip:

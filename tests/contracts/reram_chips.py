@@ -51,10 +51,10 @@ def graph(seed: int = 0) -> IntegerGraph:
         (
             Input(name="x", bits=8, signed=False, fraction=8),
             _product(rng, "c", "x", 4, 2, Window(kernel=(2, 2), stride=(2, 2)), groups=2),
-            Requantize(name="q", sources=("c",), shift=10, bits=8, signed=False),
+            Requantize(name="q", sources=("c",), shift=12, bits=8, signed=False),
             Flatten(name="f", sources=("q",)),
             _product(rng, "a", "f", 36, 12),
-            Requantize(name="r", sources=("a",), shift=12, bits=8, signed=False),
+            Requantize(name="r", sources=("a",), shift=13, bits=8, signed=False),
             _product(rng, "b", "r", 12, 3),
         ),
         (2, 6, 6),

@@ -3,6 +3,7 @@ import gzip
 import numpy as np
 import pooch
 import pytest
+from sklearn.datasets import load_digits
 
 from networks import datasets
 from networks.datasets import load_dataset
@@ -36,6 +37,13 @@ def test_digits_need_no_files_and_do_not_overlap():
     assert train.images.dtype == np.float32
     assert (train.images.min(), train.images.max()) == train.value_range
     assert len({i.tobytes() for i in test.images} & {i.tobytes() for i in train.images}) < 3
+
+
+@pytest.mark.parametrize("place", [datasets.DIGITS, "nowhere"])
+def test_digits_are_those_of_scikit_learn(monkeypatch, place):
+    monkeypatch.setattr(datasets, "DIGITS", place)
+    found, expected = datasets._table_of_digits.__wrapped__(), load_digits()
+    np.testing.assert_array_equal(found, np.column_stack([expected.data, expected.target]), strict=True)
 
 
 def test_idx_files_are_read_and_scaled(folder):

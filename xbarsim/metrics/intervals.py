@@ -1,4 +1,8 @@
-"""Confidence intervals of rates, of means over chips, and of differences on the same chips."""
+"""Confidence intervals of rates, of means over chips, and of differences on the same chips.
+
+Quantiles come from `scipy.special`, bit for bit those of `scipy.stats`, whose import would cost every command
+that runs trials most of a second; what needs more of it imports it where it is called.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from math import log, log1p
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import beta, binom, bootstrap, norm, t
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from xbarsim.arrays import check_array, check_scores
 from xbarsim.errors import InputError, check_int, check_number, is_integer, is_number
@@ -41,7 +45,7 @@ def wilson(hits: int, shots: int, *, confidence: float = 0.95) -> Estimate:
     97.00% [91.55%, 98.97%]
     """
     _check_counts(hits, shots)
-    z = norm.ppf((1 + check_confidence(confidence)) / 2)
+    z = ndtri((1 + check_confidence(confidence)) / 2)
     p = hits / shots
     centre = (p + z * z / (2 * shots)) / (1 + z * z / shots)
     half = z / (1 + z * z / shots) * np.sqrt(p * (1 - p) / shots + z * z / (4 * shots * shots))
@@ -65,7 +69,7 @@ def mean_from_moments(count: int, mean: float, variance: float, *, confidence: f
     """The interval of `mean_over_chips` from the number of chips, their mean and their (n - 1) variance."""
     if count < 2:
         return Estimate(mean, float("nan"), float("nan"))
-    half = float(t.ppf((1 + check_confidence(confidence)) / 2, count - 1) * np.sqrt(variance / count))
+    half = float(stdtrit(count - 1, (1 + check_confidence(confidence)) / 2) * np.sqrt(variance / count))
     return Estimate(mean, mean - half, mean + half)
 
 
@@ -77,8 +81,8 @@ def clopper_pearson(hits: int, shots: int, *, confidence: float = 0.95) -> Estim
     """
     _check_counts(hits, shots)
     tail = (1 - check_confidence(confidence)) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, shots - hits + 1))
-    high = 1.0 if hits == shots else float(beta.ppf(1 - tail, hits + 1, shots - hits))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, shots - hits + 1, tail))
+    high = 1.0 if hits == shots else float(betaincinv(hits + 1, shots - hits, 1 - tail))
     return Estimate(hits / shots, low, high)
 
 
@@ -90,6 +94,8 @@ def bootstrap_mean(
     For means of skewed values, where Student's t is too short on one side. Equal values have no spread: the
     interval is the value. One chip has no interval (NaN).
     """
+    from scipy.stats import bootstrap
+
     x = check_scores("mean over chips", values)
     check_confidence(confidence)
     check_int("resamples", resamples, 1, 10**7)
@@ -134,6 +140,8 @@ def tolerance_limit(values: ArrayLike, beyond: float, *, confidence: float = 0.9
     ------
     InputError : fewer values than `smallest_sample`, values that are not numbers.
     """
+    from scipy.stats import binom
+
     where = "values of a tolerance limit"
     x, needed = np.sort(check_array(where, values, ("N",))), smallest_sample(beyond, confidence=confidence)
     if x.size < needed:
@@ -149,6 +157,8 @@ def smallest_sample(beyond: float, *, confidence: float = 0.95) -> int:
     >>> smallest_sample(0.01)
     299
     """
+    from scipy.stats import binom
+
     check_number("beyond", beyond, 1e-9, 1 - 1e-9)
     size = int(log(1 - check_confidence(confidence)) / log1p(-beyond))
     while binom.cdf(0, size, beyond) > 1 - confidence:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from xbarsim.errors import InputError, check_int, is_number
 from xbarsim.metrics.intervals import check_confidence
@@ -35,7 +35,7 @@ def sample_size(population: int, *, margin: float, confidence: float = 0.95, sha
     for name, value in (("margin", margin), ("share", share)):
         if not is_number(value) or not 0 < value < 1:
             raise InputError(name, "a number between 0 and 1", repr(value), "1 % is written 0.01")
-    t = float(norm.ppf((1 + check_confidence(confidence)) / 2))
+    t = float(ndtri((1 + check_confidence(confidence)) / 2))
     spread, wanted = t**2 * share * (1 - share), margin**2 * (count - 1)
     drawn = count * spread / (spread + wanted) if spread + wanted else count
     return max(1, min(count, math.ceil(drawn)))

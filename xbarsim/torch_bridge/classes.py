@@ -191,7 +191,7 @@ class Classes:
             return True
         if target in MOVES or target in THROUGH_FLOATS:
             item = node.args[1] if node.target is operator.getitem else 0
-            return len(sources) == 1 and (target in MOVES or item == 0)
+            return len(sources) == 1 and (target in MOVES or bool(item == 0))
         if target in PADS:
             return True
         if target in MEANS or target in WINDOW_MEANS:
@@ -200,7 +200,7 @@ class Classes:
             parts: Any = node.args[0]
             return all(self.captured.is_data(part) for part in parts)
         if target in SUMS or target is aten.mul.Tensor:
-            return len(sources) == 2 and node.kwargs.get("alpha", 1) == 1
+            return len(sources) == 2 and bool(node.kwargs.get("alpha", 1) == 1)
         return False
 
     def _averages(self, node: fx.Node) -> bool:

@@ -7,14 +7,17 @@ float64 gives what the chip gives. Backward, a rounding passes the gradient wher
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import torch
 
 from xbarsim.graph.digital import Concat, Move, Product, Spread, Sum, Table, WindowSum
 from xbarsim.graph.grid import Grid
-from xbarsim.graph.nodes import Node, integer_range
+from xbarsim.graph.nodes import AvgPool, Node, integer_range
 from xbarsim.graph.rescale import Quantizer, Rescale, WeightedSum
+from xbarsim.graph.window import Window
+from xbarsim.torch_bridge.layers import pad
 
 
 def free_node(node: Node, sources: list[torch.Tensor], grids: Sequence[Grid | None]) -> torch.Tensor:
@@ -59,12 +62,9 @@ def _smooth(node: Node, sources: list[torch.Tensor], grids: list[Grid]) -> torch
         case Sum():
             return x.sum(dim=node.axes, keepdim=node.keepdims) / node.count
         case WindowSum():
-            w = node.window
-            sides = [end for pads in reversed(w.pads(*x.shape[2:])) for end in pads]
-            x = torch.nn.functional.pad(x, sides)
-            for axis, (size, step) in enumerate(zip(w.kernel, w.stride, strict=True)):
-                x = x.unfold(2 + axis, size, step)
-            return x.mean(dim=tuple(range(-len(w.kernel), 0)))
+            return _window_sum(x, node.window) / prod(node.window.kernel)
+        case AvgPool():
+            return _window_sum(x, node.window) / torch.from_numpy(node.divisor(*x.shape[2:])).to(x)
         case Concat():
             return torch.cat(sources, dim=node.axis)
         case Spread():
@@ -79,6 +79,13 @@ def _smooth(node: Node, sources: list[torch.Tensor], grids: list[Grid]) -> torch
             moved = node.function.on_tensors(shifted)  # type: ignore[attr-defined]
             return (moved - grid.zero) * float(grid.scale)
     raise TypeError(f"no torch meaning of {type(node).__name__}")
+
+
+def _window_sum(x: torch.Tensor, window: Window) -> torch.Tensor:
+    x = pad(x, window, 0.0)
+    for axis, (size, step) in enumerate(zip(window.kernel, window.stride, strict=True)):
+        x = x.unfold(2 + axis, size, step)
+    return x.sum(dim=tuple(range(-len(window.kernel), 0)))
 
 
 def _affine(node: Rescale, x: torch.Tensor, source: Grid) -> torch.Tensor:

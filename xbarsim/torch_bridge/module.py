@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import prod
-from typing import Any
 
 import torch
 from torch import nn
@@ -35,7 +33,6 @@ from xbarsim.graph.nodes import (
     integer_range,
 )
 from xbarsim.graph.thresholds import Threshold
-from xbarsim.graph.window import Window
 from xbarsim.hints import checked
 from xbarsim.torch_bridge.free_nodes import free_node
 from xbarsim.torch_bridge.layers import FaultyConv, FaultyLinear, OnGrid, Steps, pad
@@ -132,8 +129,8 @@ class ChipModule(nn.Module):
             case MaxPool():
                 w = node.window
                 return F.max_pool2d(pad(x, w, float("-inf")), w.kernel, w.stride, 0, w.dilation)
-            case AvgPool():
-                return _average(x, node, float(self._grid(node.name).scale))
+            case AvgPool() if self._grid(node.name).is_fixed_point:
+                return average(x, node, self._grid(node.name))
             case RawInput():
                 return x
             case Dequantize():
@@ -143,15 +140,9 @@ class ChipModule(nn.Module):
         return free_node(node, sources, [self.graph.grids[s] for s in node.sources])
 
 
-def _average(x: torch.Tensor, node: AvgPool, scale: float) -> torch.Tensor:
+def average(x: torch.Tensor, node: AvgPool, grid: Grid) -> torch.Tensor:
+    """Average pooling on a grid of powers of two, where ties are exact."""
     w = node.window
-    total = _window_sum(pad(x, w, 0.0), w)
+    total = F.avg_pool2d(pad(x, w, 0.0), w.kernel, w.stride, divisor_override=1)
     count = torch.from_numpy(node.divisor(*x.shape[2:])).to(x)
-    return OnGrid.apply(total / count, scale, 0, -(2**52), 2**52)
-
-
-def _window_sum(x: torch.Tensor, window: Window) -> torch.Tensor:
-    if len(window.kernel) == 2:
-        return F.avg_pool2d(x, window.kernel, window.stride, divisor_override=1)
-    pool: Any = F.avg_pool1d if len(window.kernel) == 1 else F.avg_pool3d
-    return pool(x, window.kernel, window.stride) * prod(window.kernel)
+    return OnGrid.apply(total / count, float(grid.scale), 0, -(2**52), 2**52)

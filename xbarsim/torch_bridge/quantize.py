@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from xbarsim.arrays import as_array, check_calibration
+from xbarsim.chip import SCALES
 from xbarsim.errors import InputError, check_choice, check_int, check_number
 from xbarsim.graph.inputs import Batch
 from xbarsim.graph.integer_graph import IntegerGraph
@@ -31,7 +32,7 @@ from xbarsim.torch_bridge.plain import NotPlain, plain
 from xbarsim.torch_bridge.products import check_random, find_products
 from xbarsim.torch_bridge.threads import torch_threads
 
-SCALES = ("channel", "power-of-two")
+MOST_BITS = 16
 MOST_PERCENTILE_BITS = 8
 
 
@@ -43,7 +44,7 @@ def quantize(
     weight_bits: int = 16,
     activation_bits: int = 16,
     symmetric: bool = False,
-    scales: str = "power-of-two",
+    scales: str | None = None,
     calibration: str | None = None,
     percentile: float = PERCENTILE,
     integers_only: bool = False,
@@ -58,7 +59,8 @@ def quantize(
     weight_bits, activation_bits : 2..16
     symmetric : keep the weights within +-(2**(b-1) - 1), as the differential encoding needs
     scales : 'channel': one a weight matrix's output and one a tensor of activations, with a zero point;
-        'power-of-two': powers of two, one a tensor, without
+        'power-of-two': powers of two, one a tensor, without; by default powers of two where weights and
+        activations have 16 bits, and one a channel for fewer
     calibration : 'min-max', 'percentile' or 'error'; by default min-max for powers of two and above 8 bits,
         and the percentile otherwise
     percentile : how many of a node's values its range holds, 50 < percentile <= 100
@@ -69,8 +71,10 @@ def quantize(
     InputError : a module that cannot be captured, with its line; NaN weights; bad inputs; nodes in floats
     where they are not wanted.
     """
-    check_int("weight_bits", weight_bits, 2, 16)
-    check_int("activation_bits", activation_bits, 2, 16)
+    check_int("weight_bits", weight_bits, 2, MOST_BITS)
+    check_int("activation_bits", activation_bits, 2, MOST_BITS)
+    if scales is None:
+        scales = "power-of-two" if min(weight_bits, activation_bits) == MOST_BITS else "channel"
     check_choice("scales", scales, SCALES)
     check_number("percentile", percentile, 50, 100)
     fixed_point = scales == "power-of-two"

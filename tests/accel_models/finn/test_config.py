@@ -15,6 +15,7 @@ from xbarsim.registry import accelerators
 from xbarsim.torch_bridge.quantize import quantize
 
 
+@pytest.mark.filterwarnings("ignore::xbarsim.graph.saturation.SaturationWarning")  # values saturate here
 def test_config_programs_networks_and_graphs():
     rng = np.random.default_rng(0)
     network, graph, config = small_network(rng), image_graph(rng), FinnConfig(loopback=(3, 4))

@@ -61,6 +61,7 @@ def test_board_takes_another_range(tmp_path):
     assert (other.to_pixels(np.zeros((1, 1, 28, 28))) == 128).all()
 
 
+@pytest.mark.filterwarnings("ignore::xbarsim.graph.saturation.SaturationWarning")  # values saturate here
 @pytest.mark.parametrize("make", [image_graph, flat_graph])
 def test_networks_of_graphs_take_the_graphs_floats(make):
     rng = np.random.default_rng(1)

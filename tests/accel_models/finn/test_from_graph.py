@@ -74,6 +74,7 @@ def quantizer(bits=2, signed=False, shift=5, name="q", source="c"):
     return Requantize(name=name, sources=(source,), shift=shift, bits=bits, signed=signed)
 
 
+@pytest.mark.filterwarnings("ignore::xbarsim.graph.saturation.SaturationWarning")  # values saturate here
 @pytest.mark.parametrize("shift", [-2, 0, 1, 4, 8])
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_requantize_becomes_thresholds(bits, shift):
@@ -113,6 +114,7 @@ def test_eight_bits_of_activations_and_weights():
     assert network.layers[1].bias is None
 
 
+@pytest.mark.filterwarnings("ignore::xbarsim.graph.saturation.SaturationWarning")  # values saturate here
 def test_signed_requantize_relu_and_pool_merge_into_the_layer():
     rng = np.random.default_rng(6)
     images = rng.uniform(-1, 40, size=(2, 2, 6, 7))
@@ -134,6 +136,7 @@ def test_signed_requantize_relu_and_pool_merge_into_the_layer():
         from_graph(small_graph(rng, [quantizer(), overlapping]))
 
 
+@pytest.mark.filterwarnings("ignore::xbarsim.graph.saturation.SaturationWarning")  # values saturate here
 @pytest.mark.parametrize("stream", [BIPOLAR, TERNARY, unsigned(3)])
 @pytest.mark.parametrize("seed", range(3))
 def test_random_graphs_with_thresholds(stream, seed):

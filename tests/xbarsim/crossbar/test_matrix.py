@@ -18,22 +18,47 @@ from xbarsim.errors import InputError
 from xbarsim.faults.kinds import FaultKind
 from xbarsim.faults.masks import masks_of_cells
 
+# A kernel is compiled, which takes seconds, for every kind of: rows, bits of a cell and of a cycle, an ADC's
+# bits and full range, bits of an input. The suite has few of them, a thorough run all.
+EVERY_KIND = st.integers(1, 16).flatmap(
+    lambda input_bits: st.tuples(
+        st.sampled_from([1, 3, 8, 70, 130]),
+        st.integers(1, 4),
+        st.integers(1, min(3, input_bits)),
+        st.integers(1, 12),
+        st.none() | st.just("array") | st.integers(1, 600),
+        st.just(input_bits),
+    )
+)
+SOME_KINDS = st.sampled_from(
+    [
+        (1, 1, 1, 1, None, 1),
+        (3, 2, 1, 8, None, 16),
+        (8, 4, 2, 5, "array", 7),
+        (70, 1, 3, 12, "array", 16),
+        (130, 3, 1, 6, 300, 9),
+        (70, 2, 2, 3, None, 5),
+        (130, 1, 1, 9, "array", 16),
+        (8, 3, 3, 10, 77, 12),
+        (3, 1, 2, 2, 600, 3),
+        (70, 4, 1, 12, None, 16),
+    ]
+)
+THOROUGH = settings.get_current_profile_name() == "thorough"
+
 
 @st.composite
 def configurations(draw):
-    encoding = draw(st.sampled_from(["offset", "twos_complement", "differential"]))
-    cell_bits = 1 if encoding == "twos_complement" else draw(st.integers(1, 4))
-    input_bits = draw(st.integers(1, 16))
+    rows, cell_bits, dac_bits, adc_bits, full_range, input_bits = draw(EVERY_KIND if THOROUGH else SOME_KINDS)
+    encodings = ["offset", "differential", *(["twos_complement"] if cell_bits == 1 else [])]
+    encoding, weight_bits = draw(st.sampled_from(encodings)), draw(st.integers(2, 16))
     return ArrayConfig(
-        rows=draw(st.sampled_from([1, 3, 8, 70, 130])),
+        rows=rows,
         columns=128,
-        format=WeightFormat(weight_bits=draw(st.integers(2, 16)), cell_bits=cell_bits, encoding=encoding),
+        format=WeightFormat(weight_bits=weight_bits, cell_bits=cell_bits, encoding=encoding),
         inverted_storage=draw(st.booleans()),
-        adc=AdcConfig(
-            bits=draw(st.integers(1, 12)),
-            full_range=draw(st.none() | st.just("array") | st.integers(1, 600)),
-        ),
-        dac_bits=draw(st.integers(1, min(3, input_bits))),
+        adc=AdcConfig(bits=adc_bits, full_range=full_range),
+        dac_bits=dac_bits,
         input_bits=input_bits,
     )
 

@@ -81,7 +81,7 @@ def test_counts_say_which_fault_it_was(subject):
 
 
 def test_results_of_trials_are_those_of_the_list(subject):
-    model = SingleFaults("pe", "lane", layers=(1, 3))
+    model = SingleFaults("pe", "lane", layers=(3, 6))
     count = model.population(subject.chip.geometry)
     tasks = grid(Accuracy(), subjects=subject, faults=model, trials=count, seed=SEED)
     results = collect(tasks)

@@ -7,6 +7,7 @@ from tests.helpers.graphs import branching_graph, linear
 from xbarsim.errors import InputError
 from xbarsim.graph.integer_graph import IntegerGraph, exact_product
 from xbarsim.graph.nodes import Input, MatMul, Relu
+from xbarsim.graph.saturation import SaturationWarning
 
 
 def test_exact_product_does_not_lose_what_float64_would():
@@ -36,7 +37,7 @@ def test_values_are_those_of_numpy():
 
 def test_batches_change_nothing_and_are_reported():
     graph, seen = branching_graph(seed=0), []
-    x = np.random.default_rng(0).normal(size=(7, 4)) * 4
+    x = np.random.default_rng(0).normal(size=(7, 4)) * 2
     parts = graph.run(x, batch_size=3, on_batch=lambda done, of: seen.append((done, of)))
     np.testing.assert_array_equal(parts, graph.run(x))
     assert seen == [(3, 7), (6, 7), (7, 7)]
@@ -45,7 +46,8 @@ def test_batches_change_nothing_and_are_reported():
 def test_inputs_round_half_up_and_saturate():
     source = Input(name="x", bits=4, signed=True, fraction=1)
     graph = IntegerGraph((source, linear("fc", "x", np.eye(1, dtype=np.int64))), (1,))
-    found = graph.quantize_input(np.array([[0.25], [-0.25], [99.0], [-99.0]]))
+    with pytest.warns(SaturationWarning, match="50 % of the values"):
+        found = graph.quantize_input(np.array([[0.25], [-0.25], [99.0], [-99.0]]))
     assert found.ravel().tolist() == [1, 0, 7, -8]
     assert graph.run(np.array([[1.5]])).tolist() == [[1.5]]
 

@@ -46,6 +46,7 @@ def test_no_clean_network_of_the_zoo_warns(name, bits):
         graph.run(load_dataset(data, "test", limit=16).images)
 
 
+@pytest.mark.filterwarnings("ignore:node:xbarsim.graph.saturation.SaturationWarning")  # behind the input
 @pytest.mark.parametrize("wrong", [lambda x: x * 255, lambda x: x - 5, lambda x: -x, lambda x: x * 1e30])
 def test_images_of_another_scale_are_said_once(digits, wrong):
     graph, images = digits

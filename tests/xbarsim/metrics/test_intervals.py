@@ -1,13 +1,19 @@
 """Intervals against scipy's, and how often they cover in simulation."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from scipy.stats import beta, binom, binomtest, ttest_1samp
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta, binom, binomtest, norm, t, ttest_1samp
 
 from xbarsim.errors import InputError
 from xbarsim.metrics.intervals import (
     bootstrap_mean,
     clopper_pearson,
+    mean_from_moments,
     mean_over_chips,
     paired_difference,
     smallest_sample,
@@ -21,6 +27,37 @@ def test_clopper_pearson_is_scipys(hits, shots):
     expected = binomtest(hits, shots).proportion_ci(method="exact")
     found = clopper_pearson(hits, shots)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@given(
+    shots=st.integers(1, 10**7),
+    share=st.floats(0, 1),
+    confidence=st.floats(1e-9, 1 - 1e-9),
+)
+def test_quantiles_are_those_of_scipys_distributions(shots, share, confidence):
+    hits, upper = int(share * shots), (1 + confidence) / 2
+    exact, tail = clopper_pearson(hits, shots, confidence=confidence), (1 - confidence) / 2
+    assert exact.low == (0 if hits == 0 else beta.ppf(tail, hits, shots - hits + 1))
+    assert exact.high == (1 if hits == shots else beta.ppf(1 - tail, hits + 1, shots - hits))
+    half = float(t.ppf(upper, shots) * np.sqrt(1 / (shots + 1)))
+    mean = mean_from_moments(shots + 1, 0.0, 1.0, confidence=confidence)
+    assert (mean.low, mean.high) == (-half, half)
+    z, p = norm.ppf(upper), hits / shots
+    half = z / (1 + z * z / shots) * np.sqrt(p * (1 - p) / shots + z * z / (4 * shots * shots))
+    found, centre = (
+        wilson(hits, shots, confidence=confidence),
+        (p + z * z / (2 * shots)) / (1 + z * z / shots),
+    )
+    assert found.low == (0 if hits == 0 else centre - half)
+    assert found.high == (1 if hits == shots else centre + half)
+
+
+def test_intervals_load_no_distributions():
+    code = (
+        "import sys, xbarsim.metrics.intervals, xbarsim.metrics.planning; print('scipy.stats' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "False\n"
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.97])

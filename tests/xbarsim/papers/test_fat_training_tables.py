@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from accel_models.finn.concurrent import FaultResults
+from tests.helpers.program import document
 from xbarsim.campaigns.store import Store
+from xbarsim.documents import plain
 from xbarsim.experiments.collecting import collect
 from xbarsim.faults.pe import PeFaults
 from xbarsim.papers.fat_numbers import TABLE_II, TABLE_IV
@@ -30,6 +31,7 @@ from xbarsim.papers.fat_training_tables import (
 from xbarsim.papers.study import Settings
 
 CODE = "from xbarsim.cli.app import main; main()"
+STORE = "fat-table2-smoke-seed-0.db"
 
 
 def network(method, lowest, *, table=2, seconds=60.0):
@@ -107,8 +109,7 @@ def test_pixels_are_those_of_the_program_before_tasks(data_folder, tmp_path):
 
 
 def _study(folder):
-    words = ["study", "fat-table2", "--budget", "smoke", "--networks", str(folder), "--json"]
-    return [sys.executable, "-c", CODE, *words]
+    return ["study", "fat-table2", "--budget", "smoke", "--networks", str(folder)]
 
 
 def _rows(store):
@@ -118,18 +119,23 @@ def _rows(store):
         return sum(task.done for task in file.status())
 
 
-def _shown(text):
+def _without_seconds(networks):
     """The results without the times that trainings took."""
-    found = json.loads(text)["results"]
-    for one in found["networks"]:
-        del one["train_seconds"]
-    return found
+    return [{**one, "train_seconds": None} for one in networks]
 
 
-def test_a_killed_study_goes_on_to_the_same_table(data_folder, tmp_path):
-    killed, store = tmp_path / "killed", tmp_path / "killed" / "fat-table2-smoke-seed-0.db"
-    killed.mkdir()
-    process = subprocess.Popen(_study(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@pytest.fixture(scope="module")
+def whole(data_folder, tmp_path_factory):
+    """A study that nobody stopped: its settings, its store, what it shows."""
+    folder = tmp_path_factory.mktemp("whole")
+    settings, store = Settings(budget="smoke", folder=folder), folder / STORE
+    return settings, store, TABLE_2.show(collect(TABLE_2.tasks(settings), store), settings)
+
+
+def test_a_killed_study_goes_on_to_the_same_table(whole, tmp_path, capsys):
+    store = tmp_path / STORE
+    command = [sys.executable, "-c", CODE, *_study(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not _rows(store) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -137,18 +143,18 @@ def test_a_killed_study_goes_on_to_the_same_table(data_folder, tmp_path):
     process.wait()
     before = _rows(store)
     assert 0 < before < 2 * 481
-    again = subprocess.run(_study(killed), capture_output=True, text=True, check=True)
-    whole = subprocess.run(_study(tmp_path / "whole"), capture_output=True, text=True, check=True)
-    assert _shown(again.stdout) == _shown(whole.stdout)
+    again = document(capsys, *_study(tmp_path))["results"]
+    expected = json.loads(json.dumps(plain(whole[-1].results)))
+    for found in (again, expected):
+        found["networks"] = _without_seconds(found["networks"])
+    assert again == expected
     assert _rows(store) == 2 * 481
 
 
-def test_finished_studies_make_no_trial_again(data_folder, tmp_path):
-    settings, store = Settings(budget="smoke", folder=tmp_path), tmp_path / "t.db"
-    first = TABLE_2.show(collect(TABLE_2.tasks(settings), store), settings)
-    for file in Path(tmp_path).glob("*.safetensors"):
+def test_finished_studies_make_no_trial_again(whole):
+    settings, store, first = whole
+    for file in settings.folder.glob("*.safetensors"):
         file.unlink()
     again = TABLE_2.show(collect(TABLE_2.tasks(settings), store), settings)
-    assert not list(Path(tmp_path).glob("*.safetensors"))
-    for one, other in zip(first.results["networks"], again.results["networks"], strict=True):
-        assert {**one, "train_seconds": None} == other
+    assert not list(settings.folder.glob("*.safetensors"))
+    assert _without_seconds(first.results["networks"]) == again.results["networks"]
