@@ -1,4 +1,4 @@
-"""Small networks that use every operator, drawn at random: what the quantizer, chips and bridges are held to."""
+"""Small random networks that use every operator: what the quantizer, chips and bridges are held to."""
 
 import numpy as np
 import torch
