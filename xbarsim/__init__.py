@@ -27,6 +27,7 @@ _HOMES = {
     "networks.snn": "Snn",
     "xbarsim.programs": "program",
     "xbarsim.subject": "Subject",
+    "xbarsim.experiments.explain": "explain",
     "xbarsim.experiments.references": "SubjectReference",
     "accel_models.reram.config": "ReramConfig CellOperations",
     "accel_models.reram.analog_config": "AnalogConfig",

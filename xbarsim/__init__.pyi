@@ -55,6 +55,7 @@ from xbarsim.experiments.collecting import collect as collect
 from xbarsim.experiments.every_fault import every_fault as every_fault
 from xbarsim.experiments.experiment import Experiment as Experiment
 from xbarsim.experiments.experiment import grid as grid
+from xbarsim.experiments.explain import explain as explain
 from xbarsim.experiments.measures import Accuracy as Accuracy
 from xbarsim.experiments.measures import Detection as Detection
 from xbarsim.experiments.references import SubjectReference as SubjectReference

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from numpy.typing import NDArray
 from torch import nn
 
 from accel_models.finn.config import FinnConfig
@@ -14,7 +13,7 @@ from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import ReramConfig
 from accel_models.spiking.config import SpikingConfig
 from accel_models.spiking.network import SpikingNetwork
-from xbarsim.arrays import check_calibration
+from xbarsim.arrays import as_array, check_calibration
 from xbarsim.chip import Accelerator, Chip
 from xbarsim.errors import InputError
 from xbarsim.hints import checked
@@ -42,7 +41,7 @@ def accelerator_of(accelerator: str | Accelerator) -> Accelerator:
 
 @checked
 def program(
-    network: Any, accelerator: str | Accelerator = "isaac", *, calibrate: NDArray | None = None
+    network: Any, accelerator: str | Accelerator = "isaac", *, calibrate: Any = None
 ) -> Chip:
     """Put a network into a fault-free chip.
 
@@ -51,7 +50,8 @@ def program(
     network : a torch module; an `IntegerGraph`; a `FinnNetwork`, as `read_board` gives it; a
         `SpikingNetwork`
     accelerator : a name, perhaps with fields ('analog:device=pcm'), or a configuration
-    calibrate : (N, ...) some hundred typical inputs, which fix the scales of a float module
+    calibrate : (N, ...) some hundred typical inputs, which fix the scales of a float module; a tuple or a
+        dict of arrays where it takes several
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _is(network: Any, kind: Callable[[nn.Module], bool]) -> bool:
     return isinstance(network, nn.Module) and kind(network)
 
 
-def as_integers(network: Any, accelerator: Accelerator, *, calibrate: NDArray | None = None) -> Any:
+def as_integers(network: Any, accelerator: Accelerator, *, calibrate: Any = None) -> Any:
     """Return what an accelerator is programmed with: modules as integers, other networks as they are.
 
     A module of quantized layers, ours or Brevitas's, keeps its own integers; any other is quantized to the
@@ -96,15 +96,23 @@ def as_integers(network: Any, accelerator: Accelerator, *, calibrate: NDArray | 
     if calibrate is None:
         expected = "some hundred typical inputs, to fix the scales of a module"
         raise InputError("calibrate", expected, "none", "hand in training inputs")
-    sample = check_calibration(calibrate)[:CALIBRATION_INPUTS]
     if is_quantized(network):
-        return finn_graph(network, sample.shape[1:])
+        return finn_graph(network, check_calibration(calibrate).shape[1:])
     wanted = accelerator.quantization
     return quantize(
         network,
-        sample,
+        _first(calibrate),
         weight_bits=wanted.weight_bits,
         activation_bits=wanted.activation_bits,
         symmetric=wanted.symmetric,
         scales=wanted.scales,
     )
+
+
+def _first(calibrate: Any) -> Any:
+    """The inputs that fix scales: so many of the given, of every array."""
+    if isinstance(calibrate, Mapping):
+        return {name: values[:CALIBRATION_INPUTS] for name, values in calibrate.items()}
+    if isinstance(calibrate, tuple):
+        return tuple(values[:CALIBRATION_INPUTS] for values in calibrate)
+    return as_array("calibrate", calibrate)[:CALIBRATION_INPUTS]

@@ -153,8 +153,8 @@ def _add(chain: LayerChain, node: Node, weight_bits: int | None) -> None:
             down, across = (1, 1) if node.window is None else node.window.stride
             kernels = _kernels(chain, node)
             bias = node.bias if node.bias.any() else None
-            steps = (down, across)
-            chain.multiply(where, node.name, kernels, bias=bias, stride=steps, weight_bits=weight_bits)
+            stride = (down, across)
+            chain.multiply(where, node.name, kernels, bias=bias, stride=stride, weight_bits=weight_bits)
         case Threshold():
             chain.threshold(where, node.thresholds, _stream(node, node.low, node.step, node.top))
         case Requantize():

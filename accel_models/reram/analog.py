@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -33,7 +34,7 @@ from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
 from xbarsim.faults.table import several
-from xbarsim.graph.integer_graph import IntegerGraph
+from xbarsim.graph.integer_graph import IntegerGraph, Multiply
 from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
 from xbarsim.hints import checked
 from xbarsim.rng import generator_of
@@ -244,7 +245,7 @@ class AnalogChip:
     @checked
     def run(
         self,
-        inputs: NDArray,
+        inputs: Any,
         *,
         seed: Seed = 0,
         batch_size: int = 64,
@@ -256,6 +257,17 @@ class AnalogChip:
         ------
         InputError : inputs of another shape, none at all, or that are not finite real numbers; no seed.
         """
+        scores = self.graph.run(
+            inputs,
+            multiply=self.multiplier(seed),
+            batch_size=batch_size,
+            on_batch=on_batch,
+            watched=False,
+        )
+        return run_of(scores, self.cost(len(scores)))
+
+    def multiplier(self, seed: Seed = 0) -> Multiply:
+        """The products of the arrays for one run: inputs are counted from the first on, for their noise."""
         noise, done = int(generator_of(seed).integers(2**63)), dict.fromkeys(self.draws, 0)
 
         def multiply(layer: MatMul, rows: FloatArray) -> list[IntArray]:
@@ -268,10 +280,7 @@ class AnalogChip:
             noise_seed = int(own.generate_state(1, np.uint64)[0])
             return self.matrices[key].multiply(rows, signed, seed=noise_seed, first=first)
 
-        scores = self.graph.run(
-            inputs, multiply=multiply, batch_size=batch_size, on_batch=on_batch, watched=False
-        )
-        return run_of(scores, self.cost(len(scores)))
+        return multiply
 
     def run_each(self, faults: Iterable[FaultMap], inputs: NDArray, *, seed: Seed = 0) -> Iterator[Run]:
         """Run the same inputs on a copy with each of these fault maps on top of its own."""

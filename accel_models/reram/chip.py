@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ class ReramChip:
     @checked
     def run(
         self,
-        inputs: NDArray,
+        inputs: Any,
         *,
         seed: int = 0,
         fidelity: str = "digital",

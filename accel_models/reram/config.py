@@ -70,8 +70,8 @@ class ReramConfig:
     pipeline_cycles : depth D of the pipeline, for 16 streamed bits
     cell : time and energy of single-cell operations
     scales : of what its integers stand for: 'power-of-two', shifts alone between layers, or 'channel', a
-        multiplier a channel and zero points; by default powers of two for weights and inputs of 16 bits, as in
-        ISAAC, and one a channel for fewer
+        multiplier a channel and zero points; by default powers of two for weights and inputs of 16 bits, as
+        in ISAAC, and one a channel for fewer
     power : what its arrays draw; one for other arrays than `array` leaves energies unknown (NaN)
     """
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from xbarsim.cli import options, output
+from xbarsim.errors import InputError
 
 
 def run(
@@ -35,6 +36,16 @@ def run(
     training: Annotated[
         bool, typer.Option("--training", help="What training each layer takes: numbers kept, operations.")
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Where accuracy goes: every node against the network in floats."),
+    ] = False,
+    faults: Annotated[
+        str | None, typer.Option("--faults", "-f", help="Explain a chip with these faults, NAME:FIELD=VALUE.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", "-s", help="Decides the faults.  [default: 1]")
+    ] = None,
     as_json: options.AsJson = False,
     out: options.Out = None,
 ) -> None:
@@ -45,6 +56,10 @@ def run(
     With --out, a FINN chip's folding as JSON, and the figures.
     """
     output.prepare(out)
+    for name, given in (("faults", faults), ("seed", seed)):
+        if given is not None and not (explain and faults):
+            beside = "explain" if name == "faults" else "faults and explain"
+            raise InputError(name, f"{beside} beside it", "none", "add it, or leave this out")
     from functools import partial
 
     from accel_models.finn.folding import write_folding
@@ -77,6 +92,15 @@ def run(
         tables += [protection.schedule_table(study), protection.safety_summary(study)]
         results["protection"] = study
         figures["protection.png"] = lambda: protection.protection_figure(study)
+    if explain:
+        from xbarsim.experiments.explain import explain as explained
+
+        with output.progress("comparing") as advance:
+            chip = subjects.chip_of(subject, faults, 1 if seed is None else seed)
+            comparison = explained(subject, chip, on_step=advance)
+        tables.append(comparison.table())
+        results["explanation"] = comparison.frame.to_dict("records")
+        figures["explain.png"] = comparison.plot
     files = {}
     if inspection.is_finn(subject):
         files["folding.json"] = partial(write_folding, subject.chip.network)  # type: ignore[attr-defined]

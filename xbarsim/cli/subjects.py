@@ -11,17 +11,19 @@ from accel_models.reram.analog_config import AnalogConfig
 from accel_models.reram.config import ReramConfig, cell_presets
 from xbarsim import stops
 from xbarsim.campaigns.task import Task
-from xbarsim.chip import Accelerator, FaultModel
+from xbarsim.chip import Accelerator, Chip, FaultModel
 from xbarsim.cli import output
 from xbarsim.code import load_code
 from xbarsim.errors import InputError, check_choice
 from xbarsim.experiments.collecting import collect
+from xbarsim.experiments.drawing import faulty_chip
 from xbarsim.experiments.references import SubjectReference, accelerator_from
 from xbarsim.faults.given import GivenFaults
 from xbarsim.faults.neurons import SpikingGeometry
 from xbarsim.faults.pe import FinnGeometry
 from xbarsim.registry import fault_models
 from xbarsim.report.results import Results
+from xbarsim.rng import Trial
 from xbarsim.subject import Subject
 
 FIDELITIES = ("digital", "bit-serial", "analog", "parasitic")
@@ -107,6 +109,13 @@ def default_model(subject: Subject, words: str) -> str:
     if isinstance(subject.chip.geometry, FinnGeometry):
         return "single:kinds=channel"
     return "faulty-neurons" if isinstance(subject.chip.geometry, SpikingGeometry) else words
+
+
+def chip_of(subject: Subject, faults: str | None, seed: int) -> Chip:
+    """Return a subject's chip; if faults are named, that of the first trial with them."""
+    if faults is None:
+        return subject.chip
+    return faulty_chip(subject.chip, fault_models.parse(faults), Trial(seed, 0))
 
 
 def count_of(model: FaultModel, subject: Subject, chips: int | None) -> int:

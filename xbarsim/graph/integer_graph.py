@@ -127,7 +127,7 @@ class IntegerGraph:
         def note(node: Node, value: NDArray, sources: Sequence[NDArray]) -> None:
             found[node.name] = value.shape
 
-        self._execute(start, _shape_alone, note)
+        self.execute(start, _shape_alone, note)
         return found
 
     def shape_of(self, node: Input | RawInput) -> tuple[int, ...]:
@@ -220,7 +220,7 @@ class IntegerGraph:
         parts: dict[str, list[NDArray]] = {}
         for start in range(0, len(x), size):
             note = watch if watched and not start else None
-            found = self._execute(x[start : start + size], multiply, note)
+            found = self.execute(x[start : start + size], multiply, note)
             for key, name in self.outputs or (("output", self.output),):
                 parts.setdefault(key, []).append(self.to_scores(found[name], name))
             if on_batch is not None:
@@ -272,7 +272,7 @@ class IntegerGraph:
             bias = own + np.floor((after - before) * ratio + 0.5).astype(np.int64)
         return replace(use, weights=new.weights, bias=bias - use.input_zero * _sums(new))
 
-    def _execute(
+    def execute(
         self, x: NDArray | Batch, multiply: Multiply, note: Note | None = None
     ) -> dict[str, NDArray]:
         """The values of the outputs' nodes; `note` is called with every node, its value and its sources'."""

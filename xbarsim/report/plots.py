@@ -127,6 +127,27 @@ def fault_accuracies(
     return figure
 
 
+MOST_dB = 80.0  # above, nothing is lost
+KIND_COLOURS = {"input": "#777777", "arrays": PALETTE[0], "integer": PALETTE[1], "table": PALETTE[2]}
+
+
+def noise_along(names: Sequence[str], kinds: Sequence[str], snr_dB: NDArray, *, title: str) -> Figure:
+    """Signal to noise of nodes in their order, at most 80 dB, coloured by where they are computed."""
+    figure, axes = _figure(title)
+    figure.set_size_inches(min(24.0, 3.2 + 0.16 * len(names)), 4.2)
+    places, snr_dB = np.arange(len(names)), np.minimum(snr_dB, MOST_dB)
+    axes.plot(places, snr_dB, color="#cccccc", lw=1, zorder=1)
+    for kind in dict.fromkeys(kinds):
+        at = np.array([found == kind for found in kinds])
+        colour = KIND_COLOURS.get(kind, PALETTE[3])
+        axes.scatter(places[at], snr_dB[at], s=22, color=colour, label=kind, zorder=2)
+    axes.set_xticks(places, names, rotation=90, fontsize=6)
+    axes.set_ylabel("signal to noise [dB]")
+    axes.set_ylim(bottom=min(0.0, float(np.min(snr_dB, initial=0.0))))
+    _legend(figure, axes)
+    return figure
+
+
 def cost_fronts(fronts: Mapping[str, tuple[NDArray, NDArray]], *, xlabel: str, title: str) -> Figure:
     """Worst-case error over hardware cost, a step line a front: {name: (costs, errors in %)}."""
     figure, axes = _figure(title)

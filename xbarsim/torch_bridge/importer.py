@@ -92,6 +92,7 @@ class Importer:
     raw: dict[fx.Node, str] = field(default_factory=dict)
     weights: dict[str, tuple[str, Weights]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    stands_for: dict[str, fx.Node] = field(default_factory=dict)
 
     @property
     def captured(self) -> Captured:
@@ -189,6 +190,7 @@ class Importer:
     def _add(self, node: Node, stands_for: fx.Node | None = None) -> str:
         if stands_for is not None:
             node = replace(node, origin=self.captured.where(stands_for))
+            self.stands_for[node.name] = stands_for
         self.nodes.append(node)
         self.taken.add(node.name)
         return node.name
@@ -353,7 +355,7 @@ class Importer:
         assert grid is not None
         inputs = int(found.integers.shape[1])
         largest = (inputs << (self.weight_bits - 1 + source.bits)) + int(np.abs(made.bias).max(initial=0))
-        self.wide[node] = Value(self._add(made, node), grid, largest=largest)
+        self.wide[node] = Value(self._add(made, weighted.ranged), grid, largest=largest)
 
     def _shared(self, weighted: Weighted, found: Weights) -> tuple[str, str | None]:
         """The name of a product's node, and of an earlier one with the same weights."""

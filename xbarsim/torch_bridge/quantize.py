@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
 from xbarsim.arrays import as_array, check_calibration
-from xbarsim.chip import SCALES
+from xbarsim.chip import Quantization
 from xbarsim.errors import InputError, check_choice, check_int, check_number
 from xbarsim.graph.inputs import Batch
 from xbarsim.graph.integer_graph import IntegerGraph
@@ -71,17 +72,58 @@ def quantize(
     InputError : a module that cannot be captured, with its line; NaN weights; bad inputs; nodes in floats
     where they are not wanted.
     """
-    check_int("weight_bits", weight_bits, 2, MOST_BITS)
-    check_int("activation_bits", activation_bits, 2, MOST_BITS)
-    if scales is None:
-        scales = "power-of-two" if min(weight_bits, activation_bits) == MOST_BITS else "channel"
-    check_choice("scales", scales, SCALES)
     check_number("percentile", percentile, 50, 100)
-    fixed_point = scales == "power-of-two"
-    if calibration is None:
-        few = activation_bits <= MOST_PERCENTILE_BITS and not fixed_point
-        calibration = "percentile" if few else "min-max"
-    check_choice("calibration", calibration, METHODS)
+    wanted = Quantization(
+        weight_bits=weight_bits, activation_bits=activation_bits, symmetric=symmetric, scales=scales
+    )
+    settings = settings_of(wanted)
+    if calibration is not None:
+        settings["calibration"] = check_choice("calibration", calibration, METHODS)
+    found = imported(module, images, percentile=percentile, **settings)
+    if not found.graph.layers:
+        raise InputError("module", "at least one linear or convolution layer", "none")
+    if integers_only:
+        _check_integers(found.graph.nodes)
+    return found.graph
+
+
+def settings_of(wanted: Quantization) -> dict[str, Any]:
+    """How a network is imported for an accelerator, its defaults filled in; see `imported`."""
+    bits = check_int("weight_bits", wanted.weight_bits, 2, MOST_BITS)
+    activations = check_int("activation_bits", wanted.activation_bits, 2, MOST_BITS)
+    whole = "power-of-two" if min(bits, activations) == MOST_BITS else "channel"
+    fixed_point = (wanted.scales or whole) == "power-of-two"
+    few = activations <= MOST_PERCENTILE_BITS and not fixed_point
+    return {
+        "weight_bits": bits,
+        "activation_bits": activations,
+        "symmetric": wanted.symmetric,
+        "fixed_point": fixed_point,
+        "calibration": "percentile" if few else "min-max",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A graph, the network that it is of, and which value of the network each of its nodes stands for."""
+
+    graph: IntegerGraph
+    captured: Captured
+    stands_for: dict[str, fx.Node]
+
+
+def imported(
+    module: nn.Module,
+    images: Any,
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    symmetric: bool,
+    fixed_point: bool,
+    calibration: str,
+    percentile: float = PERCENTILE,
+) -> Imported:
+    """See `quantize`."""
     check_parameters(module)
     captured, sample = capture(module, images)
     products = find_products(captured)
@@ -104,11 +146,7 @@ def quantize(
         outputs if several else (),
         one_by_one=captured.fixed_batch is not None,
     )
-    if not graph.layers:
-        raise InputError("module", "at least one linear or convolution layer", "none")
-    if integers_only:
-        _check_integers(graph.nodes)
-    return graph
+    return Imported(graph, captured, importer.stands_for)
 
 
 def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor]]:
