@@ -226,8 +226,28 @@ class Importer:
         ranged = node
         if node in self.classes.products:
             ranged = self.classes.products[node].ranged
+        clips = None if self.fixed_point else self._cut_off(ranged)
+        if clips:  # what moves between the sums and where they are cut off takes them cut off as well
+            ranged = max(clips, key=lambda clip: self._range(clip)[1])
         grid, bits, signed = self._grid_of(ranged)
-        return self._to_grid(self.wide[node], grid, bits, signed, ranged)
+        return self._to_grid(self.wide[node], grid, bits, signed, ranged, self._meant(ranged))
+
+    def _cut_off(self, node: fx.Node) -> list[fx.Node] | None:
+        """The nodes that cut a value off at 0, if all that read it do, perhaps behind moves; None otherwise."""
+        found: list[fx.Node] = []
+        for reader in self.classes.readers(node):
+            if reader is node:
+                return None
+            if reader.target in CLIPS and self._only_clips(reader, node) and _ends(reader)[0] == 0:
+                found.append(reader)
+            elif self.classes.target(reader) in (*MOVES, *THROUGH_FLOATS) and reader in self.classes.integer:
+                behind = self._cut_off(reader)
+                if behind is None:
+                    return None
+                found += behind
+            else:
+                return None
+        return found
 
     def _to_grid(
         self,
@@ -407,7 +427,16 @@ class Importer:
             if resolved in self.wide:
                 grid, bits, signed = self._grid_of(node)
                 return self._to_grid(self.wide[resolved], grid, bits, signed, node, self._meant(node))
+            source = self.integers(root)
+            if self._is_within(source, node):
+                return source
         return self._table(node, root, self.integers(root))
+
+    def _is_within(self, value: Value, clip: fx.Node) -> bool:
+        """Whether a value's grid ends where a node cuts off, or before."""
+        ends = value.grid.to_numbers(np.array(integer_range(value.bits, value.signed)))
+        low, high = _ends(clip)
+        return (low is None or ends[0] >= low) and (high is None or ends[1] <= high)
 
     def _meant(self, node: fx.Node) -> tuple[bool, bool]:
         """Whether the network itself cuts a node's values off at the ends of the range that was seen."""
