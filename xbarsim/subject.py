@@ -85,6 +85,10 @@ class Subject:
         self.train = data.train if train is None else as_dataset(train, name="train")
         typical = (self.train or self.test).images if calibrate is None else calibrate
         self.calibration = check_calibration(typical)[:CALIBRATION_INPUTS]
+        shape, wanted = self.calibration.shape[1:], self.test.images.shape[1:]
+        if shape != wanted:
+            expected = f"inputs of shape {(f'N', *wanted)}, as those of the test data".replace("'", "")
+            raise InputError("calibrate", expected, str(("N", *shape)).replace("'", ""))
         self.name = _name_of(network) if name is None else name
         self.epsilon = check_positive("epsilon", epsilon)
         self.passes = check_int("passes", passes, 1, MOST_PASSES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -219,7 +219,7 @@ class IntegerGraph:
         size = self.batch_of(batch_size)
         parts: dict[str, list[NDArray]] = {}
         for start in range(0, len(x), size):
-            note = watch if watched and not start else None
+            note = partial(watch, self.grids) if watched and not start else None
             found = self.execute(x[start : start + size], multiply, note)
             for key, name in self.outputs or (("output", self.output),):
                 parts.setdefault(key, []).append(self.to_scores(found[name], name))

@@ -8,12 +8,13 @@ another scale, or calibration images that are not like them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import InputError
+from xbarsim.graph.grid import Grid
 from xbarsim.graph.nodes import IntArray, Node, integer_range
 
 MOST_SATURATED = 0.001
@@ -53,8 +54,11 @@ def check_range(where: str, values: NDArray, low: float, high: float) -> None:
     _warn_of_saturation(where, outside, values.size, low, high, remedy)
 
 
-def watch(node: Node, out: IntArray, sources: Sequence[NDArray]) -> None:
-    """Say when many activations saturate, where a node brings its sources (N, ...) to few bits."""
+def watch(grids: Mapping[str, Grid | None], node: Node, out: IntArray, sources: Sequence[NDArray]) -> None:
+    """Say when many activations saturate, where a node brings its sources (N, ...) to few bits.
+
+    `grids` has what the nodes' integers stand for, by name: the range is told in the network's own numbers.
+    """
     if not hasattr(node, "saturated") or not out.size:
         return
     low, high = integer_range(node.bits, node.signed)  # type: ignore[attr-defined]
@@ -63,6 +67,9 @@ def watch(node: Node, out: IntArray, sources: Sequence[NDArray]) -> None:
     outside = node.saturated(*sources)
     if outside >= FEWEST_SATURATED:
         remedy = "calibrate on inputs that are like these"
+        grid = grids[node.name]
+        if grid is not None:
+            low, high = grid.to_numbers(np.array([low, high]))
         _warn_of_saturation(f"node {node.name!r}", outside, out.size, low, high, remedy)
 
 

@@ -7,7 +7,7 @@ multiples of the batch.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,14 +83,11 @@ class Captured:
             waiting.extend(n for n in node.all_input_nodes if self.is_data(n))
         return found
 
-    def depends_on_inputs(self) -> set[fx.Node]:
-        """The nodes whose values are not the same for all inputs."""
-        found: set[fx.Node] = set(self.inputs)
+    def behind(self, known: Iterable[fx.Node]) -> set[fx.Node]:
+        """These nodes, and all whose values depend on one of theirs."""
+        found = set(known)
         for node in self.graph.nodes:
-            if (
-                any(n in found and "size" not in n.meta for n in node.all_input_nodes)
-                and "size" not in node.meta
-            ):
+            if "size" not in node.meta and any(n in found for n in node.all_input_nodes):
                 found.add(node)
         return found
 

@@ -133,8 +133,8 @@ class Classes:
 
     @cached_property
     def data(self) -> set[fx.Node]:
-        """The nodes that depend on the inputs; the others are the same for all inputs of a batch."""
-        return self.captured.depends_on_inputs()
+        """The nodes that depend on inputs or arrays; the others are the same for all inputs of a batch."""
+        return self.captured.behind([*self.captured.inputs, *self.products])
 
     def root(self, node: fx.Node) -> fx.Node | None:
         """The one node that an elementwise node is a function of, value by value, through such nodes."""

@@ -233,7 +233,7 @@ class Importer:
         return self._to_grid(self.wide[node], grid, bits, signed, ranged, self._meant(ranged))
 
     def _cut_off(self, node: fx.Node) -> list[fx.Node] | None:
-        """The nodes that cut a value off at 0, if all that read it do, perhaps behind moves; None otherwise."""
+        """The nodes that cut a value off at 0, if all that read it do, perhaps behind moves; or None."""
         found: list[fx.Node] = []
         for reader in self.classes.readers(node):
             if reader is node:

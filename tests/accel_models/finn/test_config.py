@@ -32,8 +32,8 @@ def test_float_network_in_the_wanted_integers_is_programmed():
     module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 4)).eval()
     images = np.random.default_rng(0).normal(size=(8, 1, 8, 8))
     wanted = FinnConfig().quantization
-    assert wanted == Quantization(weight_bits=4, activation_bits=4)
-    graph = quantize(module, images, weight_bits=wanted.weight_bits, activation_bits=wanted.activation_bits)
+    assert wanted == Quantization(weight_bits=4, activation_bits=4, scales="power-of-two")
+    graph = quantize(module, images, weight_bits=4, activation_bits=4, scales=wanted.scales)
     chip = FinnConfig().program(graph)
     assert (chip.run(images).classes == graph.run(images).argmax(axis=1)).all()
 

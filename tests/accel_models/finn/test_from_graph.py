@@ -250,7 +250,7 @@ def test_torch_module_through_quantize(name, bits):
         module[1].running_mean.uniform_(-1, 1)
         module[1].running_var.uniform_(0.5, 2)
     images = np.random.default_rng(0).random((4, 1, 10, 10))
-    graph = quantize(module, images, weight_bits=bits, activation_bits=bits)
+    graph = quantize(module, images, weight_bits=bits, activation_bits=bits, scales="power-of-two")
     network = assert_same(graph, images, name=name, weight_bits=bits)
     assert {layer.weight_bits for layer in network.layers} == {bits}
 
