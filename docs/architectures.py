@@ -31,7 +31,8 @@ TIMM = """levit_128s ghostnet_050 mixer_s32_224 convnextv2_atto resnetv2_18 deit
 swin_tiny_patch4_window7_224 poolformer_s12 efficientformer_l1 repvgg_a0 hardcorenas_a tf_efficientnetv2_b0
 res2net50_14w_8s edgenext_xx_small mobilenetv4_conv_small fastvit_t8 cait_xxs24_224 pit_ti_224
 twins_pcpvt_small xcit_nano_12_p16_224 coat_tiny inception_next_tiny dla34 hrnet_w18_small nfnet_l0
-eca_resnet33ts gcresnet33ts volo_d1_224 mvitv2_tiny efficientvit_b0 tinynet_e visformer_tiny beit_base_patch16_224"""
+eca_resnet33ts gcresnet33ts volo_d1_224 mvitv2_tiny efficientvit_b0 tinynet_e visformer_tiny
+beit_base_patch16_224"""
 TIMM_256 = "mobilevit_xxs maxvit_pico_rw_256 halonet26t botnet26t_256 lambda_resnet26t"
 SEGMENTATION = "Unet UnetPlusPlus FPN PSPNet Linknet DeepLabV3Plus PAN MAnet"
 PYTORCHCV = """resnet20_cifar10 preresnet20_cifar10 densenet40_k12_cifar10 resnext20_2x64d_cifar10
