@@ -72,8 +72,9 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
 def _takes_any_batch(program: Any) -> bool:
     """Whether no size of the inputs became a number, and no branch that was taken depends on one."""
     names = program.graph_signature.user_inputs
-    values = [n.meta.get("val") for n in program.graph.nodes if n.op == "placeholder" and n.name in names]
-    sizes = [v.shape[0] for v in values if isinstance(v, torch.Tensor) and v.ndim]
+    given = (n for n in program.graph.nodes if n.op == "placeholder" and n.name in names)
+    values = [n.meta.get("val") for n in given]
+    sizes: list[Any] = [v.shape[0] for v in values if isinstance(v, torch.Tensor) and v.ndim]
     if not all(isinstance(size, torch.SymInt) and size.node.expr.free_symbols for size in sizes):
         return False
     symbols = {symbol for size in sizes for symbol in size.node.expr.free_symbols}
