@@ -8,7 +8,7 @@ import numpy as np
 def spread(x, steps, padding, zero):
     """Zeros between the values of (N, C, *sizes), then around them; padding below 0 cuts off."""
     sizes = [(size - 1) * step + 1 for size, step in zip(x.shape[2:], steps, strict=True)]
-    wide = np.full((*x.shape[:2], *sizes), zero)
+    wide = np.full((*x.shape[:2], *sizes), zero, x.dtype)
     for place in np.ndindex(*x.shape[2:]):
         wide[(..., *(i * step for i, step in zip(place, steps, strict=True)))] = x[(..., *place)]
     for axis, ends in enumerate(padding, 2):
