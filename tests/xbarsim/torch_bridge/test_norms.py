@@ -55,6 +55,12 @@ def test_a_layer_that_is_called_twice_is_one():
     assert weighted_layers(nn.Sequential(linear, nn.ReLU(), linear)) == [(linear, None)]
 
 
+def test_a_norm_behind_a_layer_that_is_called_twice_is_not_folded():
+    block = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    with pytest.raises(InputError, match=r"one call of a layer with a batch norm, got several"):
+        fold_batch_norm(trace(nn.Sequential(block, nn.ReLU(), block).eval()))
+
+
 def test_a_module_may_name_its_layers_itself():
     class Own(nn.Module):
         def weighted_layers(self):
