@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import frexp, log2
+from math import frexp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Grid:
     @property
     def is_fixed_point(self) -> bool:
         """Whether it is a power of two without a zero point."""
-        return not np.ndim(self.scale) and not self.zero and log2(float(self.scale)).is_integer()
+        return not np.ndim(self.scale) and not self.zero and frexp(float(self.scale))[0] == 0.5
 
     def along(self, dimensions: int) -> float | FloatArray:
         """The scale, shaped to multiply a tensor of so many dimensions."""

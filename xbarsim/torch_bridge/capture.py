@@ -6,10 +6,14 @@ export, which takes seconds. The graphs mean the same.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import logging
+import os
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +23,8 @@ from xbarsim.errors import InputError
 from xbarsim.torch_bridge.captured import Captured, Times
 
 Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
-FRAMES = ("torch/", "/xbarsim/torch_bridge/")
+OTHER_BATCHES = (2, 5, 7, 64, 257, 2**20)  # what the capture is held to, besides the example's
+NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
 
 
 def export(module: nn.Module, inputs: Inputs) -> Captured:
@@ -50,7 +55,9 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
                 kwargs = {name: t[:1] for name, t in kwargs.items()}
             with _quiet():
                 found = torch.export.export(module, args, kwargs, dynamic_shapes=wanted, strict=False)
-                return found.run_decompositions()
+                found = found.run_decompositions()
+            if wanted is None or _takes_any_batch(found):
+                return found
         except Exception as error:  # whatever the user's forward, and the export, may raise
             failed = failed or error
     text = " ".join(str(failed).split())
@@ -62,18 +69,37 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
     ) from failed
 
 
+def _takes_any_batch(program: Any) -> bool:
+    """Whether no size of the inputs became a number, and no branch that was taken depends on one."""
+    names = program.graph_signature.user_inputs
+    given = (n for n in program.graph.nodes if n.op == "placeholder" and n.name in names)
+    values = [n.meta.get("val") for n in given]
+    sizes: list[Any] = [v.shape[0] for v in values if isinstance(v, torch.Tensor) and v.ndim]
+    if not all(isinstance(size, torch.SymInt) and size.node.expr.free_symbols for size in sizes):
+        return False
+    symbols = {symbol for size in sizes for symbol in size.node.expr.free_symbols}
+    ranges = [program.range_constraints[s] for s in symbols if s in program.range_constraints]
+    held = all(r.lower <= min(OTHER_BATCHES) and r.upper >= max(OTHER_BATCHES) for r in ranges)
+    guards = [guard.expr for guard in sizes[0].node.shape_env.guards] if sizes else []
+    found = [g.subs(dict.fromkeys(g.free_symbols, n)) for g in guards for n in OTHER_BATCHES]
+    return held and all(map(bool, found))
+
+
 class _quiet:
-    """Without torch's warnings and logs on what the export specialises."""
+    """Without torch's warnings and logs on what the export specialises, and the graphs that it prints."""
 
     def __enter__(self) -> None:
         self._caught = warnings.catch_warnings()
         self._caught.__enter__()
         warnings.simplefilter("ignore")
+        self._said = contextlib.redirect_stderr(io.StringIO())
+        self._said.__enter__()
         self._disabled = logging.root.manager.disable
         logging.disable(logging.WARNING)
 
     def __exit__(self, *exception: Any) -> None:
         logging.disable(self._disabled)
+        self._said.__exit__(*exception)
         self._caught.__exit__(*exception)
 
 
@@ -204,7 +230,7 @@ def _place_of(trace: str) -> str:
         line = line.strip()
         if line.startswith('File "'):
             path, _, rest = line.removeprefix('File "').partition('", line ')
-            if not found or not any(part in path for part in FRAMES):
+            if not found or not path.startswith(NOT_THE_USERS):
                 found = f"{path.rsplit('/', 1)[-1]}:{rest.partition(',')[0]}"
     return found
 

@@ -61,9 +61,13 @@ def fold_batch_norm(traced: fx.GraphModule) -> None:
 
     Raises
     ------
-    InputError : a batch norm elsewhere, or one without running statistics.
+    InputError : a batch norm elsewhere, one without running statistics, one behind a layer that is called
+        twice.
     """
+    calls = [str(node.target) for node in traced.graph.nodes if node.op == "call_module"]
     for node, before in _batch_norms(traced):
+        if calls.count(str(before.target)) > 1:
+            raise InputError(f"layer {before.target!r}", "one call of a layer with a batch norm", "several")
         _fold(traced.get_submodule(str(before.target)), traced.get_submodule(str(node.target)))  # type: ignore[arg-type]
         node.replace_all_uses_with(before)
         traced.graph.erase_node(node)

@@ -177,14 +177,6 @@ def test_operators_in_place_are_fine_where_nothing_else_reads():
     )
 
 
-def test_batch_norm_leaves_a_layer_that_shares_the_weights():
-    a, norm, b = nn.Linear(432, 432), nn.BatchNorm1d(432), nn.Linear(432, 432)
-    b.weight = a.weight
-    with torch.no_grad():
-        norm.running_var.fill_(9.0)
-    assert close(nn.Sequential(nn.Flatten(), a, norm, nn.ReLU(), b).eval())
-
-
 def test_hooks_and_dropout_that_always_drops_are_refused():
     hooked = nn.Sequential(nn.Flatten(), nn.Linear(432, 4))
     hooked[1].register_forward_hook(lambda module, inputs, output: output * 2)
