@@ -87,8 +87,8 @@ class Subject:
         self.calibration = check_calibration(typical)[:CALIBRATION_INPUTS]
         shape, wanted = self.calibration.shape[1:], self.test.images.shape[1:]
         if shape != wanted:
-            expected = f"inputs of shape {(f'N', *wanted)}, as those of the test data".replace("'", "")
-            raise InputError("calibrate", expected, str(("N", *shape)).replace("'", ""))
+            expected = f"inputs of shape {wanted}, as those of the test data"
+            raise InputError("calibrate", expected, str(shape))
         self.name = _name_of(network) if name is None else name
         self.epsilon = check_positive("epsilon", epsilon)
         self.passes = check_int("passes", passes, 1, MOST_PASSES)

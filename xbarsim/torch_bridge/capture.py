@@ -22,6 +22,7 @@ from torch import fx, nn
 from xbarsim.errors import InputError
 from xbarsim.torch_bridge.captured import Captured, Times
 
+WRAPPED = "_network"
 Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 OTHER_BATCHES = (2, 5, 7, 64, 257, 2**20)  # what the capture is held to, besides the example's
 NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
@@ -48,13 +49,15 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
     dynamic: Any = {0: torch.export.Dim.AUTO}
     shapes: Any = tuple(dynamic for _ in args) if args else {name: dynamic for name in kwargs}
     failed: Exception | None = None
-    for wanted in (shapes, None):
+    taken = module
+    for wanted in (shapes, shapes, None):
+        taken = _Tensors(module) if failed is not None else module
         try:
             if wanted is None:  # this batch, and no other
                 args = tuple(t[:1] for t in args)
                 kwargs = {name: t[:1] for name, t in kwargs.items()}
             with _quiet():
-                found = torch.export.export(module, args, kwargs, dynamic_shapes=wanted, strict=False)
+                found = torch.export.export(taken, args, kwargs, dynamic_shapes=wanted, strict=False)
                 found = found.run_decompositions()
             if wanted is None or _takes_any_batch(found):
                 return found
@@ -67,6 +70,30 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
         f"'{text[:300]}'",
         "take control flow that depends on values out of forward; attention of 'eager' kind may help",
     ) from failed
+
+
+class _Tensors(nn.Module):
+    """A network that gives what of its outputs are tensors: neither caches nor other objects."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        setattr(self, WRAPPED, network)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the network."""
+        return _tensors_of(getattr(self, WRAPPED)(*args, **kwargs))
+
+
+def _tensors_of(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, (Mapping, type)):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        kept = {str(key): _tensors_of(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        found = [_tensors_of(item) for item in value]
+        return [item for item in found if item is not None]
+    return value if isinstance(value, torch.Tensor) else None
 
 
 def _takes_any_batch(program: Any) -> bool:
@@ -115,7 +142,7 @@ def _from_program(program: Any, name: str) -> Captured:
     for node in graph.nodes:
         if node.op == "placeholder" and node.name in held:
             constants[node] = state[held[node.name]].detach()
-            weights[node] = held[node.name]
+            weights[node] = held[node.name].removeprefix(f"{WRAPPED}.")
         elif node.op == "placeholder" and node.name in signature.user_inputs:
             inputs.append(node)
         elif node.op == "placeholder":
@@ -216,6 +243,7 @@ def _origin_of(node: fx.Node) -> str:
     layer = ""
     if stack:
         path, kind = list(stack.values())[-1]
+        path = path.removeprefix(WRAPPED).removeprefix(".")
         kind = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
         layer = f"layer {path!r} ({kind.rsplit('.', 1)[-1]})" if path else ""
     place = _place_of(node.meta.get("stack_trace") or "")

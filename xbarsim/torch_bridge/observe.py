@@ -81,7 +81,7 @@ class _Histograms:
 
     def add(self, node: fx.Node, value: torch.Tensor) -> None:
         low, high = self.ranges.get(node, (0.0, 0.0))
-        if not value.is_floating_point() or high <= low:
+        if not value.is_floating_point() or high <= low or not np.isfinite(high - low):
             return
         found = torch.histc(value.double(), BINS, low, high).numpy()
         self.counts[node] = self.counts.get(node, 0) + found

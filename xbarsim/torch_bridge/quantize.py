@@ -34,6 +34,7 @@ from xbarsim.torch_bridge.products import check_random, find_products
 from xbarsim.torch_bridge.threads import torch_threads
 
 MOST_BITS = 16
+LIBRARIES = ("torch.", "transformers.", "timm.")
 MOST_PERCENTILE_BITS = 8
 
 
@@ -156,11 +157,13 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
     ------
     InputError : see `quantize`.
     """
-    _check_hooks(module)
+    hooked = _check_hooks(module)
     given = _tensors(images, tokens=any(isinstance(m, nn.Embedding) for m in module.modules()))
     module = copy.deepcopy(module).eval()
     if isinstance(given, torch.Tensor):
         try:
+            if hooked:
+                raise NotPlain
             captured = plain(module, given.double())
             return captured, [given.double()]
         except NotPlain:
@@ -218,14 +221,16 @@ def _tensor(values: Any, where: str) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(wide))
 
 
-def _check_hooks(module: nn.Module) -> None:
-    hooked = [
-        name or "the module" for name, m in module.named_modules() if m._forward_hooks or m._forward_pre_hooks
-    ]
-    if hooked:
-        raise InputError(
-            f"layer {hooked[0]!r}", "no forward hooks", "one", "remove it or write it into forward"
-        )
+def _check_hooks(module: nn.Module) -> bool:
+    """Whether layers have hooks of libraries, which torch.export captures; others are refused."""
+    found = False
+    for name, layer in module.named_modules():
+        for hook in (*layer._forward_hooks.values(), *layer._forward_pre_hooks.values()):
+            found = True
+            if not str(getattr(hook, "__module__", "")).startswith(LIBRARIES):
+                where = f"layer {name or 'the module'!r}"
+                raise InputError(where, "no forward hooks", "one", "remove it or write it into forward")
+    return found
 
 
 def _check_integers(nodes: Iterable[Node]) -> None:
