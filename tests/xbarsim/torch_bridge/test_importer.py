@@ -22,6 +22,7 @@ pytestmark = [
 ]
 # every network is captured by torch.export, which takes a second; failures are small enough as they are
 FEW = settings(max_examples=settings().max_examples // 20, phases=(Phase.explicit, Phase.generate))
+FEWEST = settings(FEW, max_examples=settings().max_examples // 60)
 SCALES = st.sampled_from(["channel", "power-of-two"])
 
 
@@ -52,7 +53,7 @@ def test_sixteen_bits_follow_the_float_network(seed, scales):
     assert np.abs(found - wanted).max() <= 1e-2 * np.abs(wanted).max()
 
 
-@FEW
+@FEWEST
 @given(st.integers(0, 2**32))
 def test_batches_change_nothing(seed):
     module, x = random_network(seed, blocks=3)
@@ -104,7 +105,7 @@ def _exact(layer, rows):
     return rows.astype(np.int64) @ layer.weights
 
 
-@settings(FEW, max_examples=max(1, FEW.max_examples // 3))
+@FEWEST
 @given(st.integers(0, 2**32))
 def test_networks_with_floats_follow_as_well(seed):
     module, x = random_network(seed, blocks=3, floats=True)

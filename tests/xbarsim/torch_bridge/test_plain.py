@@ -78,7 +78,7 @@ def test_residual_networks_are_plain():
     assert any(captured.where(n) == "layer 'conv2' (Conv2d)" for n in captured.order())
 
 
-@settings(max_examples=settings().max_examples // 20, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=settings().max_examples // 30, phases=(Phase.explicit, Phase.generate))
 @given(st.integers(0, 2**32), st.sampled_from(["channel", "power-of-two"]))
 def test_graphs_are_those_of_the_export(seed, scales):
     module = random_plain(seed)
