@@ -14,6 +14,7 @@ from tests.helpers.torch_modules import IMAGES, close
 from xbarsim.cells.encoding import WeightFormat
 from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.errors import InputError
+from xbarsim.graph.integer_graph import exact_product
 from xbarsim.torch_bridge.quantize import quantize
 
 pytestmark = [
@@ -86,7 +87,7 @@ def test_nodes_of_floats_give_what_torch_gives_of_the_same_numbers(scales):
     def note(node, value, sources):
         seen[node.name] = (node, value, sources)
 
-    graph._execute(given_x, _exact, note)
+    graph._execute(given_x, exact_product, note)
     softmax = [entry for name, entry in seen.items() if "softmax" in name]
     assert softmax
     for node, value, sources in softmax:
@@ -99,10 +100,6 @@ def test_nodes_of_floats_give_what_torch_gives_of_the_same_numbers(scales):
     with torch.no_grad():
         wanted = module(torch.tensor(x)).numpy()
     assert np.abs(graph.run(x) - wanted).max() <= 1e-2 * np.abs(wanted).max()
-
-
-def _exact(layer, rows):
-    return rows.astype(np.int64) @ layer.weights
 
 
 @FEWEST
