@@ -64,7 +64,7 @@ def random_plain(seed):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 4)).eval()
 
 
-@settings(max_examples=settings().max_examples // 3)
+@settings(max_examples=settings().max_examples // 6)
 @given(st.integers(0, 2**32))
 def test_random_plain_networks_give_what_they_give_in_torch(seed):
     check(random_plain(seed))
