@@ -23,7 +23,7 @@ from xbarsim.torch_bridge.module import ChipModule
 from xbarsim.torch_bridge.quantize import quantize
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
-FEW = settings(max_examples=settings().max_examples // 20, phases=(Phase.explicit, Phase.generate))
+FEW = settings(max_examples=settings().max_examples // 30, phases=(Phase.explicit, Phase.generate))
 SOURCE = Grid(scale=0.05, zero=100)
 
 

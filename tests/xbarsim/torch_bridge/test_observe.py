@@ -53,7 +53,7 @@ def test_smallest_and_largest_are_exact_and_hold_zero(count):
     assert found[CAPTURED.inputs[0]] == (min(float(x.min()), 0), float(x.max()))
 
 
-@settings(max_examples=settings().max_examples // 3)
+@settings(max_examples=settings().max_examples // 6)
 @given(st.integers(0, 2**32), st.floats(60, 100), st.sampled_from(["both", "above", "below"]))
 def test_percentiles_are_those_of_numpy_within_a_bin(seed, percentile, sides):
     numbers = np.random.default_rng(seed).standard_t(3, 4000)

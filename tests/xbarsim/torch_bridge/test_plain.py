@@ -64,7 +64,7 @@ def random_plain(seed):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 4)).eval()
 
 
-@settings(max_examples=settings().max_examples // 3)
+@settings(max_examples=settings().max_examples // 6)
 @given(st.integers(0, 2**32))
 def test_random_plain_networks_give_what_they_give_in_torch(seed):
     check(random_plain(seed))
@@ -78,22 +78,23 @@ def test_residual_networks_are_plain():
     assert any(captured.where(n) == "layer 'conv2' (Conv2d)" for n in captured.order())
 
 
-@settings(max_examples=settings().max_examples // 20, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=settings().max_examples // 30, phases=(Phase.explicit, Phase.generate))
 @given(st.integers(0, 2**32), st.sampled_from(["channel", "power-of-two"]))
 def test_graphs_are_those_of_the_export(seed, scales):
     module = random_plain(seed)
-    options = {"weight_bits": 8, "activation_bits": 8, "scales": scales, "calibration": "min-max"}
+    options = {"weight_bits": 16, "activation_bits": 16, "scales": scales, "calibration": "min-max"}
     sample = IMAGES.astype(np.float64)
     one = quantize(module, sample, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quantizing, "plain", _never)
         other = quantize(module, sample, **options)
-    # the export runs in float32: a weight, a bias or a range may be another by a rounding
+    # the export runs in float32: a weight, a bias or a range may be another by a rounding; and it takes a
+    # pool of whole images for a mean, which powers of two do not round to the grid of what is pooled
     for a, b in zip(one.layers, other.layers, strict=True):
         assert np.abs(a.weights - b.weights).max() <= 1
         np.testing.assert_allclose(a.weight_scale, b.weight_scale, rtol=1e-5)
     scores = one.run(IMAGES, watched=False), other.run(IMAGES, watched=False)
-    assert np.abs(scores[0] - scores[1]).max() <= 0.02 * np.abs(scores[0]).max() + 1e-9
+    assert np.abs(scores[0] - scores[1]).max() <= 1e-3 * np.abs(scores[0]).max()
 
 
 def _never(module, sample):

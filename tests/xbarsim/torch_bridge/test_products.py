@@ -68,8 +68,7 @@ def check(module, *shape, count=1):
     return captured, products
 
 
-@pytest.mark.parametrize("shape", [(6,), (3, 6), (2, 3, 6)])
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("shape", "bias"), [((6,), True), ((3, 6), False), ((2, 3, 6), True)])
 def test_linear_layers_of_any_dimensions(shape, bias):
     module = Written(lambda x, linear: linear(x), nn.Linear(6, 5, bias=bias))
     captured, (weighted,) = check(module, *shape)
@@ -103,8 +102,7 @@ def test_stacks_of_different_matrices_and_products_of_activations_are_no_layers(
     check(Written(lambda x: torch.bmm(MATRIX.T.expand(x.shape[0], 5, 6), x)), 6, 3, count=0)
 
 
-@pytest.mark.parametrize("axes", [1, 2, 3])
-@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(("axes", "groups"), [(1, 2), (2, 1), (2, 2), (3, 2)])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_convolutions_of_one_to_three_axes_grouped_dilated_transposed(axes, groups, transposed):
     name = f"Conv{'Transpose' if transposed else ''}{axes}d"

@@ -109,6 +109,14 @@ def test_a_layer_that_is_called_twice_has_one_matrix(scales):
     assert (chip.run(IMAGES).scores == graph.run(IMAGES)).all()
 
 
+def test_a_network_that_looks_at_its_batch_is_run_for_one_input_after_the_other():
+    module = Functional(lambda x: torch.stack([row.sigmoid() for row in x])).eval()
+    graph = quantize(module, IMAGES, scales="channel")
+    assert graph.one_by_one
+    with torch.no_grad():
+        np.testing.assert_allclose(graph.run(IMAGES[:5]), module(torch.tensor(IMAGES[:5])), atol=1e-3)
+
+
 def test_batch_norm_that_no_layer_is_before_stays_exact():
     norm = nn.BatchNorm2d(3)
     norm(torch.tensor(IMAGES))
