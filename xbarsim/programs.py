@@ -112,7 +112,10 @@ def as_integers(network: Any, accelerator: Accelerator, *, calibrate: Any = None
 def _first(calibrate: Any) -> Any:
     """The inputs that fix scales: so many of the given, of every array."""
     if isinstance(calibrate, Mapping):
-        return {name: values[:CALIBRATION_INPUTS] for name, values in calibrate.items()}
+        return {name: _first(values) for name, values in calibrate.items()}
     if isinstance(calibrate, tuple):
-        return tuple(values[:CALIBRATION_INPUTS] for values in calibrate)
-    return as_array("calibrate", calibrate)[:CALIBRATION_INPUTS]
+        return tuple(_first(values) for values in calibrate)
+    found = as_array("calibrate", calibrate)
+    if not found.ndim:
+        raise InputError("calibrate", "an array (N, ...)", type(calibrate).__name__)
+    return found[:CALIBRATION_INPUTS]

@@ -776,7 +776,7 @@ def _campaigns(folder):
         "collect": lambda: Call(lambda tasks: xb.collect(tasks).trials.hits.to_numpy(), {"tasks": [task()]}),
         "explain": lambda: Call(
             lambda **given: xb.explain(**given).frame.to_csv(),
-            {"subject": subject(), "chip": None, "inputs": 5, "seed": 0, "on_step": None},
+            {"subject": subject(), "chip": None, "inputs": 5, "seed": 0},
         ),
         "every_fault": lambda: Call(
             lambda **given: every_fault(**given).hits,
