@@ -16,9 +16,11 @@ import torch
 from torch import fx, nn
 
 from xbarsim.errors import InputError
-from xbarsim.torch_bridge.captured import Captured, Times
+from xbarsim.torch_bridge.captured import Captured, Times, aten
+from xbarsim.torch_bridge.onnx_import import OnnxStep
 
 Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
+PRODUCTS = tuple(getattr(aten, kind).default for kind in "linear addmm mm bmm convolution".split())
 FRAMES = ("torch/", "/xbarsim/torch_bridge/")
 
 
@@ -35,7 +37,8 @@ def export(module: nn.Module, inputs: Inputs) -> Captured:
     InputError : control flow that depends on values, or what else torch.export does not capture.
     """
     program = _exported(module, inputs)
-    return _from_program(program, type(module).__name__)
+    steps = {path: part for path, part in module.named_modules() if isinstance(part, OnnxStep)}
+    return _from_program(program, type(module).__name__, steps)
 
 
 def _exported(module: nn.Module, inputs: Inputs) -> Any:
@@ -77,7 +80,7 @@ class _quiet:
         self._caught.__exit__(*exception)
 
 
-def _from_program(program: Any, name: str) -> Captured:
+def _from_program(program: Any, name: str, steps: Mapping[str, OnnxStep]) -> Captured:
     signature, graph = program.graph_signature, program.graph
     state = {**program.state_dict, **program.constants}
     held = {
@@ -112,7 +115,7 @@ def _from_program(program: Any, name: str) -> Captured:
         outputs=_scores_first(outputs),
         constants=constants,
         fixed_batch=batch,
-        origins={n: _origin_of(n) for n in graph.nodes if n.op == "call_function"},
+        origins={n: _origin_of(n, steps) for n in graph.nodes if n.op == "call_function"},
         weights=weights,
     )
     fold_constants(captured)
@@ -184,12 +187,19 @@ def _scores_first(outputs: dict[str, fx.Node]) -> dict[str, fx.Node]:
     return {first: outputs[first], **outputs}
 
 
-def _origin_of(node: fx.Node) -> str:
-    """Which layer, operator and line of the user's source a node comes from, for people."""
+def _origin_of(node: fx.Node, steps: Mapping[str, OnnxStep]) -> str:
+    """Which layer, operator and line of the user's source a node comes from, for people.
+
+    A node of an ONNX file is its layer, and names it.
+    """
     stack = node.meta.get("nn_module_stack") or {}
     layer = ""
     if stack:
         path, kind = list(stack.values())[-1]
+        if path in steps:
+            if node.target in PRODUCTS:
+                node.meta["layer"] = steps[path].title
+            return f"layer {steps[path].title!r} ({steps[path].kind})"
         kind = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
         layer = f"layer {path!r} ({kind.rsplit('.', 1)[-1]})" if path else ""
     place = _place_of(node.meta.get("stack_trace") or "")

@@ -27,6 +27,7 @@ from xbarsim.torch_bridge.capture import export
 from xbarsim.torch_bridge.captured import Captured
 from xbarsim.torch_bridge.classes import Classes
 from xbarsim.torch_bridge.importer import Importer
+from xbarsim.torch_bridge.onnx_import import OnnxModule
 from xbarsim.torch_bridge.observe import METHODS, PERCENTILE, observe
 from xbarsim.torch_bridge.plain import NotPlain, plain
 from xbarsim.torch_bridge.products import check_random, find_products
@@ -119,7 +120,7 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
     InputError : see `quantize`.
     """
     _check_hooks(module)
-    given = _tensors(images, tokens=any(isinstance(m, nn.Embedding) for m in module.modules()))
+    given = _tensors(images, tokens=any(map(_takes_tokens, module.modules())))
     module = copy.deepcopy(module).eval()
     if isinstance(given, torch.Tensor):
         try:
@@ -141,6 +142,10 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
         sample = [given[node.name] for node in captured.inputs]
     check_random(captured)
     return captured, sample
+
+
+def _takes_tokens(module: nn.Module) -> bool:
+    return isinstance(module, nn.Embedding) or (isinstance(module, OnnxModule) and module.takes_tokens)
 
 
 def _single(tensor: torch.Tensor) -> torch.Tensor:
