@@ -3,7 +3,7 @@
 | word | network | data | accelerator |
 |---|---|---|---|
 | a name | of the catalogue, or of a checkpoint of the zoo | digits, mnist, ... | isaac, perhaps with fields |
-| a path | a checkpoint that says its network; a board's folder; an ONNX or QONNX file | see `xbarsim.data` | TOML |
+| a path | a checkpoint that says its network; a board's folder; (Q)ONNX | see `xbarsim.data` | TOML |
 | `file.py:function` | gives a torch module | gives what `xbarsim.data.as_data` takes | gives one |
 """
 

@@ -20,7 +20,13 @@ from xbarsim.torch_bridge.captured import Captured, Times, aten
 from xbarsim.torch_bridge.onnx_import import OnnxStep
 
 Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
-PRODUCTS = tuple(getattr(aten, kind).default for kind in "linear addmm mm bmm convolution".split())
+PRODUCTS = (
+    aten.linear.default,
+    aten.addmm.default,
+    aten.mm.default,
+    aten.bmm.default,
+    aten.convolution.default,
+)
 FRAMES = ("torch/", "/xbarsim/torch_bridge/")
 
 
@@ -39,6 +45,11 @@ def export(module: nn.Module, inputs: Inputs) -> Captured:
     program = _exported(module, inputs)
     steps = {path: part for path, part in module.named_modules() if isinstance(part, OnnxStep)}
     return _from_program(program, type(module).__name__, steps)
+
+
+def is_exported(module: nn.Module) -> bool:
+    """Whether a module is what `ExportedProgram.module()` gives, with torch's own checks as hooks."""
+    return isinstance(module, fx.GraphModule) and "validate_inputs" in vars(module)
 
 
 def _exported(module: nn.Module, inputs: Inputs) -> Any:

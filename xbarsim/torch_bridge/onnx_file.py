@@ -111,7 +111,8 @@ def single(array: NDArray) -> NDArray:
     kinds = {"f": np.float32, "i": np.int64, "u": np.int64}
     wanted = kinds.get(array.dtype.kind, array.dtype)
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array.astype(wanted, copy=False)).reshape(array.shape)
+        found = np.ascontiguousarray(array, wanted).reshape(array.shape)
+    return found if found.flags.writeable else found.copy()
 
 
 def _load(path: Path) -> Any:

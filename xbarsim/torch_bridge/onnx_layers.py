@@ -20,7 +20,7 @@ TRANSPOSED: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F
 MAX_POOLS: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 AVERAGES: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
-CUBIC_A = -0.75
+CUBIC_A, HALF = -0.75, np.float32(0.5)
 Sides = list[tuple[int, int]]
 
 
@@ -273,16 +273,16 @@ def _are_ratios(x: torch.Tensor, axes: list[int], sizes: list[int], scales: list
 
 
 def _places(call: Call, before: int, after: int, scale: float, how: str) -> np.ndarray:
-    """Where every number of the result lies in the source."""
-    x = np.arange(after, dtype=np.float64)
+    """Where every number of the result lies in the source, in single precision, as others round it."""
+    x, scale = np.arange(after, dtype=np.float32), np.float32(scale)
     match how:
         case "half_pixel" | "pytorch_half_pixel":
-            return np.zeros(1) if how.startswith("py") and after == 1 else (x + 0.5) / scale - 0.5
+            return np.zeros(1) if how.startswith("py") and after == 1 else (x + HALF) / scale - HALF
         case "half_pixel_symmetric":
-            adjusted = before / 2 * (1 - after / (scale * before))
-            return adjusted + (x + 0.5) / scale - 0.5
+            adjusted = np.float32(before / 2) * (1 - np.float32(after) / (scale * np.float32(before)))
+            return adjusted + (x + HALF) / scale - HALF
         case "align_corners":
-            return x * 0 if after == 1 else x * (before - 1) / (after - 1)
+            return x * 0 if after == 1 else x * np.float32(before - 1) / np.float32(after - 1)
         case "asymmetric":
             return x / scale
     call.refuse("a transformation of coordinates that is known", how)
@@ -292,8 +292,8 @@ def _nearest(
     call: Call, x: torch.Tensor, axes: list[int], sizes: list[int], scales: list[float], how: str, whole: bool
 ) -> torch.Tensor:
     rounding = {
-        "round_prefer_floor": lambda p: np.ceil(p - 0.5),
-        "round_prefer_ceil": lambda p: np.floor(p + 0.5),
+        "round_prefer_floor": lambda p: np.ceil(p - HALF),
+        "round_prefer_ceil": lambda p: np.floor(p + HALF),
         "floor": np.floor,
         "ceil": np.ceil,
     }.get(call.text("nearest_mode", "round_prefer_floor"))

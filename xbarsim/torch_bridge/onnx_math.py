@@ -175,7 +175,12 @@ def _cumsum(call: Call) -> torch.Tensor:
     return found.flip(axis) if turned else found
 
 
+_PLAIN = """
+    Erf Exp Log Sqrt Reciprocal Abs Neg Sign Floor Ceil Round Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh
+    Atanh
+"""
 MATH: dict[str, Operator] = {
+    **{name: _on_tensors(getattr(torch, name.lower())) for name in _PLAIN.split()},
     "Relu": _on_tensors(F.relu),
     "LeakyRelu": lambda call: F.leaky_relu(call.tensor(0), call.real("alpha", 0.01)),
     "PRelu": _prelu,
@@ -237,8 +242,3 @@ MATH: dict[str, Operator] = {
     "TopK": _top_k,
     "CumSum": _cumsum,
 }
-for _name in """
-    Erf Exp Log Sqrt Reciprocal Abs Neg Sign Floor Ceil Round Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh
-    Atanh
-""".split():
-    MATH[_name] = _on_tensors(getattr(torch, _name.lower()))

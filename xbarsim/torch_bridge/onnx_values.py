@@ -1,6 +1,6 @@
 """Values on their way through an ONNX graph, and the call of an operator on them.
 
-A value is a tensor, or *known*: a constant of the file, or numbers that the shapes alone decide. Known numbers
+A value is a tensor, or *known*: a constant of the file, or numbers that shapes alone decide. Known numbers
 may hold sizes that are symbols while torch.export looks on, so that nothing bakes the batch in.
 """
 

@@ -23,12 +23,12 @@ from xbarsim.graph.inputs import Batch
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Node
 from xbarsim.hints import checked
-from xbarsim.torch_bridge.capture import export
+from xbarsim.torch_bridge.capture import export, is_exported
 from xbarsim.torch_bridge.captured import Captured
 from xbarsim.torch_bridge.classes import Classes
 from xbarsim.torch_bridge.importer import Importer
-from xbarsim.torch_bridge.onnx_import import OnnxModule
 from xbarsim.torch_bridge.observe import METHODS, PERCENTILE, observe
+from xbarsim.torch_bridge.onnx_import import OnnxModule
 from xbarsim.torch_bridge.plain import NotPlain, plain
 from xbarsim.torch_bridge.products import check_random, find_products
 from xbarsim.torch_bridge.threads import torch_threads
@@ -54,7 +54,8 @@ def quantize(
 
     Parameters
     ----------
-    module : any that torch.export captures
+    module : any that torch.export captures, a network read from an ONNX file and the module of a
+        torch.export program among them
     images : (N, ...) floats, some hundred typical inputs; a tuple or a dict of arrays (N, ...) where the
         module takes several, tokens and masks among them
     weight_bits, activation_bits : 2..16
@@ -189,7 +190,7 @@ def _check_hooks(module: nn.Module) -> None:
     hooked = [
         name or "the module" for name, m in module.named_modules() if m._forward_hooks or m._forward_pre_hooks
     ]
-    if hooked:
+    if hooked and not is_exported(module):
         raise InputError(
             f"layer {hooked[0]!r}", "no forward hooks", "one", "remove it or write it into forward"
         )
