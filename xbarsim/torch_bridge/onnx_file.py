@@ -112,7 +112,8 @@ def single(array: NDArray) -> NDArray:
     wanted = kinds.get(array.dtype.kind, array.dtype)
     with np.errstate(over="ignore"):
         found = np.ascontiguousarray(array, wanted).reshape(array.shape)
-    return found if found.flags.writeable else found.copy()
+    plain = found.flags.writeable and all(stride >= 0 for stride in found.strides)  # as torch wants it
+    return found if plain else found.copy()
 
 
 def _load(path: Path) -> Any:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import reduce
+from itertools import zip_longest
+from keyword import iskeyword
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,7 @@ from xbarsim.torch_bridge.onnx_values import Call, Known, Value
 OPERATORS: dict[str, Operator] = {**MATH, **LAYERS, **MOVES, **RECURRENT}
 SHAPES = ("Shape", "Size", "Constant")
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LSTM", "GRU", "RNN")
-DEEPEST = 20
+DEEPEST, MOST_NUMBERS = 20, 10**8
 REMEDY = "export the network without it"
 
 
@@ -119,7 +122,7 @@ class OnnxModule(nn.Module):
         found: list[str] = []
         for place, value in enumerate(self.inputs):
             letters = "".join(c if c.isascii() and c.isalnum() else "_" for c in value.name)
-            plain = letters.isidentifier() and letters not in ("self", *found) and not _is_keyword(letters)
+            plain = letters.isidentifier() and letters not in ("self", *found) and not iskeyword(letters)
             found.append(letters if plain else f"input_{place}_")
         return tuple(found)
 
@@ -158,6 +161,8 @@ class OnnxModule(nn.Module):
 
     def _takes_any_batch(self) -> bool:
         if any(None in value.sizes[1:] or value.sizes[0] != self.inputs[0].sizes[0] for value in self.inputs):
+            return False
+        if sum(prod(value.sizes[1:]) for value in self.inputs) > MOST_NUMBERS:  # type: ignore[arg-type]
             return False
         rng = np.random.default_rng(0)
         drawn = [rng.standard_normal((2, *v.sizes[1:])) for v in self.inputs]  # type: ignore[arg-type]
@@ -261,6 +266,7 @@ def _folded(graph: OnnxGraph) -> tuple[dict[str, NDArray], list[OnnxNode]]:
             known[node.outputs[0]] = _constant(node)
         elif all(not name or name in known for name in node.inputs):
             given = tuple(Known(known[name]) if name else None for name in node.inputs)
+            _check_result(node, [known[name].shape for name in node.inputs if name])
             with torch.no_grad():
                 found = evaluate(node, given)
             for name, value in zip(node.outputs, found, strict=False):
@@ -268,6 +274,17 @@ def _folded(graph: OnnxGraph) -> tuple[dict[str, NDArray], list[OnnxNode]]:
         else:
             left.append(node)
     return known, left
+
+
+def _check_result(node: OnnxNode, shapes: list[tuple[int, ...]]) -> None:
+    """Refuse to work out constants that are far larger than the file, by broadcasting and outer products."""
+    call = Call(node, ())
+    if node.kind == "Einsum":
+        call.check_made([size for shape in shapes for size in shape])
+    elif node.kind in ("MatMul", "Gemm") and all(shapes[:2]):
+        call.check_made([max(1, *shape) for shape in shapes[:2]])
+        shapes = [shape[:-2] for shape in shapes[:2]]
+    call.check_made([max(sizes) for sizes in zip_longest(*(s[::-1] for s in shapes), fillvalue=1)])
 
 
 def _live(graph: OnnxGraph) -> list[OnnxNode]:
@@ -298,9 +315,3 @@ def _as_tensor(value: Value | None) -> torch.Tensor:
 
 def _flat(outputs: Any) -> list[torch.Tensor]:
     return list(outputs.values()) if isinstance(outputs, dict) else [outputs]
-
-
-def _is_keyword(word: str) -> bool:
-    from keyword import iskeyword
-
-    return iskeyword(word)

@@ -116,8 +116,8 @@ def _slice(call: Call) -> torch.Tensor:
         size = x.shape[place]
         if not isinstance(size, int):
             call.refuse("an axis of one size to turn", "a size that varies")
-        taken = np.arange(size)[slice(start, None if end < -size else end, step)]
-        x = x.index_select(place, torch.from_numpy(np.ascontiguousarray(taken, np.int64)))
+        taken = np.arange(size, dtype=np.int64)[slice(start, None if end < -size else end, step)]
+        x = x.index_select(place, torch.from_numpy(taken.copy()))
     return x
 
 
