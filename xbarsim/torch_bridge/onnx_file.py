@@ -83,15 +83,15 @@ def read_graph(path: str | Path) -> OnnxGraph:
     file, graph = str(path), model.graph
     opset = _opset(model, file)
     external = _External(Path(path))
-    constants = {t.name: single(stored(external.filled(t))) for t in graph.initializer}
+    constants = {text(t.name): single(stored(external.filled(t))) for t in graph.initializer}
     if graph.sparse_initializer:
         raise InputError(f"file {file}", "dense weights", "sparse ones", REMEDY)
     nodes = tuple(_node(file, place, node, opset, external) for place, node in enumerate(graph.node))
     quantizer = next((n for n in nodes if n.kind.rpartition("::")[2] in QUANTIZERS), None)
     if quantizer is not None:
         raise InputError(quantizer.where, "operators on floats", "a QONNX file", "read it with xb.read_qonnx")
-    inputs = tuple(_input(file, value) for value in graph.input if value.name not in constants)
-    outputs = tuple(value.name for value in graph.output)
+    inputs = tuple(_input(file, value) for value in graph.input if text(value.name) not in constants)
+    outputs = tuple(text(value.name) for value in graph.output)
     _check_order(file, inputs, outputs, nodes, constants)
     return OnnxGraph(file, inputs, outputs, nodes, constants)
 
@@ -104,6 +104,11 @@ def is_qonnx(path: str | Path) -> bool:
     InputError : no ONNX file.
     """
     return any(node.op_type in QUANTIZERS for node in _load(Path(path)).graph.node)
+
+
+def text(word: str | bytes) -> str:
+    """A name; bytes are what is no UTF-8."""
+    return word if isinstance(word, str) else word.decode(errors="replace")
 
 
 def single(array: NDArray) -> NDArray:
@@ -149,14 +154,15 @@ def _input(file: str, value: Any) -> OnnxInput:
         raise InputError(f"file {file}, input {value.name!r}", "a tensor with a shape", "another one", REMEDY)
     sizes = tuple(int(d.dim_value) if d.dim_value > 0 else None for d in kind.shape.dim)
     floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-    return OnnxInput(value.name, sizes, kind.elem_type in floats)
+    return OnnxInput(text(value.name), sizes, kind.elem_type in floats)
 
 
 def _node(file: str, place: int, node: Any, opset: int, external: _External) -> OnnxNode:
     from onnx import helper
 
-    name = node.name or f"{node.op_type}_{place}"
-    kind = node.op_type if node.domain in OWN else f"{node.domain}::{node.op_type}"
+    operator, domain = text(node.op_type), text(node.domain)
+    name = text(node.name) or f"{operator}_{place}"
+    kind = operator if domain in OWN else f"{domain}::{operator}"
     found: dict[str, Any] = {}
     for attribute in node.attribute:
         try:
@@ -165,13 +171,14 @@ def _node(file: str, place: int, node: Any, opset: int, external: _External) -> 
             where = f"file {file}, node {name!r} ({kind})"
             raise InputError(where, "attributes with values", str(error)) from error
         if isinstance(value, bytes):
-            value = value.decode(errors="replace")
-        if isinstance(value, list) and value and isinstance(value[0], bytes):
-            value = [v.decode(errors="replace") for v in value]
+            value = text(value)
+        if isinstance(value, list):
+            value = [text(v) if isinstance(v, bytes) else v for v in value]
         if hasattr(value, "data_location"):
             value = single(stored(external.filled(value)))
-        found[attribute.name] = value
-    return OnnxNode(file, name, kind, tuple(node.input), tuple(node.output), found, opset)
+        found[text(attribute.name)] = value
+    inputs, outputs = (tuple(map(text, names)) for names in (node.input, node.output))
+    return OnnxNode(file, name, kind, inputs, outputs, found, opset)
 
 
 def _check_order(
@@ -212,7 +219,7 @@ class _External:
         if tensor.data_location != TensorProto.EXTERNAL:
             return tensor
         where = f"file {self.path}, tensor {tensor.name!r}"
-        entries = {entry.key: entry.value for entry in tensor.external_data}
+        entries = {text(entry.key): text(entry.value) for entry in tensor.external_data}
         content = self._content(where, entries.get("location", ""))
         try:
             start = int(entries.get("offset", "0"))

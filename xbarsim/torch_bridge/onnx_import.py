@@ -136,6 +136,7 @@ class OnnxModule(nn.Module):
             held = None if path is None else reduce(getattr, path.split("."), self)
             values[name] = Known(array, held)  # type: ignore[arg-type]
         for step in self.steps:
+            assert isinstance(step, OnnxStep)
             found = step(*(values[name] for name in step.node.inputs))
             values.update(zip(step.node.outputs, found, strict=False))
             values[""] = None
@@ -162,7 +163,7 @@ class OnnxModule(nn.Module):
     def _takes_any_batch(self) -> bool:
         if any(None in value.sizes[1:] or value.sizes[0] != self.inputs[0].sizes[0] for value in self.inputs):
             return False
-        if sum(prod(value.sizes[1:]) for value in self.inputs) > MOST_NUMBERS:  # type: ignore[arg-type]
+        if sum(prod(size or 1 for size in value.sizes) for value in self.inputs) > MOST_NUMBERS:
             return False
         rng = np.random.default_rng(0)
         drawn = [rng.standard_normal((2, *v.sizes[1:])) for v in self.inputs]  # type: ignore[arg-type]

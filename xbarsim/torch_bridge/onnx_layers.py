@@ -5,6 +5,7 @@ Source: the ONNX operator specification, opsets 13 to 24.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, floor, prod
 from typing import Any
 
@@ -274,29 +275,30 @@ def _are_ratios(x: torch.Tensor, axes: list[int], sizes: list[int], scales: list
 
 def _places(call: Call, before: int, after: int, scale: float, how: str) -> np.ndarray:
     """Where every number of the result lies in the source, in single precision, as others round it."""
-    x, scale = np.arange(after, dtype=np.float32), np.float32(scale)
+    x, factor = np.arange(after, dtype=np.float32), np.float32(scale)
     match how:
         case "half_pixel" | "pytorch_half_pixel":
-            return np.zeros(1) if how.startswith("py") and after == 1 else (x + HALF) / scale - HALF
+            return np.zeros(1) if how.startswith("py") and after == 1 else (x + HALF) / factor - HALF
         case "half_pixel_symmetric":
-            adjusted = np.float32(before / 2) * (1 - np.float32(after) / (scale * np.float32(before)))
-            return adjusted + (x + HALF) / scale - HALF
+            adjusted = np.float32(before / 2) * (1 - np.float32(after) / (factor * np.float32(before)))
+            return adjusted + (x + HALF) / factor - HALF
         case "align_corners":
             return x * 0 if after == 1 else x * np.float32(before - 1) / np.float32(after - 1)
         case "asymmetric":
-            return x / scale
+            return x / factor
     call.refuse("a transformation of coordinates that is known", how)
 
 
 def _nearest(
     call: Call, x: torch.Tensor, axes: list[int], sizes: list[int], scales: list[float], how: str, whole: bool
 ) -> torch.Tensor:
-    rounding = {
+    roundings: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "round_prefer_floor": lambda p: np.ceil(p - HALF),
         "round_prefer_ceil": lambda p: np.floor(p + HALF),
         "floor": np.floor,
         "ceil": np.ceil,
-    }.get(call.text("nearest_mode", "round_prefer_floor"))
+    }
+    rounding = roundings.get(call.text("nearest_mode", "round_prefer_floor"))
     if rounding is None:
         call.refuse("a nearest_mode that is known", call.text("nearest_mode", ""))
     taken, plain = [], whole

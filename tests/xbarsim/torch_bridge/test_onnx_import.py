@@ -296,10 +296,11 @@ def test_every_operator_that_zoos_write_is_known():
         LayerNormalization LRN Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Tanh Softplus
         Softsign Mish Gelu Erf Exp Log Sqrt Reciprocal Pow Abs Neg Sign Floor Ceil Round Sin Cos Clip Add Sub
         Mul Div Mod Min Max Mean Sum Equal Greater GreaterOrEqual Less LessOrEqual Not And Or Where Cast
-        MaxPool AveragePool GlobalAveragePool GlobalMaxPool LpPool LpNormalization GlobalLpPool ReduceMean ReduceSum
-        ReduceMax ReduceMin ReduceProd ReduceL2 Softmax LogSoftmax ArgMax TopK Concat Split Slice Gather
-        GatherElements GatherND ScatterND Reshape Flatten Transpose Squeeze Unsqueeze Expand Tile Pad Resize
-        DepthToSpace SpaceToDepth ConstantOfShape Range Identity Dropout Einsum CumSum Trilu LSTM GRU RNN
+        MaxPool AveragePool GlobalAveragePool GlobalMaxPool LpPool LpNormalization GlobalLpPool ReduceMean
+        ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2 Softmax LogSoftmax ArgMax TopK Concat Split Slice
+        Gather GatherElements GatherND ScatterND Reshape Flatten Transpose Squeeze Unsqueeze Expand Tile Pad
+        Resize DepthToSpace SpaceToDepth ConstantOfShape Range Identity Dropout Einsum CumSum Trilu LSTM GRU
+        RNN
     """
     assert set(expected.split()) <= set(OPERATORS)
 
