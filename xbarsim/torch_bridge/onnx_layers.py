@@ -256,9 +256,9 @@ def _resized_axes(call: Call, x: torch.Tensor) -> tuple[list[int], list[int], li
         unchanged = number is before or (not isinstance(before, int) and str(number) == str(before))
         if unchanged or (not by_size and number == 1):
             continue
+        if axis == 0 and by_size and number == 1:  # the batch, written as the file's own
+            continue
         if not isinstance(before, int):
-            if axis == 0 and by_size:  # the batch, written as the file's own
-                continue
             call.refuse("axes of one size to resize", "sizes that vary")
         after = int(number) if by_size else floor(before * number)
         if after < 1:
