@@ -120,7 +120,13 @@ def _max_pool(call: Call) -> torch.Tensor:
         call.refuse("the largest values alone", "their places too")
     axes, kernel, stride, dilation, sides, up = _window(call, x)
     if not _even(sides) or any(2 * a > k for (a, _), k in zip(sides, kernel, strict=True)):
-        x, sides = _padded(x, sides, -float("inf")), [(0, 0)] * axes
+        within = all(0 <= end < k for side, k in zip(sides, kernel, strict=True) for end in side)
+        if within and not up and max(dilation) == 1:
+            # every window that reaches beyond an edge holds the edge: repeated, it changes no maximum
+            x = F.pad(x, [end for side in reversed(sides) for end in side], mode="replicate")
+        else:
+            x = _padded(x, sides, -float("inf"))
+        sides = [(0, 0)] * axes
     return MAX_POOLS[axes](x, kernel, stride, [a for a, _ in sides], dilation, up)
 
 

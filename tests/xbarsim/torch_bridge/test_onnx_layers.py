@@ -55,6 +55,14 @@ CASES = {
     **{kind + " up": (one_node(kind, IMAGE, opset=19, **UP), IMAGE) for kind in ("MaxPool", "AveragePool")},
     "MaxPool 1": (one_node("MaxPool", LINE, kernel_shape=[3]), LINE),
     "AveragePool 3": (one_node("AveragePool", VOLUME, kernel_shape=[2, 2, 2]), VOLUME),
+    "MaxPool uneven up": (
+        one_node("MaxPool", IMAGE, kernel_shape=[3, 3], pads=[0, 1, 1, 0], ceil_mode=1, opset=18, **TWO),
+        IMAGE,
+    ),
+    "MaxPool uneven dilated": (
+        one_node("MaxPool", IMAGE, kernel_shape=[3, 3], pads=[0, 1, 1, 0], dilations=[2, 2]),
+        IMAGE,
+    ),
     "MaxPool dilated": (one_node("MaxPool", IMAGE, kernel_shape=[3, 3], dilations=[2, 2]), IMAGE),
     "AveragePool counted": (
         one_node("AveragePool", IMAGE, kernel_shape=[3, 3], pads=[0, 1, 1, 0], count_include_pad=1),
@@ -149,7 +157,9 @@ def test_layers_are_quantized(tmp_path):
         helper.make_node("BatchNormalization", ["a", "g", "g", "g", "v"], ["b"]),
         helper.make_node("Relu", ["b"], ["c"]),
         helper.make_node("AveragePool", ["c"], ["d"], kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("ConvTranspose", ["d", "t"], ["e"], name="second", strides=[2, 2]),
+        helper.make_node("MaxPool", ["d"], ["p"], kernel_shape=[3, 3], auto_pad="SAME_LOWER"),
+        helper.make_node("MaxPool", ["p"], ["q"], kernel_shape=[2, 3], auto_pad="SAME_UPPER", strides=[1, 2]),
+        helper.make_node("ConvTranspose", ["q", "t"], ["e"], name="second", strides=[2, 2]),
         helper.make_node("GlobalAveragePool", ["e"], ["h"]),
         helper.make_node("Flatten", ["h"], ["y"]),
     ]
