@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from xbarsim.torch_bridge.onnx_math import Operator
-from xbarsim.torch_bridge.onnx_values import Call
+from xbarsim.torch_bridge.onnx_values import Call, Known
 
 CONVOLUTIONS: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -174,10 +174,13 @@ def _global_lp(call: Call) -> torch.Tensor:
 
 
 def _batch_norm(call: Call) -> torch.Tensor:
-    if call.integer("training_mode", 0):
-        call.refuse("batch norm in eval mode", "training_mode=1", "export it in eval mode")
     x, scale, shift, mean, variance = call.tensors()[:5]
-    return F.batch_norm(x, mean, variance, scale, shift, False, 0.0, call.real("epsilon", 1e-5))
+    epsilon = call.real("epsilon", 1e-5)
+    if not call.integer("training_mode", 0):
+        return F.batch_norm(x, mean, variance, scale, shift, False, 0.0, epsilon)
+    if not isinstance(call.value(0), Known):  # constants: standardized weights
+        call.refuse("batch norm in eval mode", "training_mode=1", "export it in eval mode")
+    return F.batch_norm(x, None, None, scale, shift, True, 0.0, epsilon)
 
 
 def _instance_norm(call: Call) -> torch.Tensor:

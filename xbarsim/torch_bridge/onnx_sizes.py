@@ -181,6 +181,7 @@ SIZES: dict[str, Callable[[Call], Any]] = {
     "Unsqueeze": _unsqueeze,
     "Concat": _concat,
     "Split": _split,
+    "Transpose": lambda call: np.transpose(call.array(0), call.node.attributes.get("perm")),
     "Reshape": lambda call: call.array(0).reshape(reshaped(call, call.array(0).shape, call.numbers(1))),
     "ReduceProd": _product,
     "ConstantOfShape": _constant_of_shape,

@@ -187,6 +187,18 @@ def test_constants_are_worked_out_once(tmp_path):
     assert [step.title for step in module.steps] == ["MatMul_3"]
 
 
+def test_standardized_weights_are_constants(tmp_path):
+    norm = N("BatchNormalization", ["w", "g", "b", "m", "v"], ["s", "", ""], training_mode=1)
+    model = model_of([norm, N("MatMul", ["x", "s"], ["y"])], {"x": f(4, 6)}, ("y",), {
+        "w": f(6, 3), "g": f(3), "b": f(3), "m": np.zeros(3, np.float32), "v": np.ones(3, np.float32)
+    })  # fmt: skip
+    module = read_onnx(saved(model, tmp_path))
+    weight = next(t for name, t in module.state_dict().items() if name == "s").numpy()
+    held = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    plain = (held["w"] - held["w"].mean(0)) / np.sqrt(held["w"].var(0) + 1e-5)
+    np.testing.assert_allclose(weight, plain * held["g"] + held["b"], rtol=1e-4, atol=1e-5)
+
+
 def infinite(kind):
     nodes = [N("MatMul", ["x", "w"], ["m"]), N(kind, ["m", "c"], ["y"])]
     weight, other = f(4, 3), np.array([[-np.inf, 0, 0]], np.float32)

@@ -58,6 +58,8 @@ def test_cutting_and_joining_is_that_of_tensors(a, data):
     check("Unsqueeze", a, [0])
     check("Reshape", a, [1, -1])
     check("Neg", a)
+    check("Transpose", [a, a[::-1]], perm=[1, 0])
+    check("Transpose", [a, a[::-1]])
     check("ReduceProd", a, keepdims=0)
     check("Where", [n > 0 for n in a], a, a[::-1])
     check("Split", a + a, outputs=2, axis=0)
