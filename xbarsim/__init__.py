@@ -62,6 +62,7 @@ _HOMES = {
     "xbarsim.graph.integer_graph": "IntegerGraph",
     "xbarsim.graph.saturation": "RoundingWarning SaturationWarning",
     "xbarsim.torch_bridge.quantize": "quantize",
+    "xbarsim.torch_bridge.onnx_import": "read_onnx",
     "xbarsim.torch_bridge.finn_export": "finn_graph",
     "xbarsim.torch_bridge.quantized": "PixelSign QuantActivation QuantConv2d QuantInput QuantLinear",
     "xbarsim.torch_bridge.injection": "fault_aware",

@@ -108,6 +108,7 @@ from xbarsim.subject import Subject as Subject
 from xbarsim.torch_bridge.finn_export import finn_graph as finn_graph
 from xbarsim.torch_bridge.injection import fault_aware as fault_aware
 from xbarsim.torch_bridge.module import ChipModule as ChipModule
+from xbarsim.torch_bridge.onnx_import import read_onnx as read_onnx
 from xbarsim.torch_bridge.quantize import quantize as quantize
 from xbarsim.torch_bridge.quantized import PixelSign as PixelSign
 from xbarsim.torch_bridge.quantized import QuantActivation as QuantActivation

@@ -35,6 +35,7 @@ from xbarsim.faults.neurons import NeuronFaults
 from xbarsim.faults.sampling import FaultMix, sample_by_count
 from xbarsim.report.page import write_report
 from xbarsim.report.results import read_results
+from xbarsim.torch_bridge.onnx_import import read_onnx
 from xbarsim.training.loop import fit, initialise
 from xbarsim.training.resume import Epoch, read_history
 
@@ -188,6 +189,38 @@ def _export(path):
         export(store, path.with_name("trials.csv"))
 
 
+def _float_onnx() -> bytes:
+    from onnx import helper, numpy_helper
+
+    nodes = [
+        helper.make_node("Conv", ["x", "kernel", "bias"], ["a"], name="conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Clip", ["a", "low"], ["b"]),
+        helper.make_node("AveragePool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Shape", ["c"], ["s"]),
+        helper.make_node("Gather", ["s", "first"], ["n"], axis=0),
+        helper.make_node("Concat", ["n", "rest"], ["sizes"], axis=0),
+        helper.make_node("Reshape", ["c", "sizes"], ["d"]),
+        helper.make_node("Gemm", ["d", "matrix"], ["y"], name="last"),
+    ]
+    held = {
+        "kernel": np.ones((2, 1, 3, 3), np.float32),
+        "bias": np.ones(2, np.float32),
+        "low": np.array(0, np.float32),
+        "first": np.array([0]),
+        "rest": np.array([-1]),
+        "matrix": np.ones((8, 3), np.float32),
+    }
+    constants = [numpy_helper.from_array(array, name) for name, array in held.items()]
+    ends = [
+        helper.make_tensor_value_info("x", 1, [1, 1, 4, 4]),
+        helper.make_tensor_value_info("y", 1, [1, 3]),
+    ]
+    graph = helper.make_graph(nodes, "small", ends[:1], ends[1:], constants)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    ).SerializeToString()
+
+
 FORMATS = {
     "fault-map": Format(_fault_map, FaultMap.load),
     "unit-faults": Format(
@@ -215,6 +248,7 @@ FORMATS = {
         _written("small.yaml", lambda: json.dumps(tomllib.loads(CAMPAIGN)).encode()),
         lambda path: read_campaign(path),
     ),
+    "onnx": Format(_written("float.onnx", lambda: _float_onnx()), lambda path: read_onnx(path)),
     "qonnx": Format(_written("net.onnx", lambda: valid().SerializeToString()), read_qonnx),
     "store": Format(_store, lambda path: use_store(path, page=False)),
     "test-set": Format(_test_set, SpikingTestSet.load),

@@ -36,6 +36,7 @@ NO_CALLS = {
     "Refresh": "takes nothing",
     "Outcome": "a tuple; checked when it is stored",
     "SubjectReference": "read when it is loaded; test_references.py",
+    "read_onnx": "needs the extra 'onnx'; test_onnx_import.py and test_onnx_file.py",
     "read_qonnx": "needs the extra 'qonnx'; test_reader.py",
 }
 

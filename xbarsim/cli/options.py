@@ -21,7 +21,7 @@ Network = Annotated[
     str,
     typer.Option(
         "--network", "-n",
-        help="A name ('xbarsim list networks'), a checkpoint, a board's folder, a QONNX file, or "
+        help="A name ('xbarsim list networks'), a checkpoint, a board's folder, an ONNX or QONNX file, or "
         "FILE.py:FUNCTION that gives a torch module.",
     ),
 ]  # fmt: skip

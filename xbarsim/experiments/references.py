@@ -3,7 +3,7 @@
 | word | network | data | accelerator |
 |---|---|---|---|
 | a name | of the catalogue, or of a checkpoint of the zoo | digits, mnist, ... | isaac, perhaps with fields |
-| a path | a checkpoint that says its network; a board's folder; a QONNX file | see `xbarsim.data` | TOML |
+| a path | a checkpoint that says its network; a board's folder; (Q)ONNX | see `xbarsim.data` | TOML |
 | `file.py:function` | gives a torch module | gives what `xbarsim.data.as_data` takes | gives one |
 """
 
@@ -33,6 +33,8 @@ from xbarsim.errors import InputError
 from xbarsim.files import read_text
 from xbarsim.registry import accelerators
 from xbarsim.subject import Subject
+from xbarsim.torch_bridge.onnx_file import is_qonnx
+from xbarsim.torch_bridge.onnx_import import read_onnx
 from xbarsim.training.loop import initialise
 from xbarsim.training.recipe import Recipe
 
@@ -132,7 +134,15 @@ def _module(reference: str) -> nn.Module:
 def _file(path: Path) -> FoundNetwork:
     if os.path.isdir(path):
         return _board(read_board(path))
-    return _board(read_qonnx(path)) if path.suffix == ".onnx" else _trained(path, None)
+    if path.suffix == ".pt2":
+        expected, remedy = "a network whose file is data", "name a function that loads it: file.py:function"
+        got = "a torch.export archive, which runs code when it is loaded"
+        raise InputError(f"file {path}", expected, got, remedy)
+    if path.suffix != ".onnx":
+        return _trained(path, None)
+    if is_qonnx(path):
+        return _board(read_qonnx(path))
+    return FoundNetwork(network=read_onnx(path), name=path.stem)
 
 
 def _board(network: FinnNetwork) -> FoundNetwork:

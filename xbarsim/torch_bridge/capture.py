@@ -20,12 +20,20 @@ import torch
 from torch import fx, nn
 
 from xbarsim.errors import InputError
-from xbarsim.torch_bridge.captured import Captured, Times
+from xbarsim.torch_bridge.captured import Captured, Times, aten
+from xbarsim.torch_bridge.onnx_import import OnnxStep
 
 WRAPPED = "_network"
 Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 OTHER_BATCHES = (2, 5, 7, 64, 257, 2**20)  # what the capture is held to, besides the example's
 NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
+PRODUCTS = (
+    aten.linear.default,
+    aten.addmm.default,
+    aten.mm.default,
+    aten.bmm.default,
+    aten.convolution.default,
+)
 
 
 def export(module: nn.Module, inputs: Inputs) -> Captured:
@@ -41,7 +49,13 @@ def export(module: nn.Module, inputs: Inputs) -> Captured:
     InputError : control flow that depends on values, or what else torch.export does not capture.
     """
     program = _exported(module, inputs)
-    return _from_program(program, type(module).__name__)
+    steps = {path: part for path, part in module.named_modules() if isinstance(part, OnnxStep)}
+    return _from_program(program, type(module).__name__, steps)
+
+
+def is_exported(module: nn.Module) -> bool:
+    """Whether a module is what `ExportedProgram.module()` gives, with torch's own checks as hooks."""
+    return isinstance(module, fx.GraphModule) and "validate_inputs" in vars(module)
 
 
 def _exported(module: nn.Module, inputs: Inputs) -> Any:
@@ -130,7 +144,7 @@ class _quiet:
         self._caught.__exit__(*exception)
 
 
-def _from_program(program: Any, name: str) -> Captured:
+def _from_program(program: Any, name: str, steps: Mapping[str, OnnxStep]) -> Captured:
     signature, graph = program.graph_signature, program.graph
     state = {**program.state_dict, **program.constants}
     held = {
@@ -165,7 +179,7 @@ def _from_program(program: Any, name: str) -> Captured:
         outputs=_scores_first(outputs),
         constants=constants,
         fixed_batch=batch,
-        origins={n: _origin_of(n) for n in graph.nodes if n.op == "call_function"},
+        origins={n: _origin_of(n, steps) for n in graph.nodes if n.op == "call_function"},
         weights=weights,
     )
     fold_constants(captured)
@@ -237,13 +251,20 @@ def _scores_first(outputs: dict[str, fx.Node]) -> dict[str, fx.Node]:
     return {first: outputs[first], **outputs}
 
 
-def _origin_of(node: fx.Node) -> str:
-    """Which layer, operator and line of the user's source a node comes from, for people."""
+def _origin_of(node: fx.Node, steps: Mapping[str, OnnxStep]) -> str:
+    """Which layer, operator and line of the user's source a node comes from, for people.
+
+    A node of an ONNX file is its layer, and names it.
+    """
     stack = node.meta.get("nn_module_stack") or {}
     layer = ""
     if stack:
         path, kind = list(stack.values())[-1]
         path = path.removeprefix(WRAPPED).removeprefix(".")
+        if path in steps:
+            if node.target in PRODUCTS:
+                node.meta["layer"] = steps[path].title
+            return f"layer {steps[path].title!r} ({steps[path].kind})"
         kind = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
         layer = f"layer {path!r} ({kind.rsplit('.', 1)[-1]})" if path else ""
     place = _place_of(node.meta.get("stack_trace") or "")

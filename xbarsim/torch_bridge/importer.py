@@ -90,7 +90,7 @@ class Importer:
     wide: dict[fx.Node, Value] = field(default_factory=dict)
     floats: dict[fx.Node, str] = field(default_factory=dict)
     raw: dict[fx.Node, str] = field(default_factory=dict)
-    weights: dict[str, tuple[str, Weights]] = field(default_factory=dict)
+    weights: dict[str, list[tuple[str, Weights]]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     stands_for: dict[str, fx.Node] = field(default_factory=dict)
 
@@ -381,12 +381,11 @@ class Importer:
         """The name of a product's node, and of an earlier one with the same weights."""
         name = self._unique(weighted.name)
         if weighted.key is not None:
-            if weighted.key in self.weights:
-                first, known = self.weights[weighted.key]
-                if known.same_as(found):
-                    return name, first
-            else:
-                self.weights[weighted.key] = (name, found)
+            others = self.weights.setdefault(weighted.key, [])  # parts of the same weights, perhaps
+            first = next((first for first, known in others if known.same_as(found)), None)
+            if first is not None:
+                return name, first
+            others.append((name, found))
         return name, None
 
     # exact operators beside the arrays

@@ -24,11 +24,12 @@ from xbarsim.graph.inputs import Batch
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Node
 from xbarsim.hints import checked
-from xbarsim.torch_bridge.capture import export
+from xbarsim.torch_bridge.capture import export, is_exported
 from xbarsim.torch_bridge.captured import Captured
 from xbarsim.torch_bridge.classes import Classes
 from xbarsim.torch_bridge.importer import Importer
 from xbarsim.torch_bridge.observe import METHODS, PERCENTILE, observe
+from xbarsim.torch_bridge.onnx_import import OnnxModule
 from xbarsim.torch_bridge.plain import NotPlain, plain
 from xbarsim.torch_bridge.products import check_random, find_products
 from xbarsim.torch_bridge.threads import torch_threads
@@ -55,7 +56,8 @@ def quantize(
 
     Parameters
     ----------
-    module : any that torch.export captures
+    module : any that torch.export captures, a network read from an ONNX file and the module of a
+        torch.export program among them
     images : (N, ...) floats, some hundred typical inputs; a tuple or a dict of arrays (N, ...) where the
         module takes several, tokens and masks among them
     weight_bits, activation_bits : 2..16
@@ -158,7 +160,7 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
     InputError : see `quantize`.
     """
     hooked = _check_hooks(module)
-    given = _tensors(images, tokens=any(isinstance(m, nn.Embedding) for m in module.modules()))
+    given = _tensors(images, tokens=any(map(_takes_tokens, module.modules())))
     module = copy.deepcopy(module).eval()
     if isinstance(given, torch.Tensor):
         try:
@@ -182,6 +184,10 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
         sample = [given[node.name] for node in captured.inputs]
     check_random(captured)
     return captured, sample
+
+
+def _takes_tokens(module: nn.Module) -> bool:
+    return isinstance(module, nn.Embedding) or (isinstance(module, OnnxModule) and module.takes_tokens)
 
 
 def _single(tensor: torch.Tensor) -> torch.Tensor:
@@ -227,7 +233,8 @@ def _check_hooks(module: nn.Module) -> bool:
     for name, layer in module.named_modules():
         for hook in (*layer._forward_hooks.values(), *layer._forward_pre_hooks.values()):
             found = True
-            if not str(getattr(hook, "__module__", "")).startswith(LIBRARIES):
+            own = not str(getattr(hook, "__module__", "")).startswith(LIBRARIES)
+            if own and not is_exported(module):
                 where = f"layer {name or 'the module'!r}"
                 raise InputError(where, "no forward hooks", "one", "remove it or write it into forward")
     return found

@@ -113,19 +113,42 @@ def test_a_folder_of_a_board_is_a_network(tmp_path):
     assert (found.name, found.data) == ("lfcW1A1", "mnist")
 
 
-def test_a_qonnx_file_is_a_network(tmp_path):
+def onnx_file(folder, *, quantized):
+    """A product with a matrix of ones, whose weights a QONNX quantizer gives or not."""
     onnx = pytest.importorskip("onnx", reason="the extra 'qonnx' is not installed")
-    pytest.importorskip("qonnx", reason="the extra 'qonnx' is not installed")
     from onnx import helper
 
-    weights = onnx.numpy_helper.from_array(np.eye(3, dtype=np.float32), "weights")
+    held = {"weights": np.eye(3, dtype=np.float32), "scale": np.ones(1, np.float32)}
+    constants = [onnx.numpy_helper.from_array(array, name) for name, array in held.items()]
     ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3]) for name in ("in", "out")]
-    node = helper.make_node("MatMul", ["in", "weights"], ["out"])
-    graph = helper.make_graph([node], "line", ends[:1], ends[1:], [weights])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9)
-    (tmp_path / "line.onnx").write_bytes(model.SerializeToString())
-    found = network_of(str(tmp_path / "line.onnx"))
+    domain = "qonnx.custom_op.general"
+    nodes = [helper.make_node("BipolarQuant", ["weights", "scale"], ["signs"], domain=domain)]
+    nodes = nodes if quantized else []
+    nodes.append(helper.make_node("MatMul", ["in", "signs" if quantized else "weights"], ["out"]))
+    graph = helper.make_graph(nodes, "line", ends[:1], ends[1:], constants)
+    versions = [helper.make_opsetid("", 13), helper.make_opsetid(domain, 1)]
+    model = helper.make_model(graph, opset_imports=versions, ir_version=9)
+    path = folder / "line.onnx"
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def test_a_qonnx_file_is_a_board(tmp_path):
+    pytest.importorskip("qonnx", reason="the extra 'qonnx' is not installed")
+    found = network_of(onnx_file(tmp_path, quantized=True))
     assert isinstance(found.network, FinnNetwork) and (found.name, found.data) == ("line", None)
+
+
+def test_a_float_onnx_file_is_a_torch_module(tmp_path):
+    found = network_of(onnx_file(tmp_path, quantized=False))
+    assert isinstance(found.network, torch.nn.Module) and (found.name, found.data) == ("line", None)
+    assert torch.equal(found.network(torch.eye(3)), torch.eye(3))
+
+
+def test_an_archive_of_torch_export_is_not_loaded(tmp_path):
+    (tmp_path / "net.pt2").write_bytes(b"")
+    with pytest.raises(InputError, match=r"net.pt2: .* runs code when it is loaded; name a function"):
+        network_of(str(tmp_path / "net.pt2"))
 
 
 def test_a_function_gives_a_network(mine, tmp_path):
