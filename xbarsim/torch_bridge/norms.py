@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from xbarsim.errors import InputError
+from xbarsim.torch_bridge.reach import warn_of_left_out
 from xbarsim.torch_bridge.tracing import trace
 
 WEIGHTED = (nn.Linear, nn.Conv2d)
@@ -17,7 +18,8 @@ WEIGHTED = (nn.Linear, nn.Conv2d)
 def weighted_layers(module: nn.Module) -> list[tuple[nn.Linear | nn.Conv2d, nn.Module | None]]:
     """The linear and convolution layers in order, each with the batch norm that `quantize` folds into it.
 
-    A module that cannot be traced may say so itself, by a method of this name.
+    A module that cannot be traced may say so itself, by a method of this name. Weights elsewhere are left
+    out, which is said.
 
     Raises
     ------
@@ -35,6 +37,8 @@ def weighted_layers(module: nn.Module) -> list[tuple[nn.Linear | nn.Conv2d, nn.M
     ]
     if not found:
         raise InputError("module", "at least one linear or convolution layer", "none")
+    reached: list[Any] = [layer.weight for layer, _ in found]
+    warn_of_left_out("training on stuck cells", module, reached)
     return found  # type: ignore[return-value]
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from xbarsim.errors import InputError, check_number, check_positive
+from xbarsim.torch_bridge.reach import warn_of_left_out
 from xbarsim.training.methods import TrainingMethod
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -239,7 +240,9 @@ def _prunable(module: nn.Module) -> dict[str, nn.Parameter]:
     for name, layer in module.named_modules():
         if isinstance(layer, LAYERS) and getattr(layer, "weight_bits", None) == 1:
             raise InputError(f"layer {name!r}", "weights of at least two bits", "one", "one bit has no zero")
-    return _weights(module)
+    found = _weights(module)
+    warn_of_left_out("pruning", module, found.values())
+    return found
 
 
 def _weights(module: nn.Module) -> dict[str, nn.Parameter]:
