@@ -113,7 +113,7 @@ def test_order_leaves_out_what_no_output_needs_and_data_is_what_depends_on_the_i
     captured = captured_from(lambda x: [x.exp(), x + torch.zeros(x.shape[0], 4)][1], torch.randn(3, 4))
     targets = [n.target for n in captured.order()]
     assert aten.exp.default not in targets and aten.add.Tensor in targets
-    data = captured.depends_on_inputs()
+    data = captured.behind(captured.inputs)
     made = [n for n in captured.order() if n.target is aten.full.default or "zeros" in str(n.target)]
     assert made and not any(n in data for n in made)
     assert captured.outputs["output"] in data and captured.inputs[0] in data

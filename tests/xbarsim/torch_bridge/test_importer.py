@@ -87,7 +87,7 @@ def test_nodes_of_floats_give_what_torch_gives_of_the_same_numbers(scales):
     def note(node, value, sources):
         seen[node.name] = (node, value, sources)
 
-    graph._execute(given_x, exact_product, note)
+    graph.execute(given_x, exact_product, note)
     softmax = [entry for name, entry in seen.items() if "softmax" in name]
     assert softmax
     for node, value, sources in softmax:
