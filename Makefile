@@ -3,7 +3,7 @@ BIN := .venv/bin
 # processes that run the tests
 WORKERS ?= 2
 
-.PHONY: demo test check bench fuzz thorough docs figures clean
+.PHONY: demo test check lint types bench fuzz thorough docs figures clean
 
 demo: .venv/ready
 	$(BIN)/xbarsim demo --out demo-results
@@ -11,12 +11,16 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-check: .venv/ready
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(MAKE) docs
+# with -j2, types beside the rest
+check: lint types docs
 	$(MAKE) test
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: .venv/ready
+	$(BIN)/mypy
 
 bench: .venv/ready
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -o addopts= -q --benchmark-json .benchmarks.json
@@ -33,7 +37,8 @@ thorough: .venv/ready
 	$(MAKE) fuzz COUNT=5000
 	$(BIN)/python -m pytest tests/xbarsim/crossbar tests/xbarsim/cli/test_entry.py \
 		tests/xbarsim/experiments/test_same_rows.py --hypothesis-profile thorough
-	$(BIN)/python -m pytest tests/xbarsim/campaigns/test_dask_hosts.py --hypothesis-profile thorough
+	$(BIN)/python -m pytest tests/xbarsim/campaigns/test_dask_hosts.py \
+		tests/xbarsim/papers/test_adversarial.py --hypothesis-profile thorough
 
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from hypothesis import settings as profile
 from matplotlib.image import imread
 
 from xbarsim.experiments.collecting import collect
@@ -157,6 +158,8 @@ def test_tasks_are_small_where_they_travel(settings):
 
 def test_a_killed_study_of_two_processes_ends_in_the_counts_of_one(settings, tmp_path):
     """Killed once as soon as a network is there, once as soon as trials with faults are."""
+    if profile().max_examples < 1000:
+        pytest.skip("the killed studies of the other papers stand for it, but in `make thorough`")
     store, folder = tmp_path / "trials.db", tmp_path / "networks"
     alone = collect(adversarial.FIGURE_3.tasks(settings))
     command = [sys.executable, "-c", KILLED, str(folder), str(store)]
