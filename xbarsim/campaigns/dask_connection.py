@@ -107,6 +107,7 @@ def local_cluster(workers: int) -> SpecCluster:
     }  # fmt: skip
     settings = {
         "distributed.scheduler.allowed-failures": 0,  # the runner tries again itself
+        "distributed.scheduler.worker-saturation": 1.0,  # what waits at a worker that dies would be blamed
         "distributed.nanny.pre-spawn-environ": {},  # it would stay in this process; see `_Tasks.run`
     }
     try:
