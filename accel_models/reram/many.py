@@ -70,8 +70,8 @@ def run_each(
     InputError : no iterable of fault maps, bad inputs; later a map of another geometry.
     """
     check_int("batch_size", batch_size, 1, 2**31)
-    return _in_groups(chip, iter(several(faults)), chip.graph.quantize_input(inputs),
-    chip.graph.batch_of(batch_size))
+    x, at_once = chip.graph.quantize_input(inputs), chip.graph.batch_of(batch_size)
+    return _in_groups(chip, iter(several(faults)), x, at_once)
 
 
 def _in_groups(

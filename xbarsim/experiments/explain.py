@@ -154,7 +154,7 @@ class _Meter:
     """Sums of signal, noise and saturated values, node by node."""
 
     def __init__(self, own: Imported, graph: IntegerGraph, chip: Any, seed: int) -> None:
-        self.own, self.graph, self.chip = own, graph, chip
+        self.own, self.graph = own, graph
         self.healthy = chip.chip if isinstance(chip, AnalogChip) else chip
         self.multiply = _multiply(chip, seed)
         self.energies: dict[str, list[float]] = {}
@@ -169,7 +169,6 @@ class _Meter:
                 self._batch(images[start : start + at_once])
 
     def _batch(self, images: NDArray) -> None:
-        wanted = {node: name for name, node in self.own.stands_for.items() if name in self.graph.grids}
         names: dict[Any, list[str]] = {}
         for name, node in self.own.stands_for.items():
             names.setdefault(node, []).append(name)
@@ -180,8 +179,8 @@ class _Meter:
         def keep(node: Any, value: torch.Tensor) -> None:
             if node is output:
                 given.append(value.numpy())
-            if node in wanted and value.is_floating_point():
-                for name in names[node]:
+            if value.is_floating_point():
+                for name in names.get(node, ()):
                     floats[name] = value.numpy()
 
         dtype = (

@@ -114,7 +114,7 @@ class Quantizer(Node):
 
     def unbounded(self, *values: IntArray) -> IntArray:
         """The integers before they saturate."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no integers to round")
 
     def saturated(self, *values: IntArray) -> int:
         """How many values saturate by more than a rounding where the network does not mean it."""

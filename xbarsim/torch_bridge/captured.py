@@ -46,8 +46,8 @@ class Captured:
     outputs : the nodes that it gives, by key; the one that scores are read from comes first
     constants : the values of the nodes that depend on no input
     fixed_batch : the batch that it was captured for, where it allows no other
-    names : how inputs are called in `forward`
-    single : whether it takes one input
+    origins : the layer and line of the user's source that nodes come from
+    weights : the names of the parameters that constants are, or are made of
     """
 
     graph: fx.Graph
@@ -57,7 +57,6 @@ class Captured:
     fixed_batch: int | None
     origins: dict[fx.Node, str] = field(default_factory=dict)
     weights: dict[fx.Node, str] = field(default_factory=dict)
-    mutated: bool = False
 
     def sizes(self, node: fx.Node) -> tuple[int, ...]:
         """The shape of a node's value in the example that was captured, batch and all."""

@@ -192,8 +192,8 @@ class Classes:
         if target in MOVES or target in THROUGH_FLOATS:
             item = node.args[1] if node.target is operator.getitem else 0
             return len(sources) == 1 and (target in MOVES or bool(item == 0))
-        if target in PADS:
-            return True
+        if target in PADS:  # other values may lie on no grid, as minus infinity before a largest value
+            return not (node.args[2] if len(node.args) > 2 else 0)
         if target in MEANS or target in WINDOW_MEANS:
             return self._averages(node)
         if target is aten.cat.default:

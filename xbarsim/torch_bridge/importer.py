@@ -51,7 +51,6 @@ from xbarsim.torch_bridge.weights import Weights, quantize_weights
 
 RELUS = (aten.relu.default,)
 CLIPS = (*RELUS, aten.hardtanh.default, aten.clamp.default)
-LARGEST_BIAS = 2**52
 
 
 @dataclass(frozen=True, eq=False)
@@ -529,17 +528,7 @@ class Importer:
         through = "float64" if target in THROUGH_FLOATS else None
         function, _, sized = torch_operator(self.captured, node, through=through)
         if target in PADS:
-            value = function.args[2] if len(function.args) > 2 else 0.0
-            fill = float(np.floor(value / float(source.grid.scale) + source.grid.zero + 0.5))
-            low, high = integer_range(source.bits, source.signed)
-            if not low <= fill <= high:
-                raise InputError(
-                    self.captured.where(node),
-                    f"padding within {source.grid.to_numbers(np.array([low, high])).tolist()}",
-                    value,
-                    "pad with zeros",
-                )
-            function = replace(function, args=(*function.args[:2], int(fill)))
+            function = replace(function, args=(*function.args[:2], source.grid.zero))
         names = [source.name, *([self._batch()] if sized else [])]
         made = Move(name=self._name(node), sources=tuple(names), function=function)
         self.on_grid[node] = replace(source, name=self._add(made, node))

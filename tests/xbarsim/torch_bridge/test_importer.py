@@ -166,3 +166,19 @@ def test_two_functions_of_one_layer_are_two_nodes():
             return self.b(x.relu()) + self.b(x.sigmoid())
 
     assert close(Two().eval())
+
+
+def test_padding_that_no_grid_holds_stays_in_floats():
+    class Padded(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = torch.nn.Conv2d(2, 3, 3), torch.nn.Conv2d(3, 2, 1)
+
+        def forward(self, x):
+            padded = torch.nn.functional.pad(self.a(x), (0, 1, 0, 1), value=float("-inf"))
+            return self.b(torch.nn.functional.max_pool2d(padded, 2, 1))
+
+    torch.manual_seed(0)
+    module, x = Padded().eval(), np.random.default_rng(0).normal(size=(5, 2, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        np.testing.assert_allclose(quantize(module, x).run(x), module(torch.from_numpy(x)), atol=1e-3)
