@@ -29,6 +29,16 @@ settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let every process have whole files, as `--dist loadfile` says, and single snippets of the documents."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.helpers.scheduling import FilesAndSnippets  # where xdist is not installed, nobody asks
+
+    return FilesAndSnippets(config, log)
+
+
 @pytest.fixture(autouse=True)
 def names_of_the_test():
     """What a test registers, as plug-ins do, is forgotten after it."""

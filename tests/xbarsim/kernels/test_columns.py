@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from xbarsim.kernels import analog, bitserial, columns, mvtu
 from xbarsim.kernels.bitserial import pack_planes
 from xbarsim.kernels.columns import LANES, add_tabled_codes
 
@@ -39,3 +40,17 @@ def test_codes_are_those_of_every_column_and_cycle(cell_bits, rule, cycle_bits):
             cell_bits,
         )
         np.testing.assert_array_equal(total, expected)
+
+
+@pytest.mark.parametrize(
+    ("module", "kind"),
+    [(analog, (0,)), (bitserial, ((0, 1), True)), (columns, (1, 16, 32)), (mvtu, (0,))],
+    ids=["analog", "bitserial", "columns", "mvtu"],
+)
+def test_another_process_finds_the_kernel_of_a_kind_in_the_cache(module, kind):
+    """What a kernel closes over goes into its key on disk; other kernels would have a new key every time."""
+    keys = []
+    for _ in range(2):
+        kernel = module._kernel.__wrapped__(*kind)
+        keys.append(kernel._cache._index_key((), kernel.targetctx.codegen()))
+    assert keys[0] == keys[1]
