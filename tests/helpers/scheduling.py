@@ -8,7 +8,8 @@ ALONE = "tests/test_documents.py"
 class FilesAndSnippets(LoadFileScheduling):
     """Whole files, since their tests share fixtures; but every snippet of the documents by itself.
 
-    What has most tests begins first, so that single snippets come last, and no process waits long for another.
+    What has most tests begins first, so that single snippets come last, and no process waits long for the
+    other.
     """
 
     def _split_scope(self, nodeid: str) -> str:
