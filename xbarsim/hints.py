@@ -110,6 +110,8 @@ def _admitted(value: Any, hint: Any) -> Any:
     """The value, or `_NONE_SUCH` if it is of another kind."""
     if type(value) is hint and hint is not float:
         return value
+    if hint in _SCALARS:  # first: of long lists, every number comes here
+        return _SCALARS[hint](value)
     if hint in (Any, _Unknown) or isinstance(hint, (TypeVar, str, typing.ForwardRef)):
         return value
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
@@ -118,8 +120,6 @@ def _admitted(value: Any, hint: Any) -> Any:
         return next((one for one in found if one is not _NONE_SUCH), _NONE_SUCH)
     if origin is Literal:
         return next((p for p in parts if isinstance(value, type(p)) and value == p), _NONE_SUCH)
-    if hint in _SCALARS:
-        return _SCALARS[hint](value)
     if (origin or hint) in LISTS:
         return _admitted_list(value, origin or hint, parts)
     if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -187,6 +187,8 @@ def _integer(value: Any) -> Any:
 
 
 def _finite(value: Any) -> Any:
+    if type(value) is float:
+        return value if isfinite(value) else _NONE_SUCH
     try:
         if not is_number(value) or not isfinite(value):
             return _NONE_SUCH
