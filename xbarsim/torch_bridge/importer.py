@@ -46,6 +46,7 @@ from xbarsim.torch_bridge.classes import (
     Classes,
     in_float64,
 )
+from xbarsim.torch_bridge.macs import macs
 from xbarsim.torch_bridge.products import Weighted, affine_of
 from xbarsim.torch_bridge.weights import Weights, quantize_weights
 
@@ -321,8 +322,10 @@ class Importer:
         """An operator of floats: the captured one."""
         function, sources, sized = torch_operator(self.captured, node)
         names = [*map(self.as_floats, sources), *([self._batch()] if sized else [])]
-        kind = Move if self.classes.target(node) in MOVES and sources else Float
-        return self._add(kind(name=self._name(node), sources=tuple(names), function=function), node)
+        common: dict[str, Any] = {"name": self._name(node), "sources": tuple(names), "function": function}
+        if self.classes.target(node) in MOVES and sources:
+            return self._add(Move(**common), node)
+        return self._add(Float(**common, macs=macs(self.captured, node)), node)
 
     # products
 
