@@ -26,9 +26,5 @@ def macs(captured: Captured, node: fx.Node) -> int:
         found = prod(captured.sizes(args[0] if transposed else node)) * prod(kernel[1:])
     else:
         return 0
-    return found // _examples(captured)
+    return found // captured.examples
 
-
-def _examples(captured: Captured) -> int:
-    """The batch that a network was captured with."""
-    return next((sizes[0] for sizes in map(captured.sizes, captured.inputs) if sizes), 1)
