@@ -16,7 +16,14 @@ from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.graph.digital import Concat, Product, Spread, Sum, Table, WindowSum
 from xbarsim.graph.grid import Grid
 from xbarsim.graph.nodes import AvgPool
-from xbarsim.graph.rescale import Rescale, Slopes, WeightedSum, affine_multipliers, multipliers, shared_multipliers
+from xbarsim.graph.rescale import (
+    Rescale,
+    Slopes,
+    WeightedSum,
+    affine_multipliers,
+    multipliers,
+    shared_multipliers,
+)
 from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.free_nodes import free_node
 from xbarsim.torch_bridge.module import ChipModule

@@ -82,9 +82,7 @@ def test_the_sums_are_those_of_one_group_after_the_other():
     module, x = experts("one row a group")
     graph = quantize(module, x, weight_bits=8, activation_bits=8)
     seen = {}
-    graph.execute(
-        graph.quantize_input(x), lambda layer, rows: products(layer, rows), lambda n, v, _: seen.update({n: v})
-    )
+    graph.execute(graph.quantize_input(x), products, lambda node, value, _: seen.update({node: value}))
     (layer,) = (node for node in seen if isinstance(node, MatMul))
     given = graph.quantize_input(x) - layer.input_zero
     sums = np.einsum("ngi,gio->ngo", given, layer.weights)
