@@ -23,13 +23,17 @@ def group_stacks(captured: Captured) -> None:
         if node.target is aten.bmm.default:
             source, weights = node.args
             assert isinstance(source, fx.Node) and isinstance(weights, fx.Node)
-            stack = _stack(captured, weights) if captured.is_data(source) else None
-            if stack is not None and len(stack) > 1:
+            fixed = isinstance(node.meta["val"].shape[1], int)
+            stack = _stack(captured, weights, fewest=fixed) if captured.is_data(source) else None
+            if stack is not None:
                 _Grouped(captured, node, source, stack, _name(captured, weights)).replace()
 
 
-def _stack(captured: Captured, node: fx.Node) -> torch.Tensor | None:
-    """(groups, inputs, outputs) constants that a batch of matrices repeats, as often as the batch says."""
+def _stack(captured: Captured, node: fx.Node, *, fewest: bool) -> torch.Tensor | None:
+    """(groups, inputs, outputs) constants that a batch of matrices repeats, as often as the batch says.
+
+    With `fewest`, as few groups as repeat; otherwise as many as no batch changes.
+    """
     examples = captured.examples
 
     def value(n: fx.Node) -> Any:
@@ -47,11 +51,17 @@ def _stack(captured: Captured, node: fx.Node) -> torch.Tensor | None:
     except LookupError:
         return None
     count = len(found) if isinstance(_length(node), int) else len(found) // examples
-    groups = found[:count]
-    repeated = groups.repeat(len(found) // count, 1, 1)
-    if repeated.shape != found.shape or not torch.equal(repeated, found):
+    if not _repeats(found, count) or _repeats(found, 1):
         return None
-    return None if bool((groups == groups[:1]).all()) else groups
+    if fewest:
+        count = next(n for n in range(2, count + 1) if count % n == 0 and _repeats(found, n))
+    return found[:count]
+
+
+def _repeats(matrices: torch.Tensor, count: int) -> bool:
+    """Whether the first matrices are all that there are, one after the other and again."""
+    again = matrices[:count].repeat(len(matrices) // count, 1, 1)
+    return again.shape == matrices.shape and torch.equal(again, matrices)
 
 
 def _length(node: fx.Node) -> Any:

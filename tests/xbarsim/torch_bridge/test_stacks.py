@@ -36,6 +36,7 @@ WAYS = {
     "rows a group": (lambda x, w: torch.einsum("nrgi,gio->nrgo", x, w), (3, 4, 6)),
     "every input by all": (lambda x, w: torch.einsum("ni,gio->gno", x, w).transpose(0, 1), (6,)),
     "matmul": (lambda x, w: torch.matmul(x, w), (4, 3, 6)),
+    "matmul at two places": (lambda x, w: torch.matmul(x, w), (2, 4, 3, 6)),
     "bmm": (lambda x, w: torch.bmm(x.transpose(0, 1), w).transpose(0, 1), (4, 6)),
     "with a bias": (lambda x, w: torch.matmul(x, w) + w[:, :1], (4, 3, 6)),
 }
@@ -61,7 +62,7 @@ def test_a_captured_network_gives_the_same_at_every_batch(way):
     assert len(find_products(captured)) == 1
 
 
-@pytest.mark.parametrize("way", ["one row a group", "matmul", "with a bias"])
+@pytest.mark.parametrize("way", ["one row a group", "matmul", "matmul at two places", "with a bias"])
 def test_groups_are_on_the_arrays_and_chips_compute_what_the_graph_does(way):
     module, x = experts(way)
     graph = quantize(module, x, weight_bits=8, activation_bits=8)
