@@ -1,29 +1,37 @@
-"""Public architectures through the quantizer: what of them is exact, and how near to floats they stay.
+"""Public architectures through the quantizer: what of them is exact, how near to floats they stay, how long.
 
     pip install 'xbarsim[architectures]'
     python -m docs.architectures            # all of them, a line each as they are done
     python -m docs.architectures levit lstm # those whose names have one of these words
 
-Weights are random, inputs Gaussian noise or random tokens: what is measured is whether a network runs, and
-the signal to noise of its scores at 8 bits and a scale a channel, calibrated on the inputs themselves.
+Weights are random, inputs Gaussian noise or random tokens, and scales are calibrated on the inputs
+themselves. Measured are the nodes by kind; the share of the multiply-accumulates of matrix products and
+convolutions that arrays do; the signal to noise of the scores at 8 bits with a scale a channel and at 16 bits
+with powers of two; and the time that the integer graph of 8 bits takes for the inputs, in times of torch's in
+float32, both on one thread, the median of three runs that alternate.
 """
 
 from __future__ import annotations
 
 import importlib
+import platform
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 import xbarsim as xb
 
+REPEATS = 3
+COLUMNS = ("MACs on arrays", "8 bits [dB]", "16 bits [dB]", "time")
 KINDS = ("arrays", "integer", "table", "float")
 TORCHVISION = """resnet18 vgg11_bn mobilenet_v2 mobilenet_v3_small densenet121 efficientnet_b0
 shufflenet_v2_x0_5 squeezenet1_1 mnasnet0_5 regnet_y_400mf convnext_tiny swin_t"""
@@ -133,38 +141,81 @@ def architectures() -> Iterator[Architecture]:
 
 
 def measured(architecture: Architecture) -> dict[str, Any]:
-    """Quantize, run, compare: nodes by kind, signal to noise, seconds of capture and import."""
+    """Quantize, run, compare: nodes by kind, and the numbers of `COLUMNS`."""
     torch.manual_seed(0)
     module, inputs = architecture.make().eval(), architecture.inputs
+    given = torch.from_numpy(inputs)
     with torch.no_grad():
-        wanted: Any = module(torch.from_numpy(inputs))
-    wanted = getattr(wanted, "logits", wanted)
-    while not isinstance(wanted, torch.Tensor):
-        wanted = next(iter(wanted.values())) if isinstance(wanted, dict) else wanted[0]
+        wanted = _scores(module(given)).double().numpy()
+    graphs = [xb.quantize(module, inputs, weight_bits=bits, activation_bits=bits) for bits in (8, 16)]
+    noise = [_snr_dB(wanted, graph.run(inputs, watched=False)) for graph in graphs]
+    graph = graphs[0]
+    kinds = {node.name: node.kind for node in graph.nodes}
+    on_arrays = sum(count for name, count in graph.macs.items() if kinds[name] == "arrays")
+    with torch.no_grad(), threadpool_limits(1):
+        slower = _ratio(lambda: graph.run(inputs, watched=False), lambda: module(given))
+    numbers = (100 * on_arrays / sum(graph.macs.values()), *noise, slower)
+    return {"kinds": Counter(kinds.values()), "numbers": dict(zip(COLUMNS, numbers, strict=True))}
+
+
+def _scores(given: Any) -> torch.Tensor:
+    """What `graph.run` gives: the logits, or the first tensor."""
+    given = getattr(given, "logits", given)
+    while not isinstance(given, torch.Tensor):
+        given = next(iter(given.values())) if isinstance(given, dict) else given[0]
+    return given
+
+
+def _snr_dB(wanted: np.ndarray, found: np.ndarray) -> float:
+    signal, noise = np.square(wanted).sum(), np.square(found - wanted).sum()
+    return 10 * np.log10(signal / noise) if signal and noise else float("nan")
+
+
+def _ratio(one: Callable[[], Any], other: Callable[[], Any]) -> float:
+    """How many times the other's time one takes: medians of runs that alternate, after one that warms up."""
+    other()
+    seconds = [[_seconds(run) for run in (one, other)] for _ in range(REPEATS)]
+    return float(np.divide(*np.median(seconds, axis=0)))
+
+
+def _seconds(run: Callable[[], Any]) -> float:
     begun = time.perf_counter()
-    graph = xb.quantize(module, inputs, weight_bits=8, activation_bits=8)
-    seconds = time.perf_counter() - begun
-    numbers = wanted.double().numpy()
-    noise = np.square(graph.run(inputs, watched=False) - numbers).sum()
-    signal = np.square(numbers).sum()
-    kinds = Counter(node.kind for node in graph.nodes)
-    snr = 10 * np.log10(signal / noise) if signal and noise else float("nan")
-    return {"kinds": [kinds[kind] for kind in KINDS], "snr_dB": snr, "seconds": seconds}
+    run()
+    return time.perf_counter() - begun
+
+
+def processor() -> str:
+    """The processor's name, as far as the system says it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
+
+
+def _row(name: str, cells: list[str]) -> None:
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main(words: list[str]) -> None:
-    """Print a row of the page's table for every architecture."""
-    print(f"| network | {' | '.join(KINDS)} | SNR at 8 bits [dB] |")
-    print("|---|" + "---|" * (len(KINDS) + 1))
+    """Print a row of the page's table for every architecture, then the least, median and largest numbers."""
+    print(f"On one thread of {processor()}:")
+    _row("network", [*KINDS, *COLUMNS])
+    print("|---|" + "---|" * (len(KINDS) + len(COLUMNS)))
+    found = []
     for architecture in architectures():
         if words and not any(word in architecture.name for word in words):
             continue
-        found = measured(architecture)
-        print(
-            f"| {architecture.name} | {' | '.join(map(str, found['kinds']))} | {found['snr_dB']:.1f} |",
-            flush=True,
-        )
+        row = measured(architecture)
+        found.append(list(row["numbers"].values()))
+        _row(architecture.name, [*(str(row["kinds"][kind]) for kind in KINDS), *_texts(found[-1])])
+    for name, function in (("least", np.nanmin), ("median", np.nanmedian), ("most", np.nanmax)):
+        _row(name, [*[""] * len(KINDS), *_texts(function(found, axis=0))])
+
+
+def _texts(numbers: Any) -> list[str]:
+    share, *rest = ("-" if np.isnan(number) else f"{number:.1f}" for number in numbers)
+    return [f"{share} %", *rest]
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main(sys.argv[1:])

@@ -38,7 +38,7 @@ def layer_loads(graph: IntegerGraph, placement: Placement) -> tuple[LayerLoad, .
             name=layer.name,
             positions=graph.positions(layer),
             arrays=placement.arrays_of(layer.name),
-            macs=graph.positions(layer) * layer.weights.size,
+            macs=graph.macs_of(layer),
         )
         for layer in graph.layers
     )

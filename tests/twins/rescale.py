@@ -20,6 +20,12 @@ def rescaled(x, multiplier, shift, offset, source_zero, zero):
     return rounded(Fraction((x - source_zero) * multiplier + offset, 2**shift)) + zero
 
 
+def sloped(x, above, below, source_zero, zero):
+    """x - source_zero by (m, n), m / 2**n, of its sign, rounded half up, + zero: before it saturates."""
+    multiplier, shift = below if x < source_zero else above
+    return rescaled(x, multiplier, shift, 0, source_zero, zero)
+
+
 def weighted_sum(values, multipliers, shift, source_zeros, zero):
     """The sum of (x - zero) * m over 2**n rounded half up, + zero: before it saturates."""
     terms = zip(values, multipliers, source_zeros, strict=True)

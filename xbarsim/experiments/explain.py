@@ -206,8 +206,9 @@ class _Meter:
             return
         numbers = self.graph.to_scores(value, node.name)
         energies = self.energies.setdefault(node.name, [0.0, 0.0])
-        energies[0] += float(np.square(wanted, dtype=np.float64).sum())
-        energies[1] += float(np.square(numbers - wanted).sum())
+        known = np.isfinite(wanted)  # masks add minus infinity
+        energies[0] += float(np.square(wanted[known], dtype=np.float64).sum())
+        energies[1] += float(np.square(numbers[known] - wanted[known]).sum())
 
     def _watched(self, layer: MatMul, rows: NDArray) -> Any:
         products = self.multiply(layer, rows)

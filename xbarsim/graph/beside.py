@@ -31,10 +31,12 @@ class RawInput(Node):
 class Float(Node):
     """An operator of floats, as the network has it; deterministic on a machine, not between machines.
 
-    `function` takes and gives arrays; the bridge that captured it has made it.
+    `function` takes and gives arrays; the bridge that captured it has made it. `macs` are the
+    multiply-accumulates an input where it is a product of activations.
     """
 
     function: Callable[..., NDArray]
+    macs: int = 0
     kind: ClassVar[str] = "float"
 
     def grid(self, sources: Sequence[Grid | None]) -> Grid | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from xbarsim.arrays import check_inputs
 from xbarsim.errors import InputError, check_int
-from xbarsim.graph.beside import RawInput
+from xbarsim.graph.beside import Float, RawInput
 from xbarsim.graph.grid import Grid, IntArray
 from xbarsim.graph.inputs import Batch, check_raw, in_order, part_of, same_length
 from xbarsim.graph.nodes import FloatArray, Input, MatMul, Node
@@ -142,9 +143,34 @@ class IntegerGraph:
     @checked
     def positions(self, layer: MatMul) -> int:
         """How many products with a layer's matrix an input takes, over all its uses."""
-        uses = [n for n in self.nodes if isinstance(n, MatMul) and n.matrix == layer.matrix]
-        values = sum(int(np.prod(self._shapes[node.name], dtype=np.int64)) for node in uses)
-        return values // len(layer.bias)
+        return sum(self._values(node) for node in self._uses(layer)) // len(layer.bias)
+
+    @checked
+    def macs_of(self, layer: MatMul) -> int:
+        """Multiply-accumulates of a layer's matrix an input, over all its uses."""
+        return sum(self.macs[node.name] for node in self._uses(layer))
+
+    @cached_property
+    def macs(self) -> dict[str, int]:
+        """Multiply-accumulates an input of every product, on the arrays or of activations in floats.
+
+        Arrays count as they work: zeros around and between the values that they slide over are values.
+        """
+        found = {}
+        for node in self.nodes:
+            if isinstance(node, MatMul):
+                found[node.name] = self._values(node) * node.weights.shape[1]
+            elif isinstance(node, Float) and node.macs:
+                found[node.name] = node.macs
+        return found
+
+    def _uses(self, layer: MatMul) -> list[MatMul]:
+        """The nodes that have a layer's matrix."""
+        return [n for n in self.nodes if isinstance(n, MatMul) and n.matrix == layer.matrix]
+
+    def _values(self, node: Node) -> int:
+        """How many numbers a node gives of an input."""
+        return prod(self._shapes[node.name])
 
     def quantize_input(self, images: Any) -> NDArray | Batch:
         """Round inputs to the integers that the network takes; what is out of range saturates.

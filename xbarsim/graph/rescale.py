@@ -152,6 +152,36 @@ class Rescale(Quantizer):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Slopes(Quantizer):
+    """One tensor on another grid, by another factor below zero, perhaps one a channel: PReLU.
+
+    Parameters
+    ----------
+    multipliers, shifts : (channels,) or (1,), of what is not below zero; from `multipliers`
+    multipliers_below, shifts_below : the same of what is
+    source_zero : the source's zero point
+    axis : of the channels
+    """
+
+    multipliers: IntArray
+    shifts: IntArray
+    multipliers_below: IntArray
+    shifts_below: IntArray
+    source_zero: int = 0
+    axis: int = 1
+
+    def unbounded(self, *values: IntArray) -> IntArray:
+        """Multiply by the factor of the sign, shift."""
+        x = values[0] - self.source_zero
+        above, n, below, n_below = (
+            _per_channel(v, x.ndim, self.axis)
+            for v in (self.multipliers, self.shifts, self.multipliers_below, self.shifts_below)
+        )
+        found = np.where(x < 0, round_shifts(x * below, n_below), round_shifts(x * above, n))
+        return found + self.zero
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class WeightedSum(Quantizer):
     """The sum of tensors on grids of their own, broadcast against each other, some perhaps negative.
 

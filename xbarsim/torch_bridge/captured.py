@@ -62,6 +62,11 @@ class Captured:
         """The shape of a node's value in the example that was captured, batch and all."""
         return tuple(node.meta["shape"])
 
+    @property
+    def examples(self) -> int:
+        """The batch that it was captured with."""
+        return next((sizes[0] for sizes in map(self.sizes, self.inputs) if sizes), 1)
+
     def is_data(self, node: Any) -> bool:
         """Whether something is a node whose value depends on the inputs."""
         return isinstance(node, fx.Node) and node not in self.constants and "size" not in node.meta

@@ -18,6 +18,7 @@ from torch import fx
 
 from xbarsim.torch_bridge.captured import Captured, aten
 from xbarsim.torch_bridge.products import VIEWS, Weighted, affine_of
+from xbarsim.torch_bridge.slopes import prelu_of
 
 MOVES = {
     *VIEWS,
@@ -181,13 +182,17 @@ class Classes:
         return "dtype" in node.meta and node.meta["dtype"].is_floating_point
 
     def _read(self, node: fx.Node) -> list[fx.Node]:
-        root = self._roots[node]
+        root, prelu = self._roots[node], prelu_of(self.captured, node)
+        if prelu is not None:
+            return [root or prelu.source]
         return self.sources(node) if root is None else [root]
 
     def _is_exact(self, node: fx.Node) -> bool:
         """Whether there is an exact operator for it."""
         target, sources = self.target(node), self.sources(node)
         if self._roots[node] is not None or affine_of(self.captured, node) is not None:
+            return True
+        if prelu_of(self.captured, node) is not None:
             return True
         if target in MOVES or target in THROUGH_FLOATS:
             item = node.args[1] if node.target is operator.getitem else 0

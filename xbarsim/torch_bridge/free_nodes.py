@@ -15,7 +15,7 @@ import torch
 from xbarsim.graph.digital import Concat, Move, Product, Spread, Sum, Table, WindowSum
 from xbarsim.graph.grid import Grid
 from xbarsim.graph.nodes import AvgPool, Node, integer_range
-from xbarsim.graph.rescale import Quantizer, Rescale, WeightedSum
+from xbarsim.graph.rescale import Quantizer, Rescale, Slopes, WeightedSum
 from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.layers import pad
 
@@ -51,6 +51,8 @@ def _smooth(node: Node, sources: list[torch.Tensor], grids: list[Grid]) -> torch
     match node:
         case Rescale():
             return _within(node, _affine(node, x, grids[0]))
+        case Slopes():
+            return _within(node, _two_slopes(node, x, grids[0]))
         case WeightedSum():
             factors = [m / 2.0**node.shift * node.scale for m in node.multipliers]
             weighed = zip(sources, factors, grids, strict=True)
@@ -89,14 +91,28 @@ def _window_sum(x: torch.Tensor, window: Window) -> torch.Tensor:
 
 
 def _affine(node: Rescale, x: torch.Tensor, source: Grid) -> torch.Tensor:
-    def along(values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(
-            Grid(scale=values, axis=node.axis).along(x.ndim) if values.size > 1 else values
-        ).to(x)
-
     steps = np.ldexp(node.scale, -node.shifts)
+    return x * _gain(node, node.multipliers, node.shifts, x, source) + _on_axis(node, node.offsets * steps, x)
+
+
+def _two_slopes(node: Slopes, x: torch.Tensor, source: Grid) -> torch.Tensor:
+    above = x * _gain(node, node.multipliers, node.shifts, x, source)
+    below = x * _gain(node, node.multipliers_below, node.shifts_below, x, source)
+    return torch.where(x < 0, below, above)
+
+
+def _gain(
+    node: Rescale | Slopes, factors: np.ndarray, shifts: np.ndarray, x: torch.Tensor, source: Grid
+) -> torch.Tensor:
+    """What m / 2**n makes of numbers instead of integers."""
+    steps = np.ldexp(node.scale, -shifts)
     scales = np.broadcast_to(source.scale, steps.shape) if steps.size > 1 else np.atleast_1d(source.scale)
-    return x * along(node.multipliers * steps / scales) + along(node.offsets * steps)
+    return _on_axis(node, factors * steps / scales, x)
+
+
+def _on_axis(node: Rescale | Slopes, values: np.ndarray, x: torch.Tensor) -> torch.Tensor:
+    along = Grid(scale=values, axis=node.axis).along(x.ndim) if values.size > 1 else values
+    return torch.from_numpy(along).to(x)
 
 
 def _within(node: Quantizer, x: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,14 @@ from xbarsim.graph.nodes import (
     Requantize,
     integer_range,
 )
-from xbarsim.graph.rescale import Rescale, WeightedSum, affine_multipliers, multipliers, shared_multipliers
+from xbarsim.graph.rescale import (
+    Rescale,
+    Slopes,
+    WeightedSum,
+    affine_multipliers,
+    multipliers,
+    shared_multipliers,
+)
 from xbarsim.graph.scales import finest_fraction
 from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.captured import Captured, Times, aten, torch_operator
@@ -46,7 +53,9 @@ from xbarsim.torch_bridge.classes import (
     Classes,
     in_float64,
 )
+from xbarsim.torch_bridge.macs import macs
 from xbarsim.torch_bridge.products import Weighted, affine_of
+from xbarsim.torch_bridge.slopes import PRelu, prelu_of
 from xbarsim.torch_bridge.weights import Weights, quantize_weights
 
 RELUS = (aten.relu.default,)
@@ -321,8 +330,10 @@ class Importer:
         """An operator of floats: the captured one."""
         function, sources, sized = torch_operator(self.captured, node)
         names = [*map(self.as_floats, sources), *([self._batch()] if sized else [])]
-        kind = Move if self.classes.target(node) in MOVES and sources else Float
-        return self._add(kind(name=self._name(node), sources=tuple(names), function=function), node)
+        common: dict[str, Any] = {"name": self._name(node), "sources": tuple(names), "function": function}
+        if self.classes.target(node) in MOVES and sources:
+            return self._add(Move(**common), node)
+        return self._add(Float(**common, macs=macs(self.captured, node)), node)
 
     # products
 
@@ -399,6 +410,8 @@ class Importer:
             self.on_grid[node] = self._function(node)
         elif (affine := affine_of(self.captured, node)) is not None:
             self.on_grid[node] = self._affine(node, affine)
+        elif (prelu := prelu_of(self.captured, node)) is not None:
+            self.on_grid[node] = self._prelu(node, prelu)
         elif target in MOVES or target in THROUGH_FLOATS or target in PADS:
             self._move(node)
         elif target in MEANS:
@@ -483,13 +496,40 @@ class Importer:
         )
         return Value(self._add(made, node), grid, bits, signed)
 
-    def _affine(self, node: fx.Node, affine: Any) -> Value:
-        source = self.wide.get(self._resolved(affine.source)) or self.integers(affine.source)
+    def _along(self, node: fx.Node, axis: int) -> Value:
+        """A node's sums, or its value on a grid where the sums' scales lie along another axis."""
+        value = self.wide.get(self._resolved(node)) or self.integers(node)
+        dimensions = len(self.captured.sizes(node))
+        if np.ndim(value.grid.scale) and axis % dimensions != value.grid.axis % dimensions:
+            return self.integers(node)
+        return value
+
+    def _prelu(self, node: fx.Node, prelu: PRelu) -> Value:
+        source = self._along(prelu.source, prelu.axis)
         grid, bits, signed = self._grid_of(node)
-        if np.ndim(source.grid.scale) and affine.axis % len(
-            self.captured.sizes(node)
-        ) != source.grid.axis % len(self.captured.sizes(node)):
-            source = self.integers(affine.source)
+        ratios = np.atleast_1d(source.grid.scale) / grid.scale
+        largest, where = (source.largest or (1 << source.bits)) + source.grid.zero, self.captured.where(node)
+        above, shifts = multipliers(ratios, largest, where)
+        below, shifts_below = multipliers(ratios * prelu.below, largest, where)
+        made = Slopes(
+            name=self._name(node),
+            sources=(source.name,),
+            scale=float(grid.scale),
+            zero=grid.zero,
+            bits=bits,
+            signed=signed,
+            multipliers=above,
+            shifts=shifts,
+            multipliers_below=below,
+            shifts_below=shifts_below,
+            source_zero=source.grid.zero,
+            axis=prelu.axis,
+        )
+        return Value(self._add(made, node), grid, bits, signed)
+
+    def _affine(self, node: fx.Node, affine: Any) -> Value:
+        source = self._along(affine.source, affine.axis)
+        grid, bits, signed = self._grid_of(node)
         largest = source.largest or (1 << source.bits)
         factors, shifts, offsets = affine_multipliers(
             affine.gain * source.grid.scale / grid.scale,

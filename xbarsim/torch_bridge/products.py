@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -307,11 +306,6 @@ def _name(node: fx.Node, key: str | None) -> str:
         return node.name
     layer, _, last = key.rpartition(".")
     return layer if last == "weight" and layer else key
-
-
-def macs(weighted: Weighted, sizes: tuple[int, ...]) -> int:
-    """Multiply-accumulates of a product whose output has these sizes."""
-    return prod(sizes) * int(prod(weighted.weight.shape[1:]))
 
 
 def check_random(captured: Captured) -> None:

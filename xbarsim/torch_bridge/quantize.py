@@ -32,6 +32,7 @@ from xbarsim.torch_bridge.observe import METHODS, PERCENTILE, observe
 from xbarsim.torch_bridge.onnx_import import OnnxModule
 from xbarsim.torch_bridge.plain import NotPlain, plain
 from xbarsim.torch_bridge.products import check_random, find_products
+from xbarsim.torch_bridge.stacks import group_stacks
 from xbarsim.torch_bridge.threads import torch_threads
 
 MOST_BITS = 16
@@ -180,6 +181,7 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
         examples = {name: _examples(t) for name, t in given.items()}
         sample = list(given.values())
     captured = export(module, examples)
+    group_stacks(captured)
     if isinstance(given, dict):
         sample = [given[node.name] for node in captured.inputs]
     check_random(captured)

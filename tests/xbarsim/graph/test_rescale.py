@@ -7,13 +7,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.twins.rescale import clipped, rescaled, saturated, weighted_sum
+from tests.twins.rescale import clipped, rescaled, saturated, sloped, weighted_sum
 from xbarsim.errors import InputError
 from xbarsim.graph.rescale import (
     FEWEST_BITS,
     MOST_BITS,
     WORD,
     Rescale,
+    Slopes,
     WeightedSum,
     affine_multipliers,
     multipliers,
@@ -85,6 +86,34 @@ def test_rescaling_is_that_of_the_twin_and_never_overflows(
         m, n, b = (int(v[channel]) for v in (node.multipliers, node.shifts, node.offsets))
         assert found[row, channel] == rescaled(int(value), m, n, b, source_zero, zero)
     assert (node.forward(x) == [[clipped(int(v), 8, signed) for v in row] for row in found]).all()
+
+
+@given(
+    st.lists(st.tuples(st.floats(2.0**-20, 2.0**10), GAINS), min_size=1, max_size=3),
+    LARGEST,
+    st.integers(0, 255),
+    st.integers(0, 2**32),
+)
+def test_slopes_are_those_of_the_twin_on_both_sides_of_the_zero_point(channels, largest, zero, seed):
+    above, below = (multipliers(np.array(ratios), largest) for ratios in zip(*channels, strict=True))
+    node = Slopes(
+        name="s",
+        scale=1.0,
+        zero=zero,
+        bits=8,
+        multipliers=above[0],
+        shifts=above[1],
+        multipliers_below=below[0],
+        shifts_below=below[1],
+        source_zero=zero,
+    )
+    drawn = np.random.default_rng(seed).integers(-largest, largest, 6, endpoint=True)
+    x = np.stack([np.append([-largest, -1, 0, 1, largest], drawn) + zero] * len(channels), axis=1)
+    found = node.unbounded(x)
+    for (row, channel), value in np.ndenumerate(x):
+        sides = [(int(m[channel]), int(n[channel])) for m, n in (above, below)]
+        assert found[row, channel] == sloped(int(value), *sides, zero, zero)
+    assert (node.forward(x) == [[clipped(int(v), 8, False) for v in row] for row in found]).all()
 
 
 @given(GAINS, st.floats(-1e6, 1e6), st.integers(1, 2**31 - 1), st.integers(0, 2**32))

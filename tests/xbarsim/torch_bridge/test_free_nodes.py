@@ -16,7 +16,14 @@ from xbarsim.crossbar.config import ArrayConfig
 from xbarsim.graph.digital import Concat, Product, Spread, Sum, Table, WindowSum
 from xbarsim.graph.grid import Grid
 from xbarsim.graph.nodes import AvgPool
-from xbarsim.graph.rescale import Rescale, WeightedSum, affine_multipliers, shared_multipliers
+from xbarsim.graph.rescale import (
+    Rescale,
+    Slopes,
+    WeightedSum,
+    affine_multipliers,
+    multipliers,
+    shared_multipliers,
+)
 from xbarsim.graph.window import Window
 from xbarsim.torch_bridge.free_nodes import free_node
 from xbarsim.torch_bridge.module import ChipModule
@@ -63,10 +70,19 @@ def weighted_sum(*ratios):
     return WeightedSum(name="s", scale=0.1, zero=90, bits=8, multipliers=m, shift=shift, source_zeros=zeros)
 
 
+def slopes(above, *below):
+    given = (*multipliers(np.array([above]), 2**10), *multipliers(np.array(below), 2**10))
+    names = ("multipliers", "shifts", "multipliers_below", "shifts_below")
+    return Slopes(
+        name="p", scale=0.1, zero=90, bits=8, source_zero=SOURCE.zero, **dict(zip(names, given, strict=True))
+    )
+
+
 IMAGE = Window(kernel=(2, 3), stride=(1, 2), padding=((1, 0), (0, 1)))
 NODES = {
     "rescale": (rescale([0.4], [0.0]), 1),
     "rescale by channel": (rescale([0.4, -0.3, 2.0], [3.0, -5.5, 0.0]), 1),
+    "slopes": (slopes(0.4, 0.1, -0.3, 0.0), 1),
     "table": (table(np.tanh), 1),
     "falling table": (table(lambda x: np.exp(-x)), 1),
     "weighted sum": (weighted_sum(0.4, -0.7), 2),
@@ -143,6 +159,14 @@ def test_gradients_of_rescaling_are_the_slopes_where_nothing_saturates(case):
     saturated = rescale([1.0], [1e4])
     found, _, inside = gradient_and_differences(saturated)
     assert not inside.any() and not found.any()
+
+
+def test_gradients_of_slopes_are_those_of_the_values_side():
+    node, _ = NODES["slopes"]
+    found, _, _ = gradient_and_differences(node)
+    below = np.arange(20, 236) < SOURCE.zero
+    factors = np.where(below[:, None], [0.1, -0.3, 0.0], 0.4) * node.scale / SOURCE.scale
+    np.testing.assert_allclose(found, factors, atol=1e-6)
 
 
 @pytest.mark.parametrize("case", ["table", "falling table"])
