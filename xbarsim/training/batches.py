@@ -17,7 +17,16 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from xbarsim.arrays import INTEGERS, MOST_CLASSES, NUMBERS, REALS, check_array, check_labels, writable
+from xbarsim.arrays import (
+    INTEGERS,
+    MOST_CLASSES,
+    NUMBERS,
+    REALS,
+    as_array,
+    check_array,
+    check_labels,
+    writable,
+)
 from xbarsim.data import Dataset
 from xbarsim.errors import InputError
 from xbarsim.torch_bridge.calls import Tensors, map_tensors, takes_tokens, tensors_of
@@ -194,7 +203,7 @@ def batches_of(
 
 def loader_of(source: Any, batch_size: int, *, shuffle: bool) -> Any:
     """What gives a source's batches, again and again: itself or a `DataLoader`; None for arrays."""
-    if hasattr(source, "__array__") or isinstance(source, (list, tuple, dict, str, bytes)):
+    if hasattr(source, "__array__") or isinstance(source, (list, tuple, dict, str, bytes, type)):
         return None
     if isinstance(source, IterableDataset):
         return DataLoader(source, batch_size=batch_size)
@@ -261,7 +270,7 @@ def checked_inputs(images: Any, *, tokens: bool) -> Tensors:
     InputError : see `checked_images`; arrays of several lengths.
     """
     if not isinstance(images, (tuple, dict)):
-        whole = tokens and getattr(np.asarray(images), "dtype", np.dtype("O")).kind in "iu"
+        whole = tokens and kind_and_dimensions(images)[0] in "iu"
         return _several("inputs", images) if whole else checked_images(images)
     named = images if isinstance(images, dict) else dict(enumerate(images))
     found = {name: _several(f"input {name!r}", value) for name, value in named.items()}
@@ -275,9 +284,8 @@ def checked_inputs(images: Any, *, tokens: bool) -> Tensors:
 
 
 def _several(where: str, values: Any) -> torch.Tensor:
-    given = values.detach().cpu() if isinstance(values, torch.Tensor) else values
-    truths = np.asarray(given).dtype.kind == "b"
-    found = np.asarray(given) if truths else check_array(where, values, ("N", "..."), kinds=NUMBERS)
+    truths = kind_and_dimensions(values)[0] == "b"
+    found = as_array(where, values) if truths else check_array(where, values, ("N", "..."), kinds=NUMBERS)
     if found.dtype.kind in "iu":
         found = found.astype(np.int64)
     return torch.from_numpy(writable(found))
@@ -317,7 +325,7 @@ def checked_classes(labels: Any, count: int, *, where: str = "labels") -> np.nda
     ------
     InputError : another length, no integers, a class that there is not.
     """
-    kind, dimensions = _kind_and_dimensions(labels)
+    kind, dimensions = kind_and_dimensions(labels)
     if kind == "f":
         raise InputError(where, "integers", "floating-point numbers", NUMBER_TARGETS)
     if dimensions < 2:
@@ -331,9 +339,10 @@ def checked_classes(labels: Any, count: int, *, where: str = "labels") -> np.nda
     return found.astype(np.int64)
 
 
-def _kind_and_dimensions(labels: Any) -> tuple[str, int]:
+def kind_and_dimensions(values: Any) -> tuple[str, int]:
+    """The kind of numbers and the dimensions of what numpy makes an array of; no kind for anything else."""
     try:
-        found = np.asarray(labels.detach().cpu() if isinstance(labels, torch.Tensor) else labels)
+        found = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
     except Exception:  # said by the check that follows
         return "O", 0
     return found.dtype.kind, found.ndim

@@ -26,6 +26,7 @@ from xbarsim.training.batches import (
     batches_of,
     checked_classes,
     checked_inputs,
+    kind_and_dimensions,
     loader_of,
     split_batch,
 )
@@ -284,7 +285,7 @@ def _answered(module: nn.Module, images: Any, labels: Any) -> Iterator[tuple[tor
         x = checked_inputs(images, tokens=takes_tokens(module))
         scores = scores_of(module, x)
         many = scores.shape[1] if scores.ndim == 2 else None
-        if many is None or np.ndim(labels) != 1:
+        if many is None or kind_and_dimensions(labels)[1] != 1:
             yield scores, torch.from_numpy(checked_classes(labels, len(scores)))
         else:
             yield scores, torch.from_numpy(check_labels(labels, len(scores), classes=many))

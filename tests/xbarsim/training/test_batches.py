@@ -118,7 +118,8 @@ def test_regression_takes_a_loss_of_ones_own():
 
 def test_a_loss_gets_all_that_a_module_gives():
     def both(outputs, targets):
-        return F.cross_entropy(outputs["logits"], targets["a"]) + (outputs["hidden"][:, 0] * targets["b"]).mean()
+        more = (outputs["hidden"][:, 0] * targets["b"]).mean()
+        return F.cross_entropy(outputs["logits"], targets["a"]) + more
 
     fit(initialise(Named, 0), (X, X), {"a": CLASSES, "b": X[:, 0]}, RECIPE, seed=0, loss=both)
 
