@@ -72,8 +72,8 @@ METHODS: dict[str, Callable[[nn.Module, np.ndarray, int], Classes]] = {
 }
 
 
-def row(name: str) -> str:
-    """The row of a network: of every method, at 8 and at 4 bits, the share of images that keep their class."""
+def row(name: str, bits: int) -> str:
+    """The row of a network: the share of images that keep their class, by every method."""
     entry = xb.network(name)
     module = entry.build()
     xb.load_checkpoint(xb.zoo_path(name), module)
@@ -81,11 +81,10 @@ def row(name: str) -> str:
     train = xb.load_dataset(entry.dataset, "train", limit=CALIBRATED).images
     test = xb.load_dataset(entry.dataset, "test", limit=TESTED).images
     float_classes = classes_of(module)(test)
-    cells = [name]
-    for bits in (8, 4):
-        for method in METHODS.values():
-            share = float((method(module, train, bits)(test) == float_classes).mean())
-            cells.append(f"{100 * share:.1f} %")
+    cells = [name, f"{bits} bits"]
+    for method in METHODS.values():
+        share = float((method(module, train, bits)(test) == float_classes).mean())
+        cells.append(f"{100 * share:.1f} %")
     return f"| {' | '.join(cells)} |"
 
 
@@ -93,10 +92,10 @@ def main(names: list[str]) -> None:
     """Print the table, a row as it is done."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    heads = [f"{bits} bits, {name}" for bits in (8, 4) for name in METHODS]
-    print(f"| network | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|", sep="\n")
-    for name in names or NETWORKS:
-        print(row(name), flush=True)
+    print(f"| network | weights | {' | '.join(METHODS)} |", "|---" * (len(METHODS) + 2) + "|", sep="\n")
+    for bits in (8, 4):
+        for name in names or NETWORKS:
+            print(row(name, bits), flush=True)
 
 
 if __name__ == "__main__":

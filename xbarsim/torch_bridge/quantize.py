@@ -35,11 +35,11 @@ from xbarsim.torch_bridge.observe import METHODS, PERCENTILE, observe
 from xbarsim.torch_bridge.plain import NotPlain, plain
 from xbarsim.torch_bridge.products import check_random, find_products
 from xbarsim.torch_bridge.threads import torch_threads
-from xbarsim.torch_bridge.weights import FEW_BITS
 
 MOST_BITS = 16
 LIBRARIES = ("torch.", "transformers.", "timm.")
 MOST_PERCENTILE_BITS = 8
+MOST_CORRECTED_BITS = 8
 
 
 @checked
@@ -157,7 +157,7 @@ def imported(
         outputs if several else (),
         one_by_one=captured.fixed_batch is not None,
     )
-    if not fixed_point and weight_bits < FEW_BITS:
+    if not fixed_point and weight_bits <= MOST_CORRECTED_BITS:
         graph = with_corrected_biases(graph, captured, importer.stands_for, sample)
     return Imported(graph, captured, importer.stands_for, len(sample[0]))
 

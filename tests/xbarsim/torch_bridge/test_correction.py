@@ -38,7 +38,7 @@ def test_every_output_has_the_float_networks_mean(monkeypatch):
 
 def test_scales_of_more_bits_and_powers_of_two_are_left_alone(monkeypatch):
     module = Residual().eval()
-    for settings in (few(8), {**few(), "scales": "power-of-two"}):
+    for settings in (few(9), {**few(), "scales": "power-of-two"}):
         old, new = plainly(monkeypatch, module, IMAGES, **settings), quantize(module, IMAGES, **settings)
         for first, second in zip(old.layers, new.layers, strict=True):
             assert (first.bias == second.bias).all()
