@@ -13,6 +13,7 @@ from networks.convnet_quick import ConvNetQuick
 from networks.lenet import LeNet
 from networks.lfc import Lfc
 from networks.mlp import Mlp, digits_mlp
+from networks.mobilenet import MobileNetV2
 from networks.resnet import resnet20, resnet32
 from xbarsim.errors import InputError
 from xbarsim.hints import checked
@@ -114,6 +115,15 @@ def networks() -> dict[str, NetworkEntry]:
         ),
         _resnet("resnet20", resnet20),
         _resnet("resnet32", resnet32),
+        NetworkEntry(
+            name="mobilenetv2-cifar",
+            description="MobileNetV2 on CIFAR-10, narrow: eight inverted residuals, depthwise, ReLU6",
+            build=MobileNetV2,
+            dataset="cifar10",
+            input_shape=(3, 32, 32),
+            recipe=replace(RESNET_RECIPE, weight_decay=4e-5),  # of the MobileNetV2 paper, section 6.1
+            epsilon=2.1 / 255,
+        ),
         *(_cnv(w, a) for w, a in ((1, 1), (1, 2), (1, 3), (1, 4), (2, 2))),
         _cnv(1, 1, width=32),
         *(_lfc(a) for a in (1, 2)),

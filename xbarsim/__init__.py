@@ -60,7 +60,7 @@ _HOMES = {
     "xbarsim.faults.pe": "FinnGeometry PeFaults",
     "xbarsim.faults.neurons": "FaultUniverse NeuronFaultKind NeuronFaults SpikingGeometry",
     "xbarsim.graph.integer_graph": "IntegerGraph",
-    "xbarsim.graph.saturation": "RoundingWarning SaturationWarning",
+    "xbarsim.graph.saturation": "CalibrationWarning RoundingWarning SaturationWarning",
     "xbarsim.torch_bridge.quantize": "quantize",
     "xbarsim.torch_bridge.onnx_import": "read_onnx",
     "xbarsim.torch_bridge.finn_export": "finn_graph",

@@ -81,6 +81,7 @@ from xbarsim.faults.sampling import FaultMix as FaultMix
 from xbarsim.faults.stuck_at_zero import StuckAtZero as StuckAtZero
 from xbarsim.faults.stuck_cells import StuckCells as StuckCells
 from xbarsim.graph.integer_graph import IntegerGraph as IntegerGraph
+from xbarsim.graph.saturation import CalibrationWarning as CalibrationWarning
 from xbarsim.graph.saturation import RoundingWarning as RoundingWarning
 from xbarsim.graph.saturation import SaturationWarning as SaturationWarning
 from xbarsim.metrics.intervals import Estimate as Estimate

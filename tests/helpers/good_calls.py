@@ -24,6 +24,7 @@ from xbarsim.training.adversarial_features import GameEpoch
 
 NO_CALLS = {
     "InputError": "wording of mistakes",
+    "CalibrationWarning": "a category",
     "RoundingWarning": "a category",
     "SaturationWarning": "a category",
     "NeuronFaultKind": "an enumeration",

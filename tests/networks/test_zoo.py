@@ -14,7 +14,7 @@ from xbarsim.training.loop import accuracy
 
 WANTED = {
     "digits-mlp", "mlp", "lenet", "convnet-quick", "cnv-w1a1-half", "cnv-w1a1-half-fat", "resnet20",
-    "resnet20-progressive",
+    "resnet20-progressive", "mobilenetv2-cifar",
 }  # fmt: skip
 SMALL = {"digits-mlp", "mlp", "lenet"}
 

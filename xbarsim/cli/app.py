@@ -9,7 +9,9 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -80,7 +82,8 @@ def run_command(arguments: list[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without ⇑ shows a question mark
     try:
-        code = app(args=arguments, prog_name="xbarsim", standalone_mode=False)
+        with _warnings_in_a_line():
+            code = app(args=arguments, prog_name="xbarsim", standalone_mode=False)
         if sys.stdout is not None:  # closed by whoever began us
             sys.stdout.flush()
     except Exception as error:
@@ -90,6 +93,17 @@ def run_command(arguments: list[str] | None) -> int:
     if code == INTERRUPTED:  # what the command line's library makes of an interrupt
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Show what a warning says, and not which line of ours gave it."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"xbarsim: {' '.join(str(message).split())}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _told(error: Exception, arguments: Sequence[str]) -> int:

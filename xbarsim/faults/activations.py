@@ -84,15 +84,15 @@ class StuckActivations:
         return join(lists)
 
     def unit_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """How many units activations (N, C) or (N, C, H, W) have along each axis; 1 where a unit extends.
+        """How many units activations (N, C, ...) have along each axis; 1 where a unit extends.
 
         FAT, Eqs. 4 and 5.
 
         >>> StuckActivations(rate=0.1, unit="pixel").unit_shape((8, 64, 5, 5))
         (8, 1, 5, 5)
         """
-        if len(shape) not in (2, 4):
-            raise InputError("activations", "shape (N, C) or (N, C, H, W)", str(shape))
+        if len(shape) < 2:
+            raise InputError("activations", "shape (N, C, ...)", str(shape))
         if self.unit == "channel":
             return (*shape[:2], *(1,) * (len(shape) - 2))
         return (shape[0], 1, *shape[2:]) if self.unit == "pixel" else shape

@@ -2,7 +2,8 @@
 
 A network's scales hold what its calibration images caused. Few values beyond them are usual: of the zoo's
 networks no input saturates, and at most 0.03 % of a layer's activations do. Far more are a mistake: images of
-another scale, or calibration images that are not like them.
+another scale, or calibration images that are not like them, or too few: with 4 a ResNet-18 had 55.7 dB of
+signal to noise on them and 20.6 dB on others, with 32 it had 56.9 dB.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from xbarsim.graph.nodes import IntArray, Node, integer_range
 MOST_SATURATED = 0.001
 FEWEST_SATURATED = 8  # of activations: a single value of one image says nothing
 MOST_VANISHED = 0.9
+FEWEST_CALIBRATED = 32
 
 
 class SaturationWarning(UserWarning):
@@ -28,6 +30,18 @@ class SaturationWarning(UserWarning):
 
 class RoundingWarning(UserWarning):
     """Most weights of a layer are rounded to zero."""
+
+
+class CalibrationWarning(UserWarning):
+    """Ranges come from few inputs, and may not hold the values of others."""
+
+
+def warn_of_few(inputs: int) -> None:
+    """Say when ranges come from so few inputs that others may well lie outside."""
+    if inputs < FEWEST_CALIBRATED:
+        given = "1 input" if inputs == 1 else f"{inputs} inputs"
+        text = f"calibrated on {given}: the ranges may not hold others; hand in {FEWEST_CALIBRATED} or more"
+        warnings.warn(text, CalibrationWarning, stacklevel=4)
 
 
 def check_range(where: str, values: NDArray, low: float, high: float) -> None:

@@ -1,6 +1,7 @@
 """Error injection: layers that stick activations at their values while a network trains.
 
-`fault_aware` puts one behind every activation, or behind the pooling that follows it. What it returns shares
+`fault_aware` puts one behind every activation, or behind the pooling that follows it, and behind layers that
+no activation follows (`xbarsim.torch_bridge.injection_places`). What it returns shares
 its parameters with the module that was handed in, which stays as it was: train the one, save the other.
 
 Source: FAT (Zahid et al.), section IV.
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -23,21 +23,13 @@ from xbarsim.errors import InputError, check_rate
 from xbarsim.faults.activations import StuckActivations, StuckUnits
 from xbarsim.hints import checked
 from xbarsim.torch_bridge.brevitas_import import activation_values, is_activation
+from xbarsim.torch_bridge.injection_places import Point, points_of, reached_by
 from xbarsim.torch_bridge.quantized import QuantActivation, RoundActivations, largest, rounded
+from xbarsim.torch_bridge.reach import warn_of_left_out
 from xbarsim.torch_bridge.tracing import trace
 
-POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
-POOL_FUNCTIONS = (F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d, torch.max_pool2d)
-ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardtanh, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU,
-    nn.Hardswish, nn.Hardsigmoid,
-)  # fmt: skip
-ACTIVATION_FUNCTIONS = (
-    F.relu, torch.relu, F.relu6, F.leaky_relu, F.hardtanh, torch.tanh, F.tanh, torch.sigmoid, F.sigmoid,
-    torch.relu_, F.gelu, F.silu, F.elu, torch.sign,
-)  # fmt: skip
-ACTIVATION_METHODS = ("relu", "tanh", "sigmoid", "sign", "relu_", "tanh_", "sigmoid_")
 Values = Sequence[float]
+WHAT = "error injection"
 
 
 class StickUnits(torch.autograd.Function):
@@ -130,6 +122,8 @@ class ErrorInjection(nn.Module):
     activation : a layer to apply first, in the same step
     in_place : write into the input, which nothing else may need: neither another layer nor the backward of
         the one that made it
+    axis : of the channels: 1, or -1 behind linear layers
+    batch : the axis of the inputs: 0, or 1 behind recurrent layers and attention without `batch_first`
 
     Attributes
     ----------
@@ -147,15 +141,27 @@ class ErrorInjection(nn.Module):
         *,
         activation: QuantActivation | None = None,
         in_place: bool = False,
+        axis: int = 1,
+        batch: int = 0,
     ) -> None:
         super().__init__()
         known = check_array("values", values, ("values",), remedy="those that an activation can take")
         self.fault_model, self.values = fault_model, tuple(float(v) for v in known)
         self.activation, self.in_place = activation, in_place
+        self.axis, self.batch = axis, batch
         self.enabled = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C) or (N, C, H, W), the same shape out. A pixel of (N, C) would be everything: left alone."""
+        """(N, C, ...), or as the axes say, the same shape out.
+
+        A pixel of (N, C) would be everything: left alone.
+        """
+        if x.ndim < 3 or (self.axis == 1 and not self.batch):
+            return self._stick(x)
+        ends = (self.batch, self.axis % x.ndim)
+        return self._stick(x.movedim(ends, (0, 1))).movedim((0, 1), ends)
+
+    def _stick(self, x: torch.Tensor) -> torch.Tensor:
         whole = self.fault_model.unit == "pixel" and x.shape[2:].numel() == 1
         if not self.training or not self.enabled or self.fault_model.rate == 0 or whole:
             return x if self.activation is None else self.activation(x)
@@ -180,6 +186,10 @@ def fault_aware(
 ) -> fx.GraphModule:
     """The module with an `ErrorInjection` behind every activation, or behind the pooling that follows it.
 
+    Layers that no activation follows before the next layer (projections of attention, linear bottlenecks,
+    states of recurrent layers) have one behind their output, where its values are given. Which weights have
+    no errors behind them, a `ReachWarning` says.
+
     Parameters
     ----------
     module : stays as it is; both share parameters and buffers, and their state dicts are the same
@@ -196,34 +206,52 @@ def fault_aware(
         traced.
     """
 
-    def injection(traced: fx.GraphModule, node: fx.Node, behind: fx.Node) -> nn.Module:
-        layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
-        known = _values_of(traced, node, values)
-        if isinstance(layer, QuantActivation) and behind is node:
-            return ErrorInjection(fault_model, known, activation=layer)
-        # what a pooling puts out is needed by the injection alone
-        return ErrorInjection(fault_model, known, in_place=behind is not node)
+    chosen: list[Point] = []
 
-    return insert_after_activations(module, injection)
+    def injection(traced: fx.GraphModule, point: Point) -> nn.Module | None:
+        node = point.node
+        layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+        known = _values_of(traced, node, values) if point.own else _values_at(node, values)
+        if known is None:
+            return None
+        chosen.append(point)
+        behind = point.behind is node
+        return ErrorInjection(
+            fault_model,
+            known,
+            activation=layer if isinstance(layer, QuantActivation) and behind else None,
+            in_place=point.own and not behind,  # what a pooling puts out is needed by the injection alone
+            axis=point.axis,
+            batch=point.batch,
+        )
+
+    traced = insert_after_activations(
+        module, injection, lambda traced: warn_of_left_out(WHAT, module, reached_by(traced, chosen))
+    )
+    return traced
 
 
 def with_dropout2d(module: nn.Module, rate: float) -> fx.GraphModule:
     """FAT's rival: Dropout2D where `fault_aware` puts its layers (Dropout behind fully connected ones)."""
     check_rate("rate", rate)
-    return insert_after_activations(module, lambda *_: ChannelDropout(rate))
+    return insert_after_activations(module, lambda _, point: ChannelDropout(rate, axis=point.axis))
 
 
 class ChannelDropout(nn.Module):
     """Dropout of whole channels: dropout2d on images, dropout on (N, C), where a channel is a number."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, axis: int = 1) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate, self.axis = rate, axis
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The same shape out; zeros, and the rest divided by 1 - rate (Eqs. 6 and 7)."""
-        drop = F.dropout2d if x.ndim == 4 else F.dropout
-        return drop(x, self.rate, self.training)
+        if x.ndim == 4 and self.axis == 1:
+            return F.dropout2d(x, self.rate, self.training)
+        if x.ndim < 3 or not self.training:
+            return F.dropout(x, self.rate, self.training)
+        shape = [n if i in (0, self.axis % x.ndim) else 1 for i, n in enumerate(x.shape)]
+        return x * F.dropout(x.new_ones(shape), self.rate)
 
     def extra_repr(self) -> str:
         """The rate."""
@@ -255,37 +283,37 @@ def enable_only(module: nn.Module, chosen: Sequence[int]) -> None:
 
 
 def insert_after_activations(
-    module: nn.Module, make: Callable[[fx.GraphModule, fx.Node, fx.Node], nn.Module]
+    module: nn.Module,
+    make: Callable[[fx.GraphModule, Point], nn.Module | None],
+    see: Callable[[fx.GraphModule], None] = lambda traced: None,
 ) -> fx.GraphModule:
-    """The traced module with new layers behind every activation or its pooling.
+    """The traced module with new layers behind every activation, or what `Point` says is one.
 
     Parameters
     ----------
-    make : called with the traced module, the activation and what the new layer shall follow: the activation
-        or its pooling. An `ErrorInjection` with an `activation` takes the activation's place.
+    make : gives what goes to a place, or None for nothing. An `ErrorInjection` with an `activation` takes the
+        activation's place
+    see : called with the traced module before anything is inserted
     """
     traced = trace(module)
     _add_unused(traced, module)
-    count, found = 0, False
-    for node in list(traced.graph.nodes):
-        if not _is_activation(node, traced):
-            continue
-        behind = _pool_behind(node, traced)
+    made = [(point, layer) for point in points_of(traced) if (layer := make(traced, point)) is not None]
+    if not made:
+        raise InputError(f"module {type(module).__name__}", "at least one activation", "none")
+    see(traced)
+    count = 0
+    for point, layer in made:
         while hasattr(traced, name := f"inserted_{count}"):
             count += 1
-        layer = make(traced, node, behind).train(module.training)
-        traced.add_submodule(name, layer)
+        traced.add_submodule(name, layer.train(module.training))
         swallows = getattr(layer, "activation", None) is not None
-        with traced.graph.inserting_after(behind):
-            new = traced.graph.call_module(name, node.args if swallows else (behind,))
-        behind.replace_all_uses_with(new)
+        with traced.graph.inserting_after(point.behind):
+            new = traced.graph.call_module(name, point.node.args if swallows else (point.behind,))
+        point.behind.replace_all_uses_with(new)
         if swallows:
-            traced.graph.erase_node(node)
+            traced.graph.erase_node(point.node)
         else:
-            new.replace_input_with(new, behind)
-        found = True
-    if not found:
-        raise InputError(f"module {type(module).__name__}", "at least one activation", "none")
+            new.replace_input_with(new, point.behind)
     traced.recompile()
     return traced
 
@@ -297,35 +325,16 @@ def _add_unused(traced: fx.GraphModule, module: nn.Module) -> None:
             traced.add_submodule(name, layer)
 
 
-def _is_activation(node: fx.Node, traced: fx.GraphModule) -> bool:
-    if node.op == "call_module":
-        layer = traced.get_submodule(str(node.target))
-        known = isinstance(layer, (QuantActivation, *ACTIVATIONS)) or _swallowed(layer) is not None
-        return known or (hasattr(layer, "act_quant") and not _is_input(node, traced))
-    if node.op == "call_function":
-        return node.target in ACTIVATION_FUNCTIONS
-    return node.op == "call_method" and node.target in ACTIVATION_METHODS
-
-
 def _swallowed(layer: nn.Module) -> QuantActivation | None:
     """The activation of an injection layer of an earlier insertion."""
     return layer.activation if isinstance(layer, ErrorInjection) else None
 
 
-def _is_input(node: fx.Node, traced: fx.GraphModule) -> bool:
-    """Whether no layer with weights comes before: a Brevitas layer that quantizes the images."""
-    earlier = takewhile(lambda other: other is not node, traced.graph.nodes)
-    layers = (traced.get_submodule(str(other.target)) for other in earlier if other.op == "call_module")
-    return not any(hasattr(layer, "weight") for layer in layers)
-
-
-def _pool_behind(node: fx.Node, traced: fx.GraphModule) -> fx.Node:
-    reader = next(iter(node.users)) if len(node.users) == 1 else None
-    if reader is None:
-        return node
-    if reader.op == "call_module" and isinstance(traced.get_submodule(str(reader.target)), POOLS):
-        return reader
-    return reader if reader.op == "call_function" and reader.target in POOL_FUNCTIONS else node
+def _values_at(node: fx.Node, given: Mapping[str, Values] | Values | None) -> Values | None:
+    """The values that a layer's bare output shall have, if any were given."""
+    if isinstance(given, Mapping):
+        return given.get(str(node.target) if node.op == "call_module" else node.name)
+    return given
 
 
 def _values_of(traced: fx.GraphModule, node: fx.Node, given: Mapping[str, Values] | Values | None) -> Values:

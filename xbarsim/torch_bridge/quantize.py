@@ -23,13 +23,15 @@ from xbarsim.errors import InputError, check_choice, check_int, check_number
 from xbarsim.graph.inputs import Batch
 from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import Node
+from xbarsim.graph.saturation import warn_of_few
 from xbarsim.hints import checked
+from xbarsim.torch_bridge.calls import takes_tokens
 from xbarsim.torch_bridge.capture import export, is_exported
 from xbarsim.torch_bridge.captured import Captured
 from xbarsim.torch_bridge.classes import Classes
+from xbarsim.torch_bridge.correction import with_corrected_biases
 from xbarsim.torch_bridge.importer import Importer
 from xbarsim.torch_bridge.observe import METHODS, PERCENTILE, observe
-from xbarsim.torch_bridge.onnx_import import OnnxModule
 from xbarsim.torch_bridge.plain import NotPlain, plain
 from xbarsim.torch_bridge.products import check_random, find_products
 from xbarsim.torch_bridge.stacks import group_stacks
@@ -38,6 +40,7 @@ from xbarsim.torch_bridge.threads import torch_threads
 MOST_BITS = 16
 LIBRARIES = ("torch.", "transformers.", "timm.")
 MOST_PERCENTILE_BITS = 8
+MOST_CORRECTED_BITS = 8
 
 
 @checked
@@ -60,7 +63,7 @@ def quantize(
     module : any that torch.export captures, a network read from an ONNX file and the module of a
         torch.export program among them
     images : (N, ...) floats, some hundred typical inputs; a tuple or a dict of arrays (N, ...) where the
-        module takes several, tokens and masks among them
+        module takes several, tokens and masks among them. Fewer than 32 are taken with a `CalibrationWarning`
     weight_bits, activation_bits : 2..16
     symmetric : keep the weights within +-(2**(b-1) - 1), as the differential encoding needs
     scales : 'channel': one a weight matrix's output and one a tensor of activations, with a zero point;
@@ -84,6 +87,7 @@ def quantize(
     if calibration is not None:
         settings["calibration"] = check_choice("calibration", calibration, METHODS)
     found = imported(module, images, percentile=percentile, **settings)
+    warn_of_few(found.calibrated)
     if not found.graph.layers:
         raise InputError("module", "at least one linear or convolution layer", "none")
     if integers_only:
@@ -109,11 +113,15 @@ def settings_of(wanted: Quantization) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A graph, the network that it is of, and which value of the network each of its nodes stands for."""
+    """A graph, the network that it is of, and which value of the network each of its nodes stands for.
+
+    `calibrated` is the number of inputs that its ranges come from.
+    """
 
     graph: IntegerGraph
     captured: Captured
     stands_for: dict[str, fx.Node]
+    calibrated: int
 
 
 def imported(
@@ -150,7 +158,9 @@ def imported(
         outputs if several else (),
         one_by_one=captured.fixed_batch is not None,
     )
-    return Imported(graph, captured, importer.stands_for)
+    if not fixed_point and weight_bits <= MOST_CORRECTED_BITS:
+        graph = with_corrected_biases(graph, captured, importer.stands_for, sample)
+    return Imported(graph, captured, importer.stands_for, len(sample[0]))
 
 
 def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor]]:
@@ -161,7 +171,7 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
     InputError : see `quantize`.
     """
     hooked = _check_hooks(module)
-    given = _tensors(images, tokens=any(map(_takes_tokens, module.modules())))
+    given = _tensors(images, tokens=takes_tokens(module))
     module = copy.deepcopy(module).eval()
     if isinstance(given, torch.Tensor):
         try:
@@ -188,10 +198,6 @@ def capture(module: nn.Module, images: Any) -> tuple[Captured, list[torch.Tensor
     return captured, sample
 
 
-def _takes_tokens(module: nn.Module) -> bool:
-    return isinstance(module, nn.Embedding) or (isinstance(module, OnnxModule) and module.takes_tokens)
-
-
 def _single(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
@@ -207,16 +213,26 @@ Given = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 def _tensors(images: Any, *, tokens: bool) -> Given:
     """Calibration inputs on the processor; floats that are one number throughout say nothing about scales."""
     if isinstance(images, dict):
-        return {str(name): _tensor(value, f"calibration input {name!r}") for name, value in images.items()}
+        named = {str(name): _tensor(value, f"calibration input {name!r}") for name, value in images.items()}
+        _check_varied(list(named.values()))
+        return named
     if isinstance(images, (tuple, Batch)):
-        return tuple(_tensor(value, f"calibration input {i}") for i, value in enumerate(tuple(images)))
+        several = tuple(_tensor(value, f"calibration input {i}") for i, value in enumerate(tuple(images)))
+        _check_varied(list(several))
+        return several
     if tokens and as_array("calibration inputs", images).dtype.kind in "iu":
         return _tensor(images, "calibration inputs")
     found = check_calibration(images).astype(np.float64)
-    if found.size > 1 and found.min() == found.max():
-        remedy = "hand in typical inputs"
-        raise InputError("calibration images", "numbers that differ", f"{found.min():g} alone", remedy)
-    return torch.from_numpy(np.ascontiguousarray(found))
+    tensor = torch.from_numpy(np.ascontiguousarray(found))
+    _check_varied([tensor])
+    return tensor
+
+
+def _check_varied(tensors: list[torch.Tensor]) -> None:
+    """Refuse inputs each of which is one number throughout; a mask may be, beside others."""
+    if tensors and all(t.numel() > 1 and bool((t == t.flatten()[0]).all()) for t in tensors):
+        remedy, got = "hand in typical inputs", f"{float(tensors[0].flatten()[0]):g} alone"
+        raise InputError("calibration images", "numbers that differ", got, remedy)
 
 
 def _tensor(values: Any, where: str) -> torch.Tensor:

@@ -15,6 +15,8 @@ from xbarsim.torch_bridge.products import Weighted
 
 LARGEST_BIAS = 2**52
 LARGEST_FREE_BIAS = 2**40
+FEW_BITS = 8  # with fewer, the largest weights are cut off where the others gain by it
+CUTS = np.linspace(1.0, 0.4, 31)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ def quantize_weights(
         scales, step = None, np.full(weight.shape[0], 2.0**-fraction)
     else:
         fraction = 0
-        scales = step = _channel_scales(matrix, weighted.bias, source, top)
+        scales = step = _channel_scales(matrix, weighted.bias, source, top, bits)
     by_output = step.reshape(groups, 1, -1)
     integers = np.clip(np.floor(matrix / by_output + 0.5), low, top).astype(np.int64)
     warn_of_vanished(where, matrix, integers)
@@ -77,11 +79,28 @@ def quantize_weights(
 
 
 def _channel_scales(
-    matrix: NDArray[np.float64], bias: NDArray[np.float64], source: Grid, top: int
+    matrix: NDArray[np.float64], bias: NDArray[np.float64], source: Grid, top: int, bits: int
 ) -> NDArray[np.float64]:
-    """A step for every output: its largest weight is `top` steps, its bias at most 2**40 of the sums'."""
-    largest = np.abs(matrix).max(axis=1, initial=0).reshape(-1)
+    """A step for every output: its largest weight is `top` steps, its bias at most 2**40 of the sums'.
+
+    With few bits the largest weights are cut off where that makes the squared error of all of them least.
+    """
+    found = np.abs(matrix).max(axis=1, initial=0) / top
+    if bits < FEW_BITS:
+        found = found * _least_error_cuts(matrix, found, top)
     least = np.abs(bias) / (LARGEST_FREE_BIAS * np.asarray(source.scale))
-    found = np.maximum(largest / top, least)
+    found = np.maximum(found.reshape(-1), least)
     tiny = found < np.finfo(np.float64).tiny * 2**60
     return np.where(tiny, max(float(found.max(initial=0.0)), 1.0 / top) if tiny.all() else found.max(), found)
+
+
+def _least_error_cuts(
+    matrix: NDArray[np.float64], steps: NDArray[np.float64], top: int
+) -> NDArray[np.float64]:
+    """(groups, M): which of `CUTS` of its step gives an output of (groups, K, M) the least squared error."""
+    scaled = matrix / np.where(steps > 0, steps, 1.0)[:, None]
+    errors = []
+    for cut in CUTS:
+        rounded = np.clip(np.floor(scaled / cut + 0.5), -top, top)
+        errors.append(np.square(rounded * cut - scaled).sum(axis=1))
+    return CUTS[np.argmin(errors, axis=0)]

@@ -29,7 +29,8 @@ from xbarsim.errors import InputError, check_int, check_number, check_positive, 
 from xbarsim.hints import check_fields, checked
 from xbarsim.rng import stream
 from xbarsim.torch_bridge.threads import torch_threads
-from xbarsim.training.loop import check_device, checked_images
+from xbarsim.training.batches import checked_images
+from xbarsim.training.loop import check_device
 from xbarsim.training.resume import StateFile
 
 OnLosses = Callable[[Sequence["GameEpoch"]], None]

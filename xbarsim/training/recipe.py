@@ -22,6 +22,7 @@ SCHEDULES = ("constant", "cosine", "step")
 LOSSES = ("cross-entropy", "squared-hinge", "soft-targets")
 AUGMENTATIONS = ("none", "flip", "crop-flip")
 PRECISIONS = ("float32", "bf16")
+IGNORED = -100  # a target that is none, as in PyTorch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +105,47 @@ class Recipe:
 
 
 def loss_of(recipe: Recipe, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean loss of (N, classes) scores; targets are (N,) classes, or (N, classes) for 'soft-targets'."""
+    """Mean loss of scores; targets are classes, or (N, classes) probabilities for 'soft-targets'.
+
+    Scores are (N, classes), or as `rows_of_classes` takes them; targets of -100 count nothing.
+    """
     scores = scores.float() if scores.dtype == torch.bfloat16 else scores
+    if recipe.loss != "soft-targets":
+        scores, targets = rows_of_classes(scores, targets)
     if recipe.loss == "squared-hinge":
+        scores, targets = scores[targets != IGNORED], targets[targets != IGNORED]
         signs = 2 * F.one_hot(targets, scores.shape[1]).to(scores.dtype) - 1
         return F.relu(1 - signs * scores).square().mean()
     return F.cross_entropy(scores, targets)
+
+
+def rows_of_classes(scores: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores (rows, classes) and classes (rows,) of any scores that have one axis more than the targets.
+
+    Parameters
+    ----------
+    scores : (N, classes); (N, classes, ...), as of the pixels of images; (N, ..., classes), as of the tokens
+        of texts
+
+    Raises
+    ------
+    InputError : targets that are no integers, other shapes, ones that fit both ways.
+    """
+    if targets.is_floating_point() or targets.dtype == torch.bool:
+        remedy = "hand in a loss for others: loss=torch.nn.functional.mse_loss"
+        raise InputError("labels", "classes, as integers", str(targets.dtype), remedy)
+    if scores.ndim == 2 and targets.ndim == 1:
+        return scores, targets
+    behind = scores.ndim > 1 and scores.shape[:-1] == targets.shape
+    second = scores.ndim > 1 and (scores.shape[0], *scores.shape[2:]) == tuple(targets.shape)
+    if not behind and not second:
+        expected = f"scores with an axis of classes more than labels {tuple(targets.shape)}"
+        raise InputError("module", expected, str(tuple(scores.shape)), "or hand in a loss")
+    if behind and second and scores.ndim > 2:
+        got = f"{tuple(scores.shape)}, which may be the second or the last"
+        raise InputError("module", "scores with one axis of classes", got, "hand in a loss")
+    rows = scores if behind else scores.movedim(1, -1)
+    return rows.reshape(-1, rows.shape[-1]), targets.reshape(-1)
 
 
 def augmented(recipe: Recipe, images: torch.Tensor) -> torch.Tensor:

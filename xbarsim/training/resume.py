@@ -148,12 +148,15 @@ def _state_errors(where: str) -> Iterator[None]:
         raise InputError(where, STATE, f"'{error}'", REMEDY) from error
 
 
-def about_training(recipe: Recipe, seed: int, methods: Sequence[TrainingMethod]) -> str:
-    """The settings that are not the usual ones, seed and methods."""
+def about_training(
+    recipe: Recipe, seed: int, methods: Sequence[TrainingMethod], loss: object = None
+) -> str:
+    """The settings that are not the usual ones, seed, methods, and the name of a loss of one's own."""
     names = [method.describe() for method in methods]
     defaults = asdict(Recipe(epochs=0))
     settings = {k: v for k, v in asdict(recipe).items() if k == "epochs" or v != defaults[k]}
-    return json.dumps(settings | {"seed": seed, "methods": names}, sort_keys=True)
+    own = {} if loss is None else {"own loss": getattr(loss, "__qualname__", type(loss).__qualname__)}
+    return json.dumps(settings | own | {"seed": seed, "methods": names}, sort_keys=True)
 
 
 def _tensors(part: Part) -> Mapping[str, torch.Tensor]:

@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.helpers.workloads import Chips
 from xbarsim import __version__
 from xbarsim.campaigns.runner import collect
 from xbarsim.campaigns.task import Task
+from xbarsim.cli.app import _warnings_in_a_line
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 
@@ -41,6 +43,15 @@ def test_help_answers_without_loading_torch_and_numba():
     assert done.stderr == "set()\n"
     for name in COMMANDS:
         assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE)
+
+
+def test_warnings_are_one_line_of_what_they_say():
+    before = warnings.formatwarning
+    with _warnings_in_a_line():
+        assert warnings.formatwarning(UserWarning("few\ninputs"), UserWarning, "a.py", 3) == (
+            "xbarsim: few inputs\n"
+        )
+    assert warnings.formatwarning is before
 
 
 def test_a_program_without_a_command_shows_its_help(capsys):

@@ -14,7 +14,8 @@ from networks.checkpoints import load_checkpoint
 from networks.datasets import load_dataset
 from networks.zoo import zoo_path
 from xbarsim.errors import InputError
-from xbarsim.graph.saturation import RoundingWarning, SaturationWarning
+from xbarsim.graph.saturation import CalibrationWarning, RoundingWarning, SaturationWarning
+from xbarsim.programs import program
 from xbarsim.torch_bridge.quantize import quantize
 from xbarsim.training.loop import initialise
 
@@ -118,3 +119,24 @@ def test_a_weight_that_rounds_its_layer_to_zero_is_said():
         RoundingWarning, match=r"^layer '0' \(Linear\): 96\.9 % of the weights are rounded to zero .* 1e\+06;"
     ):
         quantize(nn.Sequential(module), np.random.default_rng(0).random((10, 4)))
+
+
+@pytest.mark.parametrize(("count", "words"), [(4, "4 inputs"), (1, "1 input"), (31, "31 inputs")])
+def test_calibration_on_few_inputs_is_said_once(count, words):
+    images = np.random.default_rng(0).random((count, 4))
+    with pytest.warns(CalibrationWarning) as said:
+        quantize(nn.Linear(4, 3), images)
+    (only,) = said
+    assert str(only.message).startswith(f"calibrated on {words}: ") and "\n" not in str(only.message)
+
+
+def test_calibration_on_enough_inputs_is_not():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quantize(nn.Linear(4, 3), np.random.default_rng(0).random((32, 4)))
+
+
+def test_programming_a_chip_says_it_too():
+    images = np.random.default_rng(0).random((5, 4)).astype(np.float32)
+    with pytest.warns(CalibrationWarning, match="^calibrated on 5 inputs"):
+        program(nn.Linear(4, 3), "isaac", calibrate=images)

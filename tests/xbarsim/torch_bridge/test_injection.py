@@ -1,6 +1,7 @@
 """Error injection: shares, whole units, the equations bit for bit, gradients, and where the layers go."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from xbarsim.torch_bridge.injection import (
     with_dropout2d,
 )
 from xbarsim.torch_bridge.quantized import QuantActivation
+from xbarsim.torch_bridge.reach import ReachWarning
 
 VALUES = {2: (-1.0, 1.0), 3: (-1.0, 0.0, 1.0), 7: tuple(float(v) for v in range(-3, 4))}
 SHAPES = {
@@ -310,8 +312,22 @@ def test_pixels_leave_activations_without_pixels_alone(shape):
 
 
 def test_shapes_that_are_no_activations_are_refused():
-    with pytest.raises(InputError, match=r"shape \(N, C\) or \(N, C, H, W\)"):
-        ErrorInjection(model(0.5), VALUES[2])(torch.ones(2, 3, 4))
+    with pytest.raises(InputError, match=r"shape \(N, C, \.\.\.\)"):
+        ErrorInjection(model(0.5), VALUES[2])(torch.ones(5))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "batch", "extends"),
+    [((6, 4, 5), 1, 0, 2), ((6, 5, 4), -1, 0, 1), ((5, 6, 4), -1, 1, 0), ((6, 3, 5, 4), -1, 0, (1, 2)),
+     ((6, 4, 2, 3, 2), 1, 0, (2, 3, 4))],
+)  # fmt: skip
+def test_channels_may_lie_on_any_axis(shape, axis, batch, extends):
+    """A channel of an input is stuck as a whole: over its positions or its steps, whatever axes these are."""
+    torch.manual_seed(0)
+    out = ErrorInjection(model(0.5), (1.0,), axis=axis, batch=batch)(torch.full(shape, HEALTHY))
+    stuck = out == 1.0
+    assert stuck.any() and not stuck.all()
+    assert torch.equal(stuck.all(dim=extends), stuck.any(dim=extends))
 
 
 @pytest.mark.parametrize(
@@ -517,3 +533,52 @@ def test_chosen_layers_alone_are_enabled_and_all_is_as_before_at_the_end():
 def test_injection_layers_say_what_they_do():
     assert "unit='channel'" in str(ErrorInjection(model(0.1), VALUES[7]))
     assert "7 values from -3 to 3" in str(ErrorInjection(model(0.1), VALUES[7]))
+
+
+class Attention(nn.Module):
+    """Every kind of weight: of layers, of functions, of attention and of recurrent layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.gates, self.seen = nn.GRU(8, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+        self.own, self.up, self.head = nn.Parameter(torch.ones(8, 6)), nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        states, _ = self.gates(x)
+        states = self.seen(states, states, states)[0] @ self.own
+        return self.head(F.gelu(self.up(states)))
+
+
+def test_layers_that_no_activation_follows_have_errors_behind_them_too():
+    module, x = Attention(), torch.randn(5, 4, 8)
+    words = "^error injection reaches [0-9]+ % of the weights; left out: seen.in_proj_weight$"
+    with pytest.warns(ReachWarning, match=words):
+        traced = fault_aware(module, model(0.5), values=(0.0,))
+    layers = injections(traced)
+    assert [(layer.axis, layer.batch) for layer in layers] == [(-1, 1), (-1, 0), (-1, 0), (-1, 0)]
+    assert torch.equal(traced.eval()(x), module.eval()(x))
+    assert set(traced.state_dict()) == set(module.state_dict())
+    traced.train()(x).sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+
+
+def test_values_by_name_say_which_bare_outputs_have_errors():
+    bottleneck = nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4), nn.ConvTranspose1d(4, 5, 2), nn.ReLU6())
+    module = nn.Sequential(bottleneck, nn.Flatten(), nn.Linear(45, 2))
+    with pytest.warns(ReachWarning, match="left out: 0.0.weight$"):
+        (only,) = injections(fault_aware(module, model(0.5), values={"0.3": (0.0,)}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        traced = fault_aware(module, model(0.5), values={"0.3": (0.0,), "0.0": (1.0,)})
+    first, second = injections(traced)
+    assert (first.values, second.values) == ((1.0,), only.values)
+    assert readers(traced, ErrorInjection)[0] == "0.1"  # behind the norm that is folded in
+    assert traced.train()(torch.randn(2, 3, 10)).shape == (2, 2)
+
+
+def test_dropout_on_sequences_drops_channels():
+    layer, x = ChannelDropout(0.5, axis=-1), torch.ones(6, 5, 8)
+    torch.manual_seed(0)
+    out = layer.train()(x)
+    assert torch.equal(out, out[:, :1].expand_as(out)) and set(out.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(layer.eval()(x), x)

@@ -87,6 +87,14 @@ def test_several_inputs_and_outputs_have_names_and_scores_come_first():
             graph.run(bad)
 
 
+def test_several_inputs_without_any_contrast_are_refused():
+    ones, zeros = np.ones((40, 6)), np.zeros((40, 4))
+    for given in ((ones, zeros), {"x": ones, "mask": zeros}):
+        with pytest.raises(InputError, match="calibration images: expected numbers that differ, got 1 alone"):
+            quantize(Two(), given)
+    quantize(Two(), (np.random.default_rng(0).random((40, 6)), zeros + 1))
+
+
 @pytest.mark.parametrize("scales", ["channel", "power-of-two"])
 def test_a_layer_that_is_called_twice_has_one_matrix(scales):
     class Shared(nn.Module):
