@@ -10,7 +10,7 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from xbarsim.graph.beside import Dequantize, Quantize
 from xbarsim.graph.digital import Concat, Move, Product, Sum, Table
@@ -25,8 +25,8 @@ from xbarsim.graph.nodes import (
     Requantize,
     integer_range,
 )
+from xbarsim.graph.product import pooled
 from xbarsim.graph.rescale import Rescale, WeightedSum
-from xbarsim.graph.window import Window
 from xbarsim.kernels import pooling
 from xbarsim.kernels.elementwise import dequantize, look_up, quantize
 from xbarsim.kernels.rounding import Limits, Rounding, round_channels, round_pairs, rounding
@@ -163,26 +163,13 @@ def _(node: Table) -> Run | None:
     return lambda x: _flat(x, lambda flat: (look_up(flat, table, node.low), 0))
 
 
-def _pooled(x: NDArray, window: Window, dtype: DTypeLike) -> tuple[NDArray, NDArray, dict[str, Any]]:
-    """What the kernels of pooling take: channels last, room for the result, and the window."""
-    sizes = x.shape[2:]
-    out = np.empty((len(x), *window.positions(*sizes), x.shape[1]), dtype)
-    options = {
-        "kernel": window.kernel,
-        "stride": window.stride,
-        "start": tuple(-before for before, _ in window.padding),
-        "dilation": window.dilation,
-    }
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)), out, options
-
-
 @fast.register
 def _(node: MaxPool) -> Run | None:
     if len(node.window.kernel) != 2:
         return None
 
     def run(x: NDArray) -> Value:
-        given, out, options = _pooled(x, node.window, x.dtype)
+        given, out, options = pooled(x, node.window, x.dtype)
         pooling.largest(given, out, **options)
         return np.moveaxis(out, -1, 1), 0
 
@@ -195,7 +182,7 @@ def _(node: AvgPool) -> Run | None:
         return None
 
     def run(x: NDArray) -> Value:
-        given, out, options = _pooled(x, node.window, np.float64)
+        given, out, options = pooled(x, node.window, np.float64)
         pooling.total(given, out, **options, zero=node.zero)
         total, count = np.moveaxis(out, -1, 1).astype(np.int64), node.divisor(*x.shape[2:])
         return ((2 * total + count) // (2 * count) + node.zero).astype(x.dtype), 0

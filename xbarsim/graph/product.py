@@ -1,9 +1,9 @@
 """A layer's product with integer weights, as floats that cannot round.
 
 Sums of integers below 2**24 are exact in float32, below 2**53 in float64. How large a layer's partial sums can
-get, its own weights say. Where they are too large for float32, inputs and weights are cut into parts of fewer
-bits (x = x1 * 2**b + x0), whose products are; their sums are added up in float64. A convolution by several
-such parts is still sooner done than one in float64, for which there are no kernels but for its patches.
+get, its own weights say. Where all its inputs together make too much for float32, it takes some of them at a
+time, and adds up in float64. Convolutions in float32 are torch's, where it is at hand; others multiply patches,
+made in pieces that stay in the cache.
 
 Slow, obvious twin: `xbarsim.graph.integer_graph.exact_product` in int64.
 """
@@ -14,33 +14,18 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from xbarsim.graph.nodes import IntArray, MatMul, integer_range
 from xbarsim.graph.window import Window, patches
+from xbarsim.kernels import pooling
 from xbarsim.kernels.blas import EXACT_BELOW, convolve, convolves
 
-MOST_PARTS = 6  # products of parts that are tried before float64
-WIDE = 128  # outputs a group from which on BLAS multiplies patches in float64 sooner than four parts
-PATCH_BYTES = 2**23  # of patches that are made at a time: about what a processor's cache holds
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One of the products that add up: digits of the inputs times digits of the weights.
-
-    Attributes
-    ----------
-    digit : which digits of the inputs
-    weights : (groups * M, C / groups, *kernel) float32
-    worth : what a unit of the product is worth
-    """
-
-    digit: int
-    weights: NDArray[np.float32]
-    worth: float
+MOST_PIECES = 4  # from which on float64 is no slower
+PATCH_BYTES = 2**22  # of patches that are made at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,30 +41,40 @@ class ExactProduct:
     layer: MatMul
     weights: IntArray
 
-    def __call__(self, x: NDArray) -> NDArray[np.floating]:
+    def __call__(self, x: NDArray) -> NDArray:
         """Multiply exact integers (..., K), or (N, C, *sizes) of a convolution.
 
         Returns
         -------
-        (..., groups * M), or (N, groups * M, *positions) : float32 or float64, exact
+        (..., groups * M), or (N, groups * M, *positions) : exact, float32 or float64; int64 beyond 2**53
         """
         window = self.layer.window
         if window is None:
             return self._linear(x)
-        macs = len(x) * prod(window.positions(*x.shape[2:])) * self.weights.size
-        if self.parts and len(window.kernel) < 3 and convolves(macs):
-            return self._convolved(x, window)
+        if self.pieces and len(window.kernel) < 3:
+            macs = len(x) * prod(window.positions(*x.shape[2:])) * self.weights.size
+            if convolves(macs):
+                return self._convolved(x, window)
+        if self._is_depthwise and len(window.kernel) == 2 and self.matrices.dtype != np.int64:
+            return self._by_channel(x, window)
         return self._of_patches(x, window)
 
     @cached_property
-    def parts(self) -> Sequence[Part]:
-        """The products of float32 that a convolution takes; none where float64 is sooner done."""
-        for inputs, weights in ((1, 1), (1, 2), (2, 1), (3, 1), (2, 2), (4, 1), (3, 2)):
-            if inputs * weights > 3 and self.weights.shape[2] >= WIDE:
-                break
-            found = self._parts(inputs, weights)
-            if found is not None:
-                return found
+    def pieces(self) -> Sequence[tuple[slice, NDArray[np.float32]]]:
+        """Which inputs of a group (channels of a convolution) are taken at a time, and their weights.
+
+        (K, M) of a linear layer, (groups * M, C / groups, height, width) of a convolution; nothing where float32
+        would round.
+        """
+        cells = 1 if self.layer.window is None else prod(self.layer.window.kernel)
+        groups, k, _ = self.weights.shape
+        inputs = k // cells
+        for count in range(1, (MOST_PIECES if groups == 1 else 1) + 1):
+            ends = [inputs * i // count for i in range(count + 1)]
+            places = [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
+            parts = [self.weights[:, place.start * cells : place.stop * cells] for place in places]
+            if all(largest_sum(part, *self._limits) <= EXACT_BELOW for part in parts):
+                return [(place, self._laid_out(part)) for place, part in zip(places, parts, strict=True)]
         return ()
 
     @cached_property
@@ -88,7 +83,7 @@ class ExactProduct:
 
         K counts channels first; of a convolution in one group, whose patches are laid out so, last.
         """
-        largest = _largest_sum(self.weights, *self._limits)
+        largest = largest_sum(self.weights, *self._limits)
         weights, window = self.weights, self.layer.window
         if window is not None and len(weights) == 1:
             k, outputs = weights.shape[1:]
@@ -101,35 +96,28 @@ class ExactProduct:
     def _limits(self) -> tuple[int, int]:
         return integer_range(self.layer.input_bits, self.layer.input_signed)
 
-    def _parts(self, inputs: int, weights: int) -> Sequence[Part] | None:
-        """The parts for so many digits of inputs and weights, if no partial sum of them can round."""
-        low, high = self._limits
-        of_inputs = digit_bits(self.layer.input_bits, inputs)
-        largest_weight = int(np.abs(self.weights).max(initial=0))
-        of_weights = digit_bits(largest_weight.bit_length() + 1, weights)
-        digits = split(self.weights, of_weights)
-        found = []
-        for i, (smallest, largest) in enumerate(digit_ranges(low, high, of_inputs)):
-            for j, digit in enumerate(digits):
-                if _largest_sum(digit, smallest, largest) > EXACT_BELOW:
-                    return None
-                worth = float(2 ** (sum(of_inputs[:i]) + sum(of_weights[:j])))
-                found.append(Part(i, self._kernels(digit), worth))
-        return tuple(found)
-
-    def _kernels(self, weights: NDArray) -> NDArray[np.float32]:
-        """(groups, K, M) as (groups * M, C / groups, *kernel)."""
+    @property
+    def _is_depthwise(self) -> bool:
         assert self.layer.window is not None
+        return len(self.weights) > 1 and self.weights.shape[1:] == (prod(self.layer.window.kernel), 1)
+
+    def _laid_out(self, weights: NDArray) -> NDArray[np.float32]:
+        window = self.layer.window
+        if window is None:
+            return np.ascontiguousarray(weights[0], np.float32)
         groups, k, outputs = weights.shape
-        kernel = self.layer.window.kernel
-        kernel = (1,) * (2 - len(kernel)) + kernel
+        kernel = (1,) * (2 - len(window.kernel)) + window.kernel
         shaped = weights.transpose(0, 2, 1).reshape(groups * outputs, k // prod(kernel), *kernel)
         return np.ascontiguousarray(shaped, np.float32)
 
-    def _linear(self, x: NDArray) -> NDArray[np.floating]:
-        matrix = self.matrices[0]
-        rows = x.reshape(-1, x.shape[-1]).astype(matrix.dtype, copy=False)
-        return (rows @ matrix).reshape(*x.shape[:-1], -1)
+    def _linear(self, x: NDArray) -> NDArray:
+        rows = x.reshape(-1, x.shape[-1])
+        if self.pieces:
+            rows = rows.astype(np.float32, copy=False)
+            found = total([rows[:, place] @ matrix for place, matrix in self.pieces])
+        else:
+            found = rows.astype(self.matrices.dtype, copy=False) @ self.matrices[0]
+        return found.reshape(*x.shape[:-1], -1)
 
     def _convolved(self, x: NDArray, window: Window) -> NDArray[np.floating]:
         lacking = 2 - len(window.kernel)
@@ -140,32 +128,29 @@ class ExactProduct:
         if (fill and any(map(any, pads))) or any(before != after for before, after in pads):
             numbers = padded(numbers, pads, fill)
             padding = (0, 0)
-        options = {
+        options: dict[str, Any] = {
             "stride": (1,) * lacking + window.stride,
             "padding": padding,
             "dilation": (1,) * lacking + window.dilation,
             "groups": len(self.weights),
         }
-        found = self._summed(numbers, options)
+        if len(self.pieces) == 1:
+            found = convolve(numbers, self.pieces[0][1], **options)
+        else:
+            parts = ((numbers[:, place], weights) for place, weights in self.pieces)
+            found = total([convolve(channels_last(part, np.float32), w, **options) for part, w in parts])
         positions = window.positions(*x.shape[2:])
-        return found[(slice(None), slice(None), *map(slice, (1,) * lacking + positions))].reshape(
-            len(x), -1, *positions
-        )
+        within = found[(slice(None), slice(None), *map(slice, (1,) * lacking + positions))]
+        return within[:, :, 0] if lacking else within
 
-    def _summed(self, x: NDArray[np.float32], options: dict) -> NDArray[np.floating]:
-        parts = self.parts
-        inputs = parts[-1].digit + 1
-        digits = split(x, digit_bits(self.layer.input_bits, inputs)) if inputs > 1 else [x]
-        found = [convolve(digits[part.digit], part.weights, **options) for part in parts]
-        if len(found) == 1:
-            return found[0]
-        total = np.multiply(found[0], parts[0].worth, dtype=np.float64)
-        for sums, part in zip(found[1:], parts[1:], strict=True):
-            total += np.multiply(sums, part.worth, dtype=np.float64)
-        return total
+    def _by_channel(self, x: NDArray, window: Window) -> NDArray[np.float64]:
+        """A filter of its own for every channel, in float64."""
+        given, out, options = pooled(x, window, np.float64)
+        weights = np.ascontiguousarray(self.weights[:, :, 0].T.reshape(*window.kernel, -1), np.float64)
+        pooling.filtered(given, out, weights, **options, fill=self.layer.input_zero)
+        return np.moveaxis(out, -1, 1)
 
-    def _of_patches(self, x: NDArray, window: Window) -> NDArray[np.floating]:
-        """Patches in pieces, each multiplied while it is in the cache."""
+    def _of_patches(self, x: NDArray, window: Window) -> NDArray:
         matrices = self.matrices
         groups, k, outputs = matrices.shape
         positions = window.positions(*x.shape[2:])
@@ -209,42 +194,27 @@ class Products:
         return found(x)
 
 
-def digit_bits(bits: int, count: int) -> tuple[int, ...]:
-    """Return the bits of all digits but the highest, lowest first, for numbers of so many bits.
-
-    >>> digit_bits(16, 3)
-    (5, 5)
-    """
-    return (bits // count,) * (count - 1)
-
-
-def split(values: NDArray, bits: Sequence[int]) -> list[NDArray]:
-    """Cut integers into digits, lowest first; all but the highest lie in -2**(b - 1) .. 2**(b - 1) - 1.
-
-    >>> split(np.array([200, -3]), (8,))
-    [array([-56,  -3]), array([1, 0])]
-    """
-    found, rest = [], values
-    for b in bits:
-        if rest.dtype.kind == "f":
-            above = np.floor(rest * rest.dtype.type(2.0**-b) + rest.dtype.type(0.5))
-            low = rest - above * rest.dtype.type(2**b)
-        else:
-            above = (rest + (1 << (b - 1))) >> b
-            low = rest - (above << b)
-        found.append(low)
-        rest = above
-    return [*found, rest]
+def total(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.floating]:
+    """Add up exact sums, in float64 where there are several."""
+    if len(parts) == 1:
+        return parts[0]
+    found = parts[0].astype(np.float64)
+    for part in parts[1:]:
+        found += part
+    return found
 
 
-def digit_ranges(low: int, high: int, bits: Sequence[int]) -> list[tuple[int, int]]:
-    """Smallest and largest digit of numbers from low to high, lowest digit first; see `split`."""
-    found = []
-    for b in bits:
-        half = 1 << (b - 1)
-        found.append((-half, half - 1))
-        low, high = (low + half) >> b, (high + half) >> b
-    return [*found, (low, high)]
+def pooled(x: NDArray, window: Window, dtype: DTypeLike) -> tuple[NDArray, NDArray, dict[str, Any]]:
+    """What kernels that slide a window of two axes take: channels last, room for the result, and the window."""
+    sizes = x.shape[2:]
+    out = np.empty((len(x), *window.positions(*sizes), x.shape[1]), dtype)
+    options = {
+        "kernel": window.kernel,
+        "stride": window.stride,
+        "start": tuple(-before for before, _ in window.padding),
+        "dilation": window.dilation,
+    }
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)), out, options
 
 
 def channels_last(x: NDArray, dtype: DTypeLike) -> NDArray:
@@ -258,7 +228,7 @@ def padded(x: NDArray, pads: Sequence[tuple[int, int]], fill: int) -> NDArray:
     return np.moveaxis(np.pad(moved, [(0, 0), *pads, (0, 0)], constant_values=fill), -1, 1)
 
 
-def _largest_sum(weights: IntArray, low: int, high: int) -> int:
+def largest_sum(weights: IntArray, low: int, high: int) -> int:
     """Magnitude of the largest partial sum of any output over inputs from low to high."""
     up = np.maximum(weights, 0).sum(axis=1, dtype=np.int64)
     down = np.maximum(-weights, 0).sum(axis=1, dtype=np.int64)
