@@ -270,9 +270,10 @@ class AnalogChip:
         """The products of the arrays for one run: inputs are counted from the first on, for their noise."""
         noise, done = int(generator_of(seed).integers(2**63)), dict.fromkeys(self.draws, 0)
 
-        def multiply(layer: MatMul, rows: FloatArray) -> list[IntArray]:
-            places = self.placement.of_layer(layer.matrix)
-            return [product(p.key, p.rows(rows), layer.input_signed) for p in places]
+        def multiply(layer: MatMul, x: NDArray) -> NDArray:
+            places, rows = self.placement.of_layer(layer.matrix), layer.rows(x)
+            products = [product(p.key, p.rows(rows), layer.input_signed) for p in places]
+            return layer.gather(products, x.shape)
 
         def product(key: Key, rows: FloatArray, signed: bool) -> IntArray:
             first, done[key] = done[key], done[key] + len(rows)

@@ -11,7 +11,7 @@ from accel_models.reram.chip import ReramChip
 from xbarsim.crossbar.config import AdcConfig
 from xbarsim.crossbar.matrix import ProgrammedMatrix
 from xbarsim.errors import InputError, check_number
-from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+from xbarsim.graph.nodes import IntArray, MatMul
 from xbarsim.hints import checked
 
 MOST_ROWS = 256
@@ -38,11 +38,12 @@ def calibrate_adc(chip: ReramChip, images: NDArray[np.floating], *, percentile: 
         raise InputError("ArrayConfig", "column sums below 2**24", chip.config.array.largest_sum)
     counts = {key: np.zeros(m.config.largest_sum + 1, np.int64) for key, m in chip.matrices.items()}
 
-    def watch(layer: MatMul, rows: FloatArray) -> list[IntArray]:
-        chosen = rows[:, :: -(-rows.shape[1] // MOST_ROWS)].astype(np.int64)
+    def watch(layer: MatMul, x: NDArray) -> NDArray:
+        rows = layer.rows(x, np.int64)
+        chosen = rows[:, :: -(-rows.shape[1] // MOST_ROWS)]
         for p in chip.placement.of_layer(layer.matrix):
             _count_sums(counts[p.key], chip.matrices[p.key], p.rows(chosen))
-        return chip.multiply(layer, rows)
+        return chip.multiply(layer, x)
 
     chip.graph.run(images, multiply=watch)
     matrices = {}

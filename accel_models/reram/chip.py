@@ -5,7 +5,7 @@ Digital fidelity: cells hold integer levels, the ADC clips or rounds, everything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,15 @@ from xbarsim.cells.encoding import WeightFormat
 from xbarsim.chip import Cost, Run, Seed
 from xbarsim.crossbar.diagonal import diagonal_blocks, faulty_blocks
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_groups
-from xbarsim.crossbar.placement import Placement, place
+from xbarsim.crossbar.placement import MatrixPlace, Placement, place
 from xbarsim.crossbar.proof import CollapseShares, collapse_shares
 from xbarsim.errors import InputError, check_choice, check_int, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
 from xbarsim.faults.masks import CellMasks
 from xbarsim.graph.integer_graph import IntegerGraph
-from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+from xbarsim.graph.nodes import IntArray, MatMul
+from xbarsim.graph.product import Products
 from xbarsim.hints import checked
 
 if TYPE_CHECKING:
@@ -221,16 +222,57 @@ class ReramChip:
         """(arrays, rows, columns): the level in every cell."""
         return self.placement.array_levels(self.matrices)
 
-    def multiply(self, layer: MatMul, rows: FloatArray) -> list[IntArray]:
-        """(n, columns) of each place of a layer: its products with (groups, n, K) integers in range."""
-        return self._multiply(self.matrices, layer, rows)
+    def multiply(self, layer: MatMul, x: NDArray) -> NDArray:
+        """A layer's sums of integers in range: see `IntegerGraph.run`."""
+        beside = self._beside[layer.matrix]
+        if not any(m.collapses for m in self._matrices_of(layer)):
+            return self._multiply(self.matrices, layer, x)
+        sums = self._products(layer, x)
+        return self._with_beside(layer, x, sums, beside) if beside else sums
 
-    def _multiply_bit_serially(self, layer: MatMul, rows: FloatArray) -> list[IntArray]:
-        return self._multiply(self._uncollapsed, layer, rows)
+    def _multiply_bit_serially(self, layer: MatMul, x: NDArray) -> NDArray:
+        return self._multiply(self._uncollapsed, layer, x)
 
-    def _multiply(self, matrices: Matrices, layer: MatMul, rows: FloatArray) -> list[IntArray]:
-        places = self.placement.of_layer(layer.matrix)
-        return [matrices[p.key].multiply(p.rows(rows), layer.input_signed) for p in places]
+    def _multiply(self, matrices: Matrices, layer: MatMul, x: NDArray) -> NDArray:
+        places, rows = self.placement.of_layer(layer.matrix), layer.rows(x, np.int64)
+        products = [matrices[p.key].multiply(p.rows(rows), layer.input_signed) for p in places]
+        return layer.gather(products, x.shape)
+
+    def _with_beside(
+        self, layer: MatMul, x: NDArray, sums: NDArray, beside: Sequence[tuple[MatrixPlace, int]]
+    ) -> NDArray:
+        """Add to what collapses what does not: outputs that the ADC may change, cells off a diagonal."""
+        rows = layer.rows(x, np.int64)
+        wide = np.moveaxis(sums, 1, -1).astype(np.float64) if layer.window else sums.astype(np.float64)
+        flat = wide.reshape(-1, wide.shape[-1])
+        for place, first in beside:
+            outputs, found = self.matrices[place.key].beside(place.rows(rows), layer.input_signed)
+            flat[:, first + outputs] += found
+        return np.moveaxis(wide, -1, 1) if layer.window else wide
+
+    def _matrices_of(self, layer: MatMul) -> list[ProgrammedMatrix]:
+        return [self.matrices[p.key] for p in self.placement.of_layer(layer.matrix)]
+
+    @cached_property
+    def _products(self) -> Products:
+        """Of what collapses."""
+        return Products(
+            lambda layer: np.concatenate(
+                [diagonal_blocks(m.collapsed, m.groups) for m in self._matrices_of(layer)]
+            )
+        )
+
+    @cached_property
+    def _beside(self) -> dict[str, list[tuple[MatrixPlace, int]]]:
+        """For every layer the places that are not all product, and the first output of each."""
+        found: dict[str, list[tuple[MatrixPlace, int]]] = {}
+        for layer in self.graph.layers:
+            found[layer.name], first = [], 0
+            for place in self.placement.of_layer(layer.name):
+                if self.matrices[place.key].has_beside:
+                    found[layer.name].append((place, first))
+                first += place.outputs
+        return found
 
     @cached_property
     def _uncollapsed(self) -> Matrices:

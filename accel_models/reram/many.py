@@ -1,7 +1,7 @@
 """Many faulty copies of one chip on the same images, in threads.
 
 Faults are sparse: a copy differs from its healthy twin in some layers, and only from the first of these on.
-Up to there the twin's values serve all copies; in layers that still read them, a few changed weights are a
+Up to there the twin's values serve all copies; in layers that still read them, a few changed outputs are a
 small product that is added to the twin's.
 """
 
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.crossbar.matrix import MatrixDifference
 from xbarsim.errors import check_int
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.table import several
-from xbarsim.graph.baseline import Baseline, Products
+from xbarsim.graph.baseline import Baseline
 from xbarsim.graph.inputs import Batch
-from xbarsim.graph.nodes import FloatArray, IntArray, MatMul
+from xbarsim.graph.nodes import IntArray, MatMul
+from xbarsim.graph.product import Products
 from xbarsim.kernels.launch import worker_threads
 
 if TYPE_CHECKING:
@@ -31,27 +31,38 @@ CHIPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False)
+class _Difference:
+    """Which outputs of a layer differ, and the product with what their weights differ by."""
+
+    outputs: IntArray
+    products: Products
+
+    def add_to(self, sums: NDArray, layer: MatMul, x: NDArray) -> NDArray[np.float64]:
+        """The changed layer's sums from the unchanged one's."""
+        changed = sums.astype(np.float64)
+        place = (Ellipsis, self.outputs) if layer.window is None else (slice(None), self.outputs)
+        changed[place] += self.products(layer, x)
+        return changed
+
+
+@dataclass(frozen=True, eq=False)
 class _Copy:
-    """A faulty chip, which matrices differ from the healthy twin's, and how, where that is cheap."""
+    """A faulty chip, its healthy twin, which layers differ, and how, where a small product tells."""
 
     chip: ReramChip
-    differences: dict[tuple[str, int], MatrixDifference | None]
+    twin: ReramChip
+    differences: dict[str, _Difference | None]
 
-    def run(self, baseline: Baseline) -> IntArray:
-        changed = {layer for layer, _ in self.differences}
-        return baseline.differ(changed, self.chip.multiply, self._from_base)
+    def run(self, baseline: Baseline) -> NDArray:
+        return baseline.differ(list(self.differences), self._multiply, self._from_base)
 
-    def _from_base(self, layer: MatMul, rows: FloatArray, base: Callable[[], Products]) -> Products:
-        products = []
-        for i, place in enumerate(self.chip.placement.of_layer(layer.matrix)):
-            if place.key not in self.differences:
-                products.append(base()[i])
-            elif (difference := self.differences[place.key]) is not None:
-                products.append(difference.add_to(base()[i], place.rows(rows)))
-            else:
-                matrix = self.chip.matrices[place.key]
-                products.append(matrix.multiply(place.rows(rows), layer.input_signed))
-        return products
+    def _multiply(self, layer: MatMul, x: NDArray) -> NDArray:
+        """A layer that has not changed has been prepared by the twin."""
+        return (self.chip if layer.matrix in self.differences else self.twin).multiply(layer, x)
+
+    def _from_base(self, layer: MatMul, x: NDArray, base: Callable[[], NDArray]) -> NDArray:
+        difference = self.differences[layer.matrix]
+        return self.chip.multiply(layer, x) if difference is None else difference.add_to(base(), layer, x)
 
 
 def run_each(
@@ -95,9 +106,23 @@ def _run_group(
 
 def _copy(chip: ReramChip, fault_map: FaultMap) -> _Copy:
     faulty = chip.inject(fault_map)
-    differences = {
-        key: matrix.difference_from(chip.matrices[key])
-        for key, matrix in faulty.matrices.items()
-        if not np.array_equal(matrix.held, chip.matrices[key].held)
+    changed = {
+        layer
+        for (layer, group), matrix in faulty.matrices.items()
+        if not np.array_equal(matrix.held, chip.matrices[layer, group].held)
     }
-    return _Copy(faulty, differences)
+    return _Copy(faulty, chip, {layer: _difference(faulty, chip, layer) for layer in changed})
+
+
+def _difference(faulty: ReramChip, chip: ReramChip, layer: str) -> _Difference | None:
+    """How a layer's sums differ; None where they are sooner computed anew."""
+    first, *others = chip.placement.of_layer(layer)
+    after, before = faulty.matrices[first.key], chip.matrices[first.key]
+    if others or first.groups > 1 or after.has_beside or before.has_beside:
+        return None
+    change = after.effective - before.effective
+    outputs = np.flatnonzero(change.any(axis=0))
+    if 2 * len(outputs) > change.shape[1]:
+        return None
+    weights = change[None, :, outputs]
+    return _Difference(outputs, Products(lambda _: weights))

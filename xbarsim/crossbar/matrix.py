@@ -22,7 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.config import ArrayConfig
-from xbarsim.crossbar.diagonal import by_group, groups_an_array, on_diagonal, rows_a_sum, side_by_side
+from xbarsim.crossbar.diagonal import (
+    by_group,
+    diagonal_blocks,
+    groups_an_array,
+    on_diagonal,
+    rows_a_sum,
+    side_by_side,
+)
 from xbarsim.crossbar.proof import CollapseProof, level_sums, prove
 from xbarsim.crossbar.serial import SerialBlock, input_sum_weights, pack_inputs, serial_block
 from xbarsim.errors import InputError
@@ -94,11 +101,58 @@ class ProgrammedMatrix:
     def _collapsed(self) -> NDArray[np.bool_]:
         return self.proof.proven & self.collapse
 
+    @property
+    def collapses(self) -> bool:
+        """Whether any output is a product over some row block."""
+        return bool(self._collapsed.any())
+
+    @property
+    def collapsed(self) -> IntArray:
+        """(K, M) int64: effective weights where an output is a product with them, else zero."""
+        chosen = np.repeat(self._collapsed, self.config.rows, axis=0)[: self.shape[0]]
+        return np.where(chosen, self.effective, 0)
+
+    @cached_property
+    def has_beside(self) -> bool:
+        """Whether `beside` adds anything to a product with the blocks on the diagonal of `collapsed`."""
+        return bool(self._serial_blocks) or self._off_diagonal is not None
+
+    def beside(self, x: IntArray, signed: bool) -> tuple[IntArray, NDArray[np.float64]]:
+        """What (N, K) inputs add to the product with the blocks on the diagonal of `collapsed`.
+
+        Returns
+        -------
+        (u,) which outputs, and (N, u) exact integers
+        """
+        outputs = np.zeros(0, np.int64)
+        if self._serial_blocks:
+            outputs = np.unique(np.concatenate([block.outputs for block in self._serial_blocks]))
+        if self._off_diagonal is not None:
+            outputs = np.union1d(outputs, np.flatnonzero(self._off_diagonal.any(axis=0)))
+        exact = input_sum_product(x, self._rows_a_sum, self._input_sum_weights[:, outputs])
+        if self._off_diagonal is not None:
+            exact += x.astype(np.float64) @ self._off_diagonal[:, outputs].astype(np.float64)
+        if not self._serial_blocks:
+            return outputs, exact
+        codes = np.zeros((len(x), self.shape[1]), np.int64)
+        planes = pack_inputs(x, self.config)
+        for block in self._serial_blocks:
+            block.add_to(codes, planes, self.config, signed)
+        return outputs, add_codes_in_levels(exact, codes[:, outputs], self.config.step).astype(np.float64)
+
+    @cached_property
+    def _off_diagonal(self) -> IntArray | None:
+        """(K, M): what `collapsed` has off its diagonal; None for nothing."""
+        if self.groups == 1:
+            return None
+        found = self.collapsed
+        left = found - on_diagonal(diagonal_blocks(found, self.groups))
+        return left if left.any() else None
+
     @cached_property
     def _dense(self) -> NDArray[np.floating]:
         """(K, M): effective weights of collapsed outputs, else zero, in the narrowest exact float type."""
-        chosen = np.repeat(self._collapsed, self.config.rows, axis=0)[: self.shape[0]]
-        weights = np.where(chosen, self.effective, 0)
+        weights = self.collapsed
         # no partial sum of an output can exceed its weights' magnitudes times the largest input
         largest = int(np.abs(weights).sum(axis=0).max(initial=0)) * ((1 << self.config.input_bits) - 1)
         return weights.astype(np.float32 if largest <= 2**24 else np.float64)
@@ -125,18 +179,6 @@ class ProgrammedMatrix:
         for block in self._serial_blocks:
             block.add_to(codes, planes, self.config, signed)
         return add_codes_in_levels(exact, codes, self.config.step)
-
-    def difference_from(self, healthy: ProgrammedMatrix) -> MatrixDifference | None:
-        """How the product differs from that of the same cells without these faults, if that is cheaper.
-
-        Only where both collapse, and the changed weights lie in few rows and columns.
-        """
-        change = self.effective - healthy.effective
-        inputs, outputs = np.flatnonzero(change.any(axis=1)), np.flatnonzero(change.any(axis=0))
-        if len(inputs) * len(outputs) * 4 > change.size or self._serial_blocks or healthy._serial_blocks:
-            return None
-        weights = change[np.ix_(inputs, outputs)].astype(np.float64)
-        return MatrixDifference(inputs=inputs, outputs=outputs, weights=weights)
 
     def _dense_product(self, x: NDArray) -> NDArray[np.floating]:
         return x.astype(self._dense.dtype, copy=False) @ self._dense
@@ -171,22 +213,6 @@ class ProgrammedMatrix:
         if x.size and (x.min() < low or x.max() > high):
             raise InputError("inputs", f"values in {low}..{high}", f"{x.min()}..{x.max()}", "quantize them")
         return x.astype(np.int64, copy=False)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MatrixDifference:
-    """Changed weights: (inputs, outputs) float64, exact integers, in these rows and columns of a matrix."""
-
-    inputs: IntArray
-    outputs: IntArray
-    weights: NDArray[np.float64]
-
-    def add_to(self, product: IntArray, x: NDArray[np.float64]) -> IntArray:
-        """The changed matrix's (N, M) product from the unchanged one's."""
-        changed = product.copy()
-        found = x[:, self.inputs] @ self.weights
-        changed[:, self.outputs] += found.astype(np.int64)
-        return changed
 
 
 def program_matrix(

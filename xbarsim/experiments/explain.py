@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from accel_models.reram.analog import AnalogChip
 from accel_models.reram.chip import ReramChip
 from xbarsim.errors import InputError, check_int
-from xbarsim.graph.integer_graph import IntegerGraph, Multiply, exact_product
+from xbarsim.graph.integer_graph import IntegerGraph, Multiply
 from xbarsim.graph.nodes import MatMul, Node
+from xbarsim.graph.product import Products
 from xbarsim.hints import checked
 from xbarsim.report.tables import Table
 from xbarsim.subject import Subject
@@ -210,15 +211,18 @@ class _Meter:
         energies[0] += float(np.square(wanted[known], dtype=np.float64).sum())
         energies[1] += float(np.square(numbers[known] - wanted[known]).sum())
 
-    def _watched(self, layer: MatMul, rows: NDArray) -> Any:
-        products = self.multiply(layer, rows)
-        acting = self.healthy.effective_weights(layer.matrix)
-        exact = rows.astype(np.float64) @ acting.astype(np.float64)
-        side = np.concatenate(list(products), axis=1)
+    def _watched(self, layer: MatMul, x: NDArray) -> NDArray:
+        found = self.multiply(layer, x)
+        exact = self._acting(layer, x)
         changed = self.changed.setdefault(layer.name, [0, 0])
-        changed[0] += int(np.count_nonzero(side != np.concatenate(list(exact), axis=1)))
-        changed[1] += side.size
-        return products
+        changed[0] += int(np.count_nonzero(found != exact))
+        changed[1] += found.size
+        return found
+
+    @cached_property
+    def _acting(self) -> Products:
+        """The products of the weights that the cells act as, without a converter."""
+        return Products(lambda layer: self.healthy.effective_weights(layer.matrix))
 
     def faulty(self, layer: MatMul) -> float:
         """Share of a layer's weights that cells act as others."""
@@ -234,9 +238,9 @@ def _moved(
     def classes(chosen: Callable[[MatMul], bool]) -> NDArray:
         own = multiply()
 
-        def mixed(layer: MatMul, rows: NDArray) -> Any:
-            found = own(layer, rows)  # always, since noise counts the inputs
-            return found if chosen(layer) else exact_product(layer, rows)
+        def mixed(layer: MatMul, x: NDArray) -> NDArray:
+            found = own(layer, x)  # always, since noise counts the inputs
+            return found if chosen(layer) else graph.multiply(layer, x)
 
         return _top(graph.run(images, multiply=mixed, watched=False))
 

@@ -6,21 +6,23 @@ rows and the healthy product are there to build on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from threading import RLock
 from typing import Any
 
-from xbarsim.graph.beside import RawInput
-from xbarsim.graph.inputs import Batch, part_of
-from xbarsim.graph.integer_graph import IntArray, IntegerGraph, Multiply
-from xbarsim.graph.nodes import FloatArray, Input, MatMul
+from numpy.typing import NDArray
 
-Products = Sequence[IntArray] | IntArray
-MultiplyFromBase = Callable[[MatMul, FloatArray, Callable[[], Products]], Products]
+from xbarsim.graph.inputs import Batch, part_of
+from xbarsim.graph.integer_graph import IntegerGraph, Multiply
+from xbarsim.graph.nodes import IntArray, MatMul
+from xbarsim.graph.pipeline import Step, as_integers
+
+MultiplyFromBase = Callable[[MatMul, NDArray, Callable[[], NDArray]], NDArray]
 
 
 class Baseline:
-    """The values of a graph's nodes for one batch, each computed when it is first asked for.
+    """The values of a graph's steps for one batch, each computed when it is first asked for.
 
     Parameters
     ----------
@@ -33,59 +35,54 @@ class Baseline:
 
     def __init__(self, graph: IntegerGraph, x: IntArray | Batch, multiply: Multiply) -> None:
         self._graph, self._x, self._multiply = graph, x, multiply
-        self._nodes = {node.name: node for node in graph.nodes}
+        self._steps = {step.name: step for step in graph.steps}
         self._lock = RLock()
         self._found: dict[Hashable, Any] = {}
 
-    def value(self, name: str) -> IntArray:
-        """(N, ...): a node's output."""
-        return self._once(name, lambda: self._compute(name))
+    def value(self, name: str) -> NDArray:
+        """(N, ...): what a step gives."""
+        return self._once(name, lambda: self._compute(self._steps[name]))
 
-    def rows(self, layer: MatMul) -> FloatArray:
-        """(groups, n, K): what a layer multiplies."""
-        return self._once((layer.name, "rows"), lambda: layer.rows(self.value(layer.source)))
+    def sums(self, step: Step) -> NDArray:
+        """What a layer sums up, without bias."""
+        layer = step.layer
+        assert layer is not None
+        return self._once((step.name, "sums"), lambda: self._multiply(layer, self.value(layer.source)))
 
-    def products(self, layer: MatMul) -> Products:
-        """(n, M) of every group."""
-        return self._once((layer.name, "products"), lambda: self._multiply(layer, self.rows(layer)))
-
-    def differ(self, changed: Iterable[str], multiply: Multiply, from_base: MultiplyFromBase) -> IntArray:
+    def differ(self, changed: Iterable[str], multiply: Multiply, from_base: MultiplyFromBase) -> NDArray:
         """The last node's output on an accelerator that differs in the layers `changed`.
 
         Parameters
         ----------
         multiply : its product
-        from_base : the same where the rows are the healthy ones; may call its last argument for the
-            healthy products
+        from_base : the same where the inputs are the healthy ones; may call its last argument for the
+            healthy sums
         """
         dirty = self._graph.downstream(changed)
-        values: dict[str, IntArray] = {}
+        values: dict[str, NDArray] = {}
 
-        def value(name: str) -> IntArray:
+        def value(name: str) -> NDArray:
             return values[name] if name in dirty else self.value(name)
 
-        for node in self._graph.nodes:
-            if node.name not in dirty:
+        for step in self._graph.steps:
+            if step.name not in dirty:
                 continue
-            if not isinstance(node, MatMul):
-                values[node.name] = node.forward(*map(value, node.sources))
-            elif node.source in dirty:
-                values[node.name] = node.apply(values[node.source], multiply)
+            layer, near = step.layer, dirty.isdisjoint(step.sources)
+            if layer is not None and near:
+                found = from_base(layer, self.value(layer.source), partial(self.sums, step))
+                values[step.name] = step.finish(found)[0]
             else:
-                values[node.name] = self._near(node, from_base)
-        return value(self._graph.output)
+                values[step.name] = step.value([value(s) for s in step.sources], multiply)[0]
+        last = self._graph.output
+        return as_integers(value(last), self._graph.grids[last])
 
-    def _near(self, layer: MatMul, from_base: MultiplyFromBase) -> IntArray:
-        products = from_base(layer, self.rows(layer), lambda: self.products(layer))
-        return layer.assemble(products, self.value(layer.source).shape)
-
-    def _compute(self, name: str) -> IntArray:
-        node = self._nodes[name]
-        if isinstance(node, (Input, RawInput)):
-            return part_of(self._x, self._graph.inputs.index(node))
-        if isinstance(node, MatMul):
-            return node.assemble(self.products(node), self.value(node.source).shape)
-        return node.forward(*map(self.value, node.sources))
+    def _compute(self, step: Step) -> NDArray:
+        if step.given:
+            place = [node.name for node in self._graph.inputs].index(step.name)
+            return step.value([part_of(self._x, place)], self._multiply)[0]
+        if step.layer is not None:
+            return step.finish(self.sums(step))[0]
+        return step.value([self.value(s) for s in step.sources], self._multiply)[0]
 
     def _once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         with self._lock:

@@ -22,26 +22,24 @@ from xbarsim.errors import InputError, check_int
 from xbarsim.graph.beside import Float, RawInput
 from xbarsim.graph.grid import Grid, IntArray
 from xbarsim.graph.inputs import Batch, check_raw, in_order, part_of, same_length
-from xbarsim.graph.nodes import FloatArray, Input, MatMul, Node
-from xbarsim.graph.saturation import check_range, watch
+from xbarsim.graph.nodes import Input, MatMul, Node
+from xbarsim.graph.pipeline import Step, as_integers, steps_of
+from xbarsim.graph.product import Products
+from xbarsim.graph.saturation import check_range, tell_saturated
 from xbarsim.hints import check_fields, checked
 
-Multiply = Callable[[MatMul, FloatArray], Sequence[IntArray] | IntArray]
+Multiply = Callable[[MatMul, NDArray], NDArray]
 Note = Callable[[Node, NDArray, Sequence[NDArray]], None]
 
 
-def exact_product(layer: MatMul, rows: FloatArray) -> IntArray:
-    """Multiply (groups, n, K) integers with a layer's own weights: what a perfect accelerator does.
+def exact_product(layer: MatMul, x: NDArray) -> IntArray:
+    """Multiply integers (..., K), or (N, C, *sizes), with a layer's own weights in int64: the definition.
 
     Returns
     -------
-    (groups, n, M) int64
+    (..., M), or (N, M, *positions) int64, without bias
     """
-    weights = layer.weights
-    limit = int(np.abs(weights).max(initial=0)) * int(np.abs(rows).max(initial=0)) * weights.shape[1]
-    if limit < 2**53:
-        return (rows @ weights.astype(np.float64)).astype(np.int64)
-    return rows.astype(np.int64) @ weights
+    return layer.gather(layer.rows(x, np.int64) @ layer.weights, x.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +202,7 @@ class IntegerGraph:
         self,
         images: Any,
         *,
-        multiply: Multiply = exact_product,
+        multiply: Multiply | None = None,
         batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
         watched: bool = True,
@@ -214,8 +212,9 @@ class IntegerGraph:
         Parameters
         ----------
         images : (N, *input_shape) numbers; a tuple or a dict of arrays where the network has several inputs
-        multiply : an accelerator's product, one call a layer: (layer, (groups, n, K) integers) -> a sequence
-            of the groups' (n, M) products, which may also hold those of several groups side by side
+        multiply : an accelerator's product, one call a layer: the layer and integers (..., K), or
+            (N, C, *sizes), of any type, give their sums, (..., M) or (N, M, *positions); by default the exact
+            one
         batch_size : inputs at once; bounds the memory, changes no result
         on_batch : called with inputs done and in all
         watched : whether activations of the first batch that saturate are said; faults may cause them, too
@@ -234,7 +233,7 @@ class IntegerGraph:
         self,
         images: Any,
         *,
-        multiply: Multiply = exact_product,
+        multiply: Multiply | None = None,
         batch_size: int = 64,
         on_batch: Callable[[int, int], None] | None = None,
         watched: bool = True,
@@ -245,8 +244,8 @@ class IntegerGraph:
         size = self.batch_of(batch_size)
         parts: dict[str, list[NDArray]] = {}
         for start in range(0, len(x), size):
-            note = partial(watch, self.grids) if watched and not start else None
-            found = self.execute(x[start : start + size], multiply, note)
+            tell = partial(tell_saturated, self.grids) if watched and not start else None
+            found = self.fast(x[start : start + size], multiply or self.multiply, tell)
             for key, name in self.outputs or (("output", self.output),):
                 parts.setdefault(key, []).append(self.to_scores(found[name], name))
             if on_batch is not None:
@@ -298,11 +297,56 @@ class IntegerGraph:
             bias = own + np.floor((after - before) * ratio + 0.5).astype(np.int64)
         return replace(use, weights=new.weights, bias=bias - use.input_zero * _sums(new))
 
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The nodes as they are run."""
+        return tuple(steps_of(self.nodes, self._kept, self.grids))
+
+    @cached_property
+    def _products(self) -> Products:
+        weights = {layer.name: layer.weights for layer in self.layers}
+        return Products(lambda layer: weights[layer.matrix])
+
+    def multiply(self, layer: MatMul, x: NDArray) -> NDArray[np.floating]:
+        """`exact_product` in floats that do not round: what a perfect accelerator does, sooner."""
+        return self._products(layer, x)
+
+    @property
+    def _kept(self) -> set[str]:
+        return {name for _, name in self.outputs} | {self.output}
+
+    def fast(
+        self,
+        x: NDArray | Batch,
+        multiply: Multiply,
+        tell: Callable[[Node, int, int], None] | None = None,
+    ) -> dict[str, NDArray]:
+        """What `execute` gives, sooner; `tell` is called with nodes, how many values saturate, and of how many."""
+        last_use = {s: i for i, step in enumerate(self.steps) for s in step.sources}
+        values: dict[str, NDArray] = {}
+        given = 0
+        for i, step in enumerate(self.steps):
+            if step.given:
+                sources = [part_of(x, given)]
+                given += 1
+            else:
+                sources = [values[s] for s in step.sources]
+            values[step.name], outside = step.value(sources, multiply)
+            if tell is not None and outside:
+                tell(step.node, outside, values[step.name].size)
+            for s in set(step.sources):
+                if last_use[s] == i and s not in self._kept:
+                    del values[s]
+        return {name: as_integers(values[name], self.grids[name]) for name in self._kept}
+
     def execute(
         self, x: NDArray | Batch, multiply: Multiply, note: Note | None = None
     ) -> dict[str, NDArray]:
-        """The values of the outputs' nodes; `note` is called with every node, its value and its sources'."""
-        kept = {name for _, name in self.outputs} | {self.output}
+        """The values of the outputs' nodes, as the nodes define them.
+
+        `note` is called with every node, its value and its sources'.
+        """
+        kept = self._kept
         last_use = {s: i for i, node in enumerate(self.nodes) for s in node.sources}
         values: dict[str, NDArray] = {}
         given = 0
@@ -329,10 +373,12 @@ def _sums(layer: MatMul) -> IntArray:
     return layer.weights.sum(axis=1).reshape(-1)
 
 
-def _shape_alone(layer: MatMul, rows: FloatArray) -> IntArray:
-    """Zeros in place of the products: shapes depend on no values."""
-    groups, _, outputs = layer.weights.shape
-    return np.zeros((groups, rows.shape[1], outputs), np.int64)
+def _shape_alone(layer: MatMul, x: NDArray) -> IntArray:
+    """Zeros in place of the sums: shapes depend on no values."""
+    outputs = len(layer.bias)
+    if layer.window is None:
+        return np.zeros((*x.shape[:-1], outputs), np.int64)
+    return np.zeros((len(x), outputs, *layer.window.positions(*x.shape[2:])), np.int64)
 
 
 def _dtype_of(node: Input | RawInput) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from xbarsim.errors import InputError
 from xbarsim.graph.grid import FloatArray, Grid, IntArray
@@ -139,26 +139,24 @@ class MatMul(Node):
         axis = -1 if self.window is None else 1
         return Grid(scale=sources[0].scale * self.weight_scale, axis=axis)
 
-    def apply(
-        self, x: IntArray, multiply: Callable[[MatMul, FloatArray], Sequence[IntArray] | IntArray]
-    ) -> IntArray:
+    def apply(self, x: NDArray, multiply: Callable[[MatMul, NDArray], NDArray]) -> IntArray:
         """(..., K) or (N, C, *sizes) through `multiply`, bias added; see `IntegerGraph.run`."""
-        return self.assemble(multiply(self, self.rows(x)), x.shape)
+        return np.asarray(multiply(self, x)).astype(np.int64, copy=False) + self.along(self.bias, x.ndim)
 
-    def rows(self, x: IntArray) -> FloatArray:
-        """(groups, n, K) float64: the integers that each group's weights multiply; n is N times positions.
+    def along(self, values: NDArray, dimensions: int) -> NDArray:
+        """(groups * M,) values, shaped to act on an output of so many dimensions."""
+        return values if self.window is None else values.reshape(-1, *(1,) * (dimensions - 2))
 
-        In the type of the BLAS product that most accelerators' products are, made before the patches are.
-        """
-        numbers = x.astype(np.float64)
+    def rows(self, x: NDArray, dtype: DTypeLike = np.float64) -> NDArray:
+        """(groups, n, K): the integers that each group's weights multiply; n is N times positions."""
+        numbers = x.astype(dtype, copy=False)
         if self.window is None:
             return numbers.reshape(1, -1, x.shape[-1])
         return patches(numbers, self.window, self.groups, fill=self.input_zero)
 
-    def assemble(self, products: Sequence[IntArray] | IntArray, shape: tuple[int, ...]) -> IntArray:
+    def gather(self, products: Sequence[NDArray], shape: tuple[int, ...]) -> NDArray:
         """The output from the groups' (n, M) products; `shape` is that of the input."""
         out = np.concatenate(products, axis=1) if len(products) > 1 else products[0]
-        out = out + self.bias
         if self.window is None:
             return out.reshape(*shape[:-1], -1)
         return np.moveaxis(out.reshape(shape[0], *self.window.positions(*shape[2:]), -1), -1, 1)

@@ -9,7 +9,7 @@ signal to noise on them and 20.6 dB on others, with 32 it had 56.9 dB.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,23 +68,20 @@ def check_range(where: str, values: NDArray, low: float, high: float) -> None:
     _warn_of_saturation(where, outside, values.size, low, high, remedy)
 
 
-def watch(grids: Mapping[str, Grid | None], node: Node, out: IntArray, sources: Sequence[NDArray]) -> None:
-    """Say when many activations saturate, where a node brings its sources (N, ...) to few bits.
+def tell_saturated(grids: Mapping[str, Grid | None], node: Node, outside: int, size: int) -> None:
+    """Say when many activations saturate, where a node brings values to few bits.
 
-    `grids` has what the nodes' integers stand for, by name: the range is told in the network's own numbers.
+    Parameters
+    ----------
+    grids : what the nodes' integers stand for, by name: the range is told in the network's own numbers
+    outside, size : how many values saturate by more than a rounding, and how many there are
     """
-    if not hasattr(node, "saturated") or not out.size:
-        return
-    low, high = integer_range(node.bits, node.signed)  # type: ignore[attr-defined]
-    if low < out.min() and out.max() < high:
-        return
-    outside = node.saturated(*sources)
     if outside >= FEWEST_SATURATED:
-        remedy = "calibrate on inputs that are like these"
+        ends = integer_range(node.bits, node.signed)  # type: ignore[attr-defined]
         grid = grids[node.name]
-        if grid is not None:
-            low, high = grid.to_numbers(np.array([low, high]))
-        _warn_of_saturation(f"node {node.name!r}", outside, out.size, low, high, remedy)
+        low, high = ends if grid is None else grid.to_numbers(np.array(ends))
+        remedy = "calibrate on inputs that are like these"
+        _warn_of_saturation(f"node {node.name!r}", outside, size, low, high, remedy)
 
 
 def warn_of_vanished(where: str, weights: NDArray, rounded: IntArray) -> None:

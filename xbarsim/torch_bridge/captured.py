@@ -120,7 +120,7 @@ class TorchOperator:
 
     def __call__(self, *values: np.ndarray) -> np.ndarray:
         """Run it on (N, ...) arrays; the last is the network's input where a size depends on the batch."""
-        tensors = [torch.from_numpy(np.ascontiguousarray(v)) for v in values]
+        tensors = [torch.from_numpy(v if min(v.strides, default=0) >= 0 else v.copy()) for v in values]
         if self.through is not None:
             tensors = [t.to(getattr(torch, self.through)) for t in tensors]
         with torch.no_grad():
@@ -136,10 +136,14 @@ class TorchOperator:
         return found if self.item is None else found[self.item]
 
 
+# of tensors that lie in memory in any order
+VIEWS = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
+
+
 def function_of(target: str) -> Any:
     """The function of a name like 'aten.add.Tensor'."""
     found: Any = torch.ops
-    for part in target.split("."):
+    for part in VIEWS.get(target, target).split("."):
         found = getattr(found, part)
     return found
 

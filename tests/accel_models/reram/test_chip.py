@@ -59,8 +59,8 @@ def product_of_cells(chip):
     """A chip's product by the slow twins, array by array, from its fault map."""
     config, form = chip.config.array, chip.config.array.format
 
-    def slow(layer, rows):
-        products = []
+    def slow(layer, x):
+        rows, products = layer.rows(x, np.int64), []
         for place in chip.placement.of_layer(layer.name):
             named = {}
             for array, row, column, kind, value in chip.faults:
@@ -70,13 +70,13 @@ def product_of_cells(chip):
                     output = across * config.weights_per_row + slot
                     if slot < config.weights_per_row:
                         named[block * config.rows + row, output * form.digits + digit] = (kind, value)
-            weights, x = layer.weights[place.of_groups], rows[place.of_groups]
+            weights, own = layer.weights[place.of_groups], rows[place.of_groups]
             if place.groups > 1:
-                products += list(packed_product(weights, x, config, layer.input_signed, named))
+                products += list(packed_product(weights, own, config, layer.input_signed, named))
                 continue
             cells = {(row, *divmod(column, form.digits)): fault for (row, column), fault in named.items()}
-            products.append(bit_serial_product(weights[0], x[0], config, layer.input_signed, cells))
-        return products
+            products.append(bit_serial_product(weights[0], own[0], config, layer.input_signed, cells))
+        return layer.gather(products, x.shape)
 
     return slow
 

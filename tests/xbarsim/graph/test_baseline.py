@@ -19,9 +19,9 @@ class Counting:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, layer, rows):
+    def __call__(self, layer, x):
         self.calls.append(layer.name)
-        return exact_product(layer, rows)
+        return exact_product(layer, x)
 
 
 def images():
@@ -32,7 +32,7 @@ def test_values_are_those_of_a_run_and_each_is_computed_once():
     graph, multiply = branching_graph(seed=0), Counting()
     base = Baseline(graph, images(), multiply)
     np.testing.assert_array_equal(base.value("last"), graph.run(images().astype(float)))
-    np.testing.assert_array_equal(base.products(graph.layers[3])[0], base.value("last"))
+    np.testing.assert_array_equal(base.sums(graph.steps[-1]) + graph.layers[3].bias, base.value("last"))
     assert base.value("sum") is base.value("sum")
     assert sorted(multiply.calls) == sorted(NAMES)
 
@@ -42,10 +42,10 @@ def test_a_differing_accelerator_is_what_a_whole_run_of_it_gives(changed):
     """Faulty layers add a number to their product; those behind healthy ones start from the healthy one."""
     graph, near = branching_graph(seed=1), []
 
-    def faulty(layer, rows):
-        return exact_product(layer, rows) + (len(layer.name) if layer.name in changed else 0)
+    def faulty(layer, x):
+        return exact_product(layer, x) + (len(layer.name) if layer.name in changed else 0)
 
-    def from_base(layer, rows, healthy):
+    def from_base(layer, x, healthy):
         near.append(layer.name)
         return healthy() + len(layer.name)
 

@@ -12,6 +12,7 @@ from accel_models.finn.from_graph import from_graph, image_pixels
 from networks.cnv import Cnv
 from xbarsim.errors import InputError
 from xbarsim.faults.activations import StuckActivations
+from xbarsim.graph.integer_graph import exact_product
 from xbarsim.graph.nodes import Input, MatMul
 from xbarsim.graph.thresholds import Threshold
 from xbarsim.torch_bridge import quantized
@@ -147,7 +148,7 @@ def test_every_activation_is_that_of_the_module(narrow_cnv, weight_bits, activat
     for node in graph.nodes[1:]:
         given = values[node.source]
         values[node.name] = (
-            node.apply(given, lambda layer, rows: (rows @ layer.weights).astype(np.int64))
+            node.apply(given, exact_product)
             if isinstance(node, MatMul)
             else node.forward(given)
         )

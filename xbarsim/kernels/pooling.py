@@ -1,0 +1,137 @@
+"""Windows that slide over (N, height, width, channels), every channel by itself, channels side by side.
+
+Slow, obvious twins: `forward` of `MaxPool` and `AvgPool`, `exact_product` of a depthwise layer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from xbarsim.kernels.launch import launched
+
+
+def largest(x, out, kernel, stride, start, dilation):  # type: ignore[no-untyped-def]
+    """Write the largest value of every window into out (N, positions down, across, C); see `total`."""
+    launched(_largest, _largest_alone, (x, out, *kernel, *stride, *start, *dilation))
+
+
+def total(x, out, kernel, stride, start, dilation, zero):  # type: ignore[no-untyped-def]
+    """Write the sum of x - zero of every window into out, float64.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) float32 or float64, C-contiguous
+    kernel, stride, dilation : (down, across)
+    start : where the first window begins, negative in the padding; cells beyond the image are left out
+    """
+    launched(_total, _total_alone, (x, out, *kernel, *stride, *start, *dilation, float(zero)))
+
+
+def filtered(x, out, weights, kernel, stride, start, dilation, fill):  # type: ignore[no-untyped-def]
+    """Write the sum of x * weights of every window into out, float64; see `total`.
+
+    `weights` are (down, across, C) float64; cells beyond the image are `fill`.
+    """
+    launched(_filtered, _filtered_alone, (x, out, weights, *kernel, *stride, *start, *dilation, float(fill)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _largest_of(x, out, n, i, kh, kw, sh, sw, top, left, dh, dw):  # type: ignore[no-untyped-def]
+    height, width, channels = x.shape[1], x.shape[2], x.shape[3]
+    for j in range(out.shape[2]):
+        first = True
+        for a in range(kh):
+            row = i * sh + top + a * dh
+            if row < 0 or row >= height:
+                continue
+            for b in range(kw):
+                column = j * sw + left + b * dw
+                if column < 0 or column >= width:
+                    continue
+                here, there = x[n, row, column], out[n, i, j]
+                if first:
+                    for c in range(channels):
+                        there[c] = here[c]
+                    first = False
+                else:
+                    for c in range(channels):
+                        there[c] = here[c] if here[c] > there[c] else there[c]
+
+
+@njit(cache=True, nogil=True)
+def _largest_alone(x, out, kh, kw, sh, sw, top, left, dh, dw):  # type: ignore[no-untyped-def]
+    for line in range(out.shape[0] * out.shape[1]):
+        _largest_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw)
+
+
+@njit(cache=True, parallel=True)
+def _largest(x, out, kh, kw, sh, sw, top, left, dh, dw):  # type: ignore[no-untyped-def]
+    for line in prange(out.shape[0] * out.shape[1]):
+        _largest_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _total_of(x, out, n, i, kh, kw, sh, sw, top, left, dh, dw, zero):  # type: ignore[no-untyped-def]
+    height, width, channels = x.shape[1], x.shape[2], x.shape[3]
+    for j in range(out.shape[2]):
+        there = out[n, i, j]
+        for c in range(channels):
+            there[c] = 0.0
+        for a in range(kh):
+            row = i * sh + top + a * dh
+            if row < 0 or row >= height:
+                continue
+            for b in range(kw):
+                column = j * sw + left + b * dw
+                if column < 0 or column >= width:
+                    continue
+                here = x[n, row, column]
+                for c in range(channels):
+                    there[c] += np.float64(here[c]) - zero
+
+
+@njit(cache=True, nogil=True)
+def _total_alone(x, out, kh, kw, sh, sw, top, left, dh, dw, zero):  # type: ignore[no-untyped-def]
+    for line in range(out.shape[0] * out.shape[1]):
+        _total_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw, zero)
+
+
+@njit(cache=True, parallel=True)
+def _total(x, out, kh, kw, sh, sw, top, left, dh, dw, zero):  # type: ignore[no-untyped-def]
+    for line in prange(out.shape[0] * out.shape[1]):
+        _total_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw, zero)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _filtered_of(x, out, weights, n, i, kh, kw, sh, sw, top, left, dh, dw, fill):  # type: ignore[no-untyped-def]
+    height, width, channels = x.shape[1], x.shape[2], x.shape[3]
+    for j in range(out.shape[2]):
+        there = out[n, i, j]
+        for c in range(channels):
+            there[c] = 0.0
+        for a in range(kh):
+            row = i * sh + top + a * dh
+            for b in range(kw):
+                column, by = j * sw + left + b * dw, weights[a, b]
+                if 0 <= row < height and 0 <= column < width:
+                    here = x[n, row, column]
+                    for c in range(channels):
+                        there[c] += np.float64(here[c]) * by[c]
+                elif fill != 0.0:
+                    for c in range(channels):
+                        there[c] += fill * by[c]
+
+
+@njit(cache=True, nogil=True)
+def _filtered_alone(x, out, weights, kh, kw, sh, sw, top, left, dh, dw, fill):  # type: ignore[no-untyped-def]
+    for line in range(out.shape[0] * out.shape[1]):
+        n, i = line // out.shape[1], line % out.shape[1]
+        _filtered_of(x, out, weights, n, i, kh, kw, sh, sw, top, left, dh, dw, fill)
+
+
+@njit(cache=True, parallel=True)
+def _filtered(x, out, weights, kh, kw, sh, sw, top, left, dh, dw, fill):  # type: ignore[no-untyped-def]
+    for line in prange(out.shape[0] * out.shape[1]):
+        n, i = line // out.shape[1], line % out.shape[1]
+        _filtered_of(x, out, weights, n, i, kh, kw, sh, sw, top, left, dh, dw, fill)
