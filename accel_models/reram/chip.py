@@ -21,6 +21,7 @@ from xbarsim.crossbar.diagonal import diagonal_blocks, faulty_blocks
 from xbarsim.crossbar.matrix import ProgrammedMatrix, check_signed_inputs, program_groups
 from xbarsim.crossbar.placement import MatrixPlace, Placement, place
 from xbarsim.crossbar.proof import CollapseShares, collapse_shares
+from xbarsim.crossbar.strays import Strays, strays_of
 from xbarsim.errors import InputError, check_choice, check_int, check_type
 from xbarsim.faults.cell_map import FaultMap
 from xbarsim.faults.kinds import CellGeometry
@@ -224,11 +225,13 @@ class ReramChip:
 
     def multiply(self, layer: MatMul, x: NDArray) -> NDArray:
         """A layer's sums of integers in range: see `IntegerGraph.run`."""
-        beside = self._beside[layer.matrix]
         if not any(m.collapses for m in self._matrices_of(layer)):
             return self._multiply(self.matrices, layer, x)
         sums = self._products(layer, x)
-        return self._with_beside(layer, x, sums, beside) if beside else sums
+        strays, serial = self._strays[layer.matrix], self._serial[layer.matrix]
+        if len(strays.values):
+            sums = strays.add_to(sums, layer, x)
+        return self._with_serial(layer, x, sums, serial) if serial else sums
 
     def _multiply_bit_serially(self, layer: MatMul, x: NDArray) -> NDArray:
         return self._multiply(self._uncollapsed, layer, x)
@@ -238,15 +241,15 @@ class ReramChip:
         products = [matrices[p.key].multiply(p.rows(rows), layer.input_signed) for p in places]
         return layer.gather(products, x.shape)
 
-    def _with_beside(
-        self, layer: MatMul, x: NDArray, sums: NDArray, beside: Sequence[tuple[MatrixPlace, int]]
+    def _with_serial(
+        self, layer: MatMul, x: NDArray, sums: NDArray, serial: Sequence[tuple[MatrixPlace, int]]
     ) -> NDArray:
-        """Add to what collapses what does not: outputs that the ADC may change, cells off a diagonal."""
+        """Add the outputs that the ADC may change to those that are products."""
         rows = layer.rows(x, np.int64)
         wide = np.moveaxis(sums, 1, -1).astype(np.float64) if layer.window else sums.astype(np.float64)
         flat = wide.reshape(-1, wide.shape[-1])
-        for place, first in beside:
-            outputs, found = self.matrices[place.key].beside(place.rows(rows), layer.input_signed)
+        for where, first in serial:
+            outputs, found = self.matrices[where.key].beside(where.rows(rows), layer.input_signed)
             flat[:, first + outputs] += found
         return np.moveaxis(wide, -1, 1) if layer.window else wide
 
@@ -263,16 +266,30 @@ class ReramChip:
         )
 
     @cached_property
-    def _beside(self) -> dict[str, list[tuple[MatrixPlace, int]]]:
-        """For every layer the places that are not all product, and the first output of each."""
+    def _serial(self) -> dict[str, list[tuple[MatrixPlace, int]]]:
+        """For every layer the places of which the ADC may change outputs, and the first output of each."""
         found: dict[str, list[tuple[MatrixPlace, int]]] = {}
         for layer in self.graph.layers:
-            found[layer.name], first = [], 0
-            for place in self.placement.of_layer(layer.name):
-                if self.matrices[place.key].has_beside:
-                    found[layer.name].append((place, first))
-                first += place.outputs
+            found[layer.name] = [
+                (where, first)
+                for where, first in self.placement.with_outputs(layer.name)
+                if self.matrices[where.key].is_serial
+            ]
         return found
+
+    @cached_property
+    def _strays(self) -> dict[str, Strays]:
+        """For every layer what faulty cells off a diagonal add."""
+        return {
+            layer.name: strays_of(
+                layer,
+                [
+                    (where.group * layer.weights.shape[1], first, self.matrices[where.key].off_diagonal)
+                    for where, first in self.placement.with_outputs(layer.name)
+                ],
+            )
+            for layer in self.graph.layers
+        }
 
     @cached_property
     def _uncollapsed(self) -> Matrices:

@@ -118,7 +118,7 @@ def _difference(faulty: ReramChip, chip: ReramChip, layer: str) -> _Difference |
     """How a layer's sums differ; None where they are sooner computed anew."""
     first, *others = chip.placement.of_layer(layer)
     after, before = faulty.matrices[first.key], chip.matrices[first.key]
-    if others or first.groups > 1 or after.has_beside or before.has_beside:
+    if others or first.groups > 1 or after.is_serial or before.is_serial:
         return None
     change = after.effective - before.effective
     outputs = np.flatnonzero(change.any(axis=0))

@@ -112,28 +112,20 @@ class ProgrammedMatrix:
         chosen = np.repeat(self._collapsed, self.config.rows, axis=0)[: self.shape[0]]
         return np.where(chosen, self.effective, 0)
 
-    @cached_property
-    def has_beside(self) -> bool:
-        """Whether `beside` adds anything to a product with the blocks on the diagonal of `collapsed`."""
-        return bool(self._serial_blocks) or self._off_diagonal is not None
+    @property
+    def is_serial(self) -> bool:
+        """Whether the ADC may change any output."""
+        return bool(self._serial_blocks)
 
     def beside(self, x: IntArray, signed: bool) -> tuple[IntArray, NDArray[np.float64]]:
-        """What (N, K) inputs add to the product with the blocks on the diagonal of `collapsed`.
+        """What the outputs that the ADC may change add, for (N, K) inputs, to the product with `collapsed`.
 
         Returns
         -------
         (u,) which outputs, and (N, u) exact integers
         """
-        outputs = np.zeros(0, np.int64)
-        if self._serial_blocks:
-            outputs = np.unique(np.concatenate([block.outputs for block in self._serial_blocks]))
-        if self._off_diagonal is not None:
-            outputs = np.union1d(outputs, np.flatnonzero(self._off_diagonal.any(axis=0)))
+        outputs = np.unique(np.concatenate([block.outputs for block in self._serial_blocks]))
         exact = input_sum_product(x, self._rows_a_sum, self._input_sum_weights[:, outputs])
-        if self._off_diagonal is not None:
-            exact += x.astype(np.float64) @ self._off_diagonal[:, outputs].astype(np.float64)
-        if not self._serial_blocks:
-            return outputs, exact
         codes = np.zeros((len(x), self.shape[1]), np.int64)
         planes = pack_inputs(x, self.config)
         for block in self._serial_blocks:
@@ -141,13 +133,14 @@ class ProgrammedMatrix:
         return outputs, add_codes_in_levels(exact, codes[:, outputs], self.config.step).astype(np.float64)
 
     @cached_property
-    def _off_diagonal(self) -> IntArray | None:
-        """(K, M): what `collapsed` has off its diagonal; None for nothing."""
-        if self.groups == 1:
-            return None
+    def off_diagonal(self) -> tuple[IntArray, IntArray, IntArray]:
+        """(count,) rows, columns and values of what `collapsed` has off its diagonal: faulty cells."""
         found = self.collapsed
-        left = found - on_diagonal(diagonal_blocks(found, self.groups))
-        return left if left.any() else None
+        left = found if self.groups > 1 else np.zeros((0, 0), np.int64)
+        if self.groups > 1:
+            left = found - on_diagonal(diagonal_blocks(found, self.groups))
+        rows, columns = np.nonzero(left)
+        return rows, columns, left[rows, columns]
 
     @cached_property
     def _dense(self) -> NDArray[np.floating]:

@@ -102,6 +102,11 @@ class Placement:
         """Where the matrices of a layer lie, in the order of its groups."""
         return self._by_layer[layer]
 
+    def with_outputs(self, layer: str) -> list[tuple[MatrixPlace, int]]:
+        """Where the matrices of a layer lie, and the first of its outputs that each gives."""
+        places = self.of_layer(layer)
+        return [(place, sum(p.outputs for p in places[:i])) for i, place in enumerate(places)]
+
     def place_of(self, layer: str, group: int) -> MatrixPlace:
         """Where the matrix lies that holds a group."""
         return next(m for m in self.of_layer(layer) if m.group <= group < m.group + m.groups)

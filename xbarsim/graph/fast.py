@@ -46,14 +46,15 @@ def rounding_of(node: Node, bias: IntArray | int = 0) -> Rounding | None:
     """How a node rounds sums, to which a bias of (channels,) is added before."""
     if isinstance(node, Requantize):
         one = np.int64(1) << max(0, -node.shift)
-        multipliers, shifts, offsets, zero = np.array([one]), np.array([max(0, node.shift)]), np.int64(0), 0
+        multipliers, shifts, zero = np.array([one]), np.array([max(0, node.shift)]), 0
+        offsets = np.zeros(1, np.int64)
     elif isinstance(node, Rescale):
         multipliers, shifts, zero = node.multipliers, node.shifts, node.zero
         offsets = node.offsets - node.source_zero * multipliers
     else:
         return None
-    given = np.broadcast_arrays(*np.atleast_1d(multipliers, offsets + bias * multipliers, shifts))
-    return rounding(*given, zero, limits_of(node))
+    factors, added, places = np.broadcast_arrays(multipliers, offsets + bias * multipliers, shifts)
+    return rounding(factors, added, places, zero, limits_of(node))
 
 
 def limits_of(node: Any) -> Limits:
@@ -103,8 +104,8 @@ def _flat(x: NDArray, function: Callable[[NDArray], tuple[NDArray, int]]) -> Val
 def _pair(first: NDArray, second: NDArray, to: Rounding) -> Value | None:
     if first.shape != second.shape or {first.dtype, second.dtype} != {np.dtype(np.float32)}:
         return None
-    flat, back = in_memory_order(first, second)
-    found, outside = round_pairs(*flat, to)
+    (one, two), back = in_memory_order(first, second)
+    found, outside = round_pairs(one, two, to)
     return back(found), outside
 
 
@@ -114,8 +115,8 @@ def _(node: WeightedSum) -> Run | None:
         return None
     offset = -sum(zero * m for zero, m in zip(node.source_zeros, node.multipliers, strict=True))
     shift = np.array([node.shift])
-    given = np.array(node.multipliers), np.array([offset]), shift
-    to = rounding(*given, node.zero, limits_of(node), largest=EXACT32)
+    multipliers, limits = np.array(node.multipliers), limits_of(node)
+    to = rounding(multipliers, np.array([offset]), shift, node.zero, limits, largest=EXACT32)
     return lambda first, second: _pair(first, second, to)
 
 
@@ -203,8 +204,8 @@ def _(node: Sum) -> Run:
 @fast.register
 def _(node: Product) -> Run:
     def run(first: NDArray, second: NDArray) -> Value:
-        pair = (np.subtract(x, zero, dtype=np.float64) for x, zero in zip((first, second), node.zeros, strict=True))
-        return np.multiply(*pair), 0
+        zeros = map(np.float64, node.zeros)
+        return np.multiply(*(x - zero for x, zero in zip((first, second), zeros, strict=True))), 0
 
     return run
 

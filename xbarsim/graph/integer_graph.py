@@ -39,7 +39,7 @@ def exact_product(layer: MatMul, x: NDArray) -> IntArray:
     -------
     (..., M), or (N, M, *positions) int64, without bias
     """
-    return layer.gather(layer.rows(x, np.int64) @ layer.weights, x.shape)
+    return layer.gather(list(layer.rows(x, np.int64) @ layer.weights), x.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,7 +321,10 @@ class IntegerGraph:
         multiply: Multiply,
         tell: Callable[[Node, int, int], None] | None = None,
     ) -> dict[str, NDArray]:
-        """What `execute` gives, sooner; `tell` is called with nodes, how many values saturate, and of how many."""
+        """What `execute` gives, sooner.
+
+        `tell` is called with a node, how many of its values saturate, and of how many.
+        """
         last_use = {s: i for i, step in enumerate(self.steps) for s in step.sources}
         values: dict[str, NDArray] = {}
         given = 0

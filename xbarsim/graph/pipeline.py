@@ -1,7 +1,7 @@
-"""A graph as steps: what a layer sums up is rounded as it leaves it; activations are floats, channels side by side.
+"""A graph as steps: what a layer sums up is rounded as it leaves it, and channels lie side by side.
 
-What a step gives is what the nodes' own `forward` defines, integer by integer. Integers up to 2**24 are held in
-float32, larger ones in float64; where a node has no fast way, it gets int64 and runs as it is defined.
+What a step gives is what the nodes' own `forward` defines, integer by integer. Integers up to 2**24 are held
+in float32, larger ones in float64; where a node has no fast way, it gets int64 and runs as it is defined.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def steps_of(nodes: Sequence[Node], outputs: Iterable[str], grids: Mapping[str, 
     joined: dict[str, Node] = {}
     for node in nodes:
         before = by_name[node.sources[0]] if node.sources else None
-        if before is not None and readers[before.name] == 1 and before.name not in kept and _join(before, node):
+        if before is None or readers[before.name] > 1 or before.name in kept:
+            continue
+        if _join(before, node):
             joined[node.name] = before
     inner = {node.name for node in joined.values()}
     return [Step(node, grids, joined.get(node.name)) for node in nodes if node.name not in inner]
@@ -156,7 +158,5 @@ def steps_of(nodes: Sequence[Node], outputs: Iterable[str], grids: Mapping[str, 
 def _join(before: Node, node: Node) -> bool:
     if isinstance(before, Add):
         return isinstance(node, Requantize)
-    rounds = isinstance(node, (Requantize, Rescale)) or (
-        isinstance(node, Dequantize) and node.dtype == "float32"
-    )
-    return isinstance(before, MatMul) and rounds
+    to_floats = isinstance(node, Dequantize) and node.dtype == "float32"
+    return isinstance(before, MatMul) and (to_floats or isinstance(node, (Requantize, Rescale)))

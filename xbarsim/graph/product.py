@@ -1,9 +1,9 @@
 """A layer's product with integer weights, as floats that cannot round.
 
-Sums of integers below 2**24 are exact in float32, below 2**53 in float64. How large a layer's partial sums can
-get, its own weights say. Where all its inputs together make too much for float32, it takes some of them at a
-time, and adds up in float64. Convolutions in float32 are torch's, where it is at hand; others multiply patches,
-made in pieces that stay in the cache.
+Sums of integers below 2**24 are exact in float32, below 2**53 in float64. How large a layer's partial sums
+can get, its own weights say. Where all inputs together make too much for float32, it takes some of them at
+a time, and adds up in float64. Convolutions in float32 are torch's, where it is at hand; others multiply
+patches, made in pieces that stay in the cache.
 
 Slow, obvious twin: `xbarsim.graph.integer_graph.exact_product` in int64.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -63,15 +64,15 @@ class ExactProduct:
     def pieces(self) -> Sequence[tuple[slice, NDArray[np.float32]]]:
         """Which inputs of a group (channels of a convolution) are taken at a time, and their weights.
 
-        (K, M) of a linear layer, (groups * M, C / groups, height, width) of a convolution; nothing where float32
-        would round.
+        (K, M) of a linear layer, (groups * M, C / groups, height, width) of a convolution; nothing where
+        float32 would round.
         """
         cells = 1 if self.layer.window is None else prod(self.layer.window.kernel)
         groups, k, _ = self.weights.shape
         inputs = k // cells
         for count in range(1, (MOST_PIECES if groups == 1 else 1) + 1):
             ends = [inputs * i // count for i in range(count + 1)]
-            places = [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
+            places = [slice(*pair) for pair in pairwise(ends)]
             parts = [self.weights[:, place.start * cells : place.stop * cells] for place in places]
             if all(largest_sum(part, *self._limits) <= EXACT_BELOW for part in parts):
                 return [(place, self._laid_out(part)) for place, part in zip(places, parts, strict=True)]
@@ -205,7 +206,7 @@ def total(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.floating]:
 
 
 def pooled(x: NDArray, window: Window, dtype: DTypeLike) -> tuple[NDArray, NDArray, dict[str, Any]]:
-    """What kernels that slide a window of two axes take: channels last, room for the result, and the window."""
+    """What kernels that slide a window of two axes take: channels last, room for results, the window."""
     sizes = x.shape[2:]
     out = np.empty((len(x), *window.positions(*sizes), x.shape[1]), dtype)
     options = {

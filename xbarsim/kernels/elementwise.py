@@ -45,7 +45,7 @@ def _quantized(x, scale, zero, low, high, below, above, out):  # type: ignore[no
     outside = 0
     for i in range(len(out)):
         found = np.floor(np.float64(x[i]) / scale + (zero + 0.5))
-        outside += np.int64(found < below) + np.int64(found > above)
+        outside += int(found < below) + int(found > above)
         limited = min(max(found, low), high)
         out[i] = np.float32(limited if found == found else zero)
     return outside

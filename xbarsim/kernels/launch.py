@@ -30,7 +30,7 @@ def worker_threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def shares_kernels() -> bool:
-    """Whether a kernel may take all threads: not in a worker, which has one processor, nor where there is one."""
+    """Whether a kernel may take all threads: not in a worker, nor where there is one."""
     return not _IS_WORKER.get() and numba.get_num_threads() > 1
 
 

@@ -36,6 +36,18 @@ def filtered(x, out, weights, kernel, stride, start, dilation, fill):  # type: i
     launched(_filtered, _filtered_alone, (x, out, weights, *kernel, *stride, *start, *dilation, float(fill)))
 
 
+def strayed(x, out, places, weights, stride, fill):  # type: ignore[no-untyped-def]
+    """Add single inputs times weights to single outputs: out[n, i, j, m] += w x[n, i s + a, j t + b, c].
+
+    Parameters
+    ----------
+    x, out : as for `total`, changed in place
+    places : (count, 4) int64: a, b, c and m of every weight; cells beyond the image are `fill`
+    weights : (count,) float64
+    """
+    launched(_strayed, _strayed_alone, (x, out, places, weights, *stride, float(fill)))
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _largest_of(x, out, n, i, kh, kw, sh, sw, top, left, dh, dw):  # type: ignore[no-untyped-def]
     height, width, channels = x.shape[1], x.shape[2], x.shape[3]
@@ -135,3 +147,27 @@ def _filtered(x, out, weights, kh, kw, sh, sw, top, left, dh, dw, fill):  # type
     for line in prange(out.shape[0] * out.shape[1]):
         n, i = line // out.shape[1], line % out.shape[1]
         _filtered_of(x, out, weights, n, i, kh, kw, sh, sw, top, left, dh, dw, fill)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _strayed_of(x, out, places, weights, n, i, sh, sw, fill):  # type: ignore[no-untyped-def]
+    height, width = x.shape[1], x.shape[2]
+    for s in range(len(weights)):
+        row, left, c, m = i * sh + places[s, 0], places[s, 1], places[s, 2], places[s, 3]
+        inside = 0 <= row < height
+        for j in range(out.shape[2]):
+            column = j * sw + left
+            here = np.float64(x[n, row, column, c]) if inside and 0 <= column < width else fill
+            out[n, i, j, m] += here * weights[s]
+
+
+@njit(cache=True, nogil=True)
+def _strayed_alone(x, out, places, weights, sh, sw, fill):  # type: ignore[no-untyped-def]
+    for line in range(out.shape[0] * out.shape[1]):
+        _strayed_of(x, out, places, weights, line // out.shape[1], line % out.shape[1], sh, sw, fill)
+
+
+@njit(cache=True, parallel=True)
+def _strayed(x, out, places, weights, sh, sw, fill):  # type: ignore[no-untyped-def]
+    for line in prange(out.shape[0] * out.shape[1]):
+        _strayed_of(x, out, places, weights, line // out.shape[1], line % out.shape[1], sh, sw, fill)

@@ -1,8 +1,8 @@
 """Integers brought to few bits in one pass: y = clip(floor((x m + offset) / 2**n) + zero), exactly.
 
-Integers are held in floats. The quotient is worked out in float64, with a bound on its error; where it lies so
-near to an integer that the error could matter, the block is done again in integers. Slow, obvious twins: the
-`forward` of the nodes that these kernels serve.
+Integers are held in floats. The quotient is worked out in float64, with a bound on its error; where it lies
+so near to an integer that the error could matter, the block is done again in integers. Slow, obvious twins:
+the `forward` of the nodes that these kernels serve.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def rounding(
 ) -> Rounding:
     """Prepare a `Rounding`, halves up, from (channels,) multipliers, offsets and shifts of at least 0.
 
-    A sum of two products has one shift and one offset for both multipliers; `largest` is the magnitude of what
-    is multiplied then, since the products may cancel.
+    A sum of two products has one shift and one offset for both multipliers; `largest` is the magnitude of
+    what is multiplied then, since the products may cancel.
     """
     multipliers, offsets, shifts = (np.ascontiguousarray(v, np.int64) for v in (multipliers, offsets, shifts))
     offsets = offsets + np.where(shifts > 0, np.int64(1) << np.maximum(shifts - 1, 0), 0)
@@ -186,8 +186,8 @@ def _all_pairs_alone(  # type: ignore[no-untyped-def]
     for start in range(0, len(out), VALUES):
         stop = start + VALUES
         outside += _pairs(
-            first[start:stop], second[start:stop], multipliers, scales, offset, shift, begin, margin, zero, low,
-            high, below, above, out[start:stop],
+            first[start:stop], second[start:stop], multipliers, scales, offset, shift, begin, margin, zero,
+            low, high, below, above, out[start:stop],
         )  # fmt: skip
     return outside
 
@@ -201,7 +201,7 @@ def _all_pairs(  # type: ignore[no-untyped-def]
         start = block * VALUES
         stop = start + VALUES
         outside += _pairs(
-            first[start:stop], second[start:stop], multipliers, scales, offset, shift, begin, margin, zero, low,
-            high, below, above, out[start:stop],
+            first[start:stop], second[start:stop], multipliers, scales, offset, shift, begin, margin, zero,
+            low, high, below, above, out[start:stop],
         )  # fmt: skip
     return outside
