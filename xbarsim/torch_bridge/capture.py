@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import logging
 import os
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.utils import _pytree
 
 from xbarsim.errors import InputError
 from xbarsim.torch_bridge.captured import Captured, Times, aten
@@ -26,6 +28,7 @@ from xbarsim.torch_bridge.onnx_import import OnnxStep
 WRAPPED = "_network"
 Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 OTHER_BATCHES = (2, 5, 7, 64, 257, 2**20)  # what the capture is held to, besides the example's
+EXPORTED = (torch.Tensor, torch.SymInt, torch.SymFloat, torch.SymBool, int, float, str, type(None))
 NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
 PRODUCTS = (
     aten.linear.default,
@@ -63,16 +66,15 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
     dynamic: Any = {0: torch.export.Dim.AUTO}
     shapes: Any = tuple(dynamic for _ in args) if args else {name: dynamic for name in kwargs}
     failed: Exception | None = None
-    taken = module
-    for wanted in (shapes, shapes, None):
-        taken = _Tensors(module) if failed is not None else module
+    for wanted in (shapes, None):
         try:
             if wanted is None:  # this batch, and no other
                 args = tuple(t[:1] for t in args)
                 kwargs = {name: t[:1] for name, t in kwargs.items()}
             with _quiet():
+                taken = _Tensors(module, inputs)
                 found = torch.export.export(taken, args, kwargs, dynamic_shapes=wanted, strict=False)
-                found = found.run_decompositions()
+                found = _reshaped(found).run_decompositions()
             if wanted is None or _takes_any_batch(found):
                 return found
         except Exception as error:  # whatever the user's forward, and the export, may raise
@@ -86,16 +88,46 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
     ) from failed
 
 
-class _Tensors(nn.Module):
-    """A network that gives what of its outputs are tensors: neither caches nor other objects."""
+def _reshaped(program: Any) -> Any:
+    """The program with reshapes in place of views, for decompositions may lay out memory otherwise.
 
-    def __init__(self, network: nn.Module) -> None:
+    Attention that is one operator gives its values in another order of memory than that of its parts.
+    """
+    for node in program.graph.nodes:
+        if node.target is aten.view.default:
+            node.target = aten.reshape.default
+    program.graph_module.recompile()
+    return program
+
+
+class _Tensors(nn.Module):
+    """A network that gives what of its outputs are tensors: neither caches nor other objects.
+
+    Its arguments are the inputs, each by its name, where the network's own may be `*args` and `**kwargs`.
+    """
+
+    def __init__(self, network: nn.Module, inputs: Inputs) -> None:
         super().__init__()
         setattr(self, WRAPPED, network)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the network."""
-        return _tensors_of(getattr(self, WRAPPED)(*args, **kwargs))
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            given = network(*args, **kwargs)
+            known = all(isinstance(leaf, EXPORTED) for leaf in _pytree.tree_leaves(given))
+            return given if known else _tensors_of(given)
+
+        names = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in _names(network, inputs)]
+        forward.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
+        self.forward = forward
+
+
+def _names(network: nn.Module, inputs: Inputs) -> list[str]:
+    """What the network's `forward` calls its inputs; numbered where it takes any."""
+    if isinstance(inputs, dict):
+        return list(inputs)
+    found = []
+    for name, given in inspect.signature(network.forward).bind(*inputs).arguments.items():
+        found += [f"{name}_{i}" for i in range(len(given))] if isinstance(given, tuple) else [name]
+    return found
 
 
 def _tensors_of(value: Any) -> Any:
@@ -223,8 +255,6 @@ def _size_of(value: Any, batch: list[Any], name: str) -> int | Times:
 
 def _keys_of(spec: Any, count: int) -> list[str]:
     """The outputs' keys: those of a dict or dataclass, numbers otherwise."""
-    from torch.utils import _pytree
-
     found = _pytree.tree_unflatten(list(range(count)), spec)
     keys: list[str] = [""] * count
 
