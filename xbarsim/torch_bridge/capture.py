@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 import io
 import logging
 import os
@@ -19,16 +18,13 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.utils import _pytree
 
 from xbarsim.errors import InputError
 from xbarsim.torch_bridge.captured import Captured, Times, aten
 from xbarsim.torch_bridge.onnx_import import OnnxStep
+from xbarsim.torch_bridge.wrapped import WRAPPED, Inputs, Wrapped
 
-WRAPPED = "_network"
-Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 OTHER_BATCHES = (2, 5, 7, 64, 257, 2**20)  # what the capture is held to, besides the example's
-EXPORTED = (torch.Tensor, torch.SymInt, torch.SymFloat, torch.SymBool, int, float, str, type(None))
 NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
 PRODUCTS = (
     aten.linear.default,
@@ -72,7 +68,7 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
                 args = tuple(t[:1] for t in args)
                 kwargs = {name: t[:1] for name, t in kwargs.items()}
             with _quiet():
-                taken = _Tensors(module, inputs)
+                taken = Wrapped(module, inputs)
                 found = torch.export.export(taken, args, kwargs, dynamic_shapes=wanted, strict=False)
                 found = _reshaped(found).run_decompositions()
             if wanted is None or _takes_any_batch(found):
@@ -98,48 +94,6 @@ def _reshaped(program: Any) -> Any:
             node.target = aten.reshape.default
     program.graph_module.recompile()
     return program
-
-
-class _Tensors(nn.Module):
-    """A network that gives what of its outputs are tensors: neither caches nor other objects.
-
-    Its arguments are the inputs, each by its name, where the network's own may be `*args` and `**kwargs`.
-    """
-
-    def __init__(self, network: nn.Module, inputs: Inputs) -> None:
-        super().__init__()
-        setattr(self, WRAPPED, network)
-
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            given = network(*args, **kwargs)
-            known = all(isinstance(leaf, EXPORTED) for leaf in _pytree.tree_leaves(given))
-            return given if known else _tensors_of(given)
-
-        names = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in _names(network, inputs)]
-        forward.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
-        self.forward = forward
-
-
-def _names(network: nn.Module, inputs: Inputs) -> list[str]:
-    """What the network's `forward` calls its inputs; numbered where it takes any."""
-    if isinstance(inputs, dict):
-        return list(inputs)
-    found = []
-    for name, given in inspect.signature(network.forward).bind(*inputs).arguments.items():
-        found += [f"{name}_{i}" for i in range(len(given))] if isinstance(given, tuple) else [name]
-    return found
-
-
-def _tensors_of(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, (Mapping, type)):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        kept = {str(key): _tensors_of(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item is not None}
-    if isinstance(value, (list, tuple)):
-        found = [_tensors_of(item) for item in value]
-        return [item for item in found if item is not None]
-    return value if isinstance(value, torch.Tensor) else None
 
 
 def _takes_any_batch(program: Any) -> bool:
@@ -255,6 +209,8 @@ def _size_of(value: Any, batch: list[Any], name: str) -> int | Times:
 
 def _keys_of(spec: Any, count: int) -> list[str]:
     """The outputs' keys: those of a dict or dataclass, numbers otherwise."""
+    from torch.utils import _pytree
+
     found = _pytree.tree_unflatten(list(range(count)), spec)
     keys: list[str] = [""] * count
 
