@@ -69,7 +69,7 @@ class Strays:
 
 
 def strays_of(layer: MatMul, matrices: Sequence[tuple[int, int, Triple]]) -> Strays:
-    """Gather the strays of a layer's matrices: (first input, first output, what is off the diagonal) of each."""
+    """Gather the strays of a layer's matrices: of each (first input, first output, `off_diagonal`)."""
     parts = [
         (first_input + rows, first_output + columns, values)
         for first_input, first_output, (rows, columns, values) in matrices

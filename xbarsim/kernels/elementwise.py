@@ -16,7 +16,7 @@ Floats = NDArray[np.floating]
 
 
 def quantize(x: Floats, scale: float, zero: int, limits: Limits) -> tuple[NDArray[np.float32], int]:
-    """Round (n,) numbers to floor(x / scale + zero + 1/2), limited, NaN to zero; count beyond the limits."""
+    """Round (n,) numbers to floor(x / scale + zero + 1/2), limited, NaN to zero; count x / scale + zero beyond."""
     out = np.empty(len(x), np.float32)
     given = (np.ascontiguousarray(x), float(scale), float(zero), *map(float, limits), out)
     return out, int(launched(_quantize, _quantize_alone, given))
@@ -44,8 +44,9 @@ def look_up(x: Floats, table: NDArray[np.float32], low: int) -> NDArray[np.float
 def _quantized(x, scale, zero, low, high, below, above, out):  # type: ignore[no-untyped-def]
     outside = 0
     for i in range(len(out)):
-        found = np.floor(np.float64(x[i]) / scale + (zero + 0.5))
-        outside += int(found < below) + int(found > above)
+        quotient = np.float64(x[i]) / scale
+        outside += int(quotient + zero < below) + int(quotient + zero > above)
+        found = np.floor(quotient + (zero + 0.5))
         limited = min(max(found, low), high)
         out[i] = np.float32(limited if found == found else zero)
     return outside
