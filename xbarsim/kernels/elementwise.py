@@ -16,7 +16,7 @@ Floats = NDArray[np.floating]
 
 
 def quantize(x: Floats, scale: float, zero: int, limits: Limits) -> tuple[NDArray[np.float32], int]:
-    """Round (n,) numbers to floor(x / scale + zero + 1/2), limited, NaN to zero; count x / scale + zero beyond."""
+    """Round (n,) numbers to floor(x / scale + zero + 1/2), limited, NaN to zero; count what is beyond."""
     out = np.empty(len(x), np.float32)
     given = (np.ascontiguousarray(x), float(scale), float(zero), *map(float, limits), out)
     return out, int(launched(_quantize, _quantize_alone, given))

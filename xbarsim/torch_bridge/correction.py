@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import fx
 
 from xbarsim.graph.grid import FloatArray, IntArray
-from xbarsim.graph.integer_graph import IntegerGraph, exact_product
+from xbarsim.graph.integer_graph import IntegerGraph
 from xbarsim.graph.nodes import MatMul, Node
 from xbarsim.torch_bridge.captured import Captured
 from xbarsim.torch_bridge.observe import run_captured
@@ -67,7 +67,7 @@ def with_corrected_biases(
 
     arrays = tuple(tensor.numpy() for tensor in inputs)
     given = graph.quantize_input(arrays if len(arrays) > 1 else arrays[0])
-    graph.execute(given, exact_product, note)
+    graph.execute(given, graph.multiply, note)
     return graph.with_layers(found)
 
 
