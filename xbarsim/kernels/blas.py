@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.kernels.launch import in_worker
+
 EXACT_BELOW = 2**24
 WORTH_AN_IMPORT = 2**30  # multiply-accumulates that pay for importing torch
 
@@ -42,6 +44,8 @@ def convolve(
     """
     import torch
 
+    if in_worker() and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
     with torch.no_grad():
         found = torch.mkldnn_convolution(
             torch.from_numpy(x), torch.from_numpy(weights), None, padding, stride, dilation, groups

@@ -6,6 +6,7 @@ to the process: both are guarded by locks.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,8 +26,17 @@ _IS_WORKER: ContextVar[bool] = ContextVar("is_worker", default=False)  # of a th
 def worker_threads() -> Iterator[ThreadPoolExecutor]:
     """A thread for every one that numba may use, and one for each product of BLAS."""
     threads = numba.get_num_threads()
-    with _ONE_POOL, threadpool_limits(limits=1), ThreadPoolExecutor(threads, initializer=_work) as pool:
-        yield pool
+    with _ONE_POOL:
+        with threadpool_limits(limits=1), ThreadPoolExecutor(threads, initializer=_work) as pool:
+            yield pool
+        torch = sys.modules.get("torch")
+        if torch is not None:  # threads to come have the number of this one again, not that of the workers
+            torch.set_num_threads(torch.get_num_threads())
+
+
+def in_worker() -> bool:
+    """Whether this is a thread of `worker_threads`, which has one processor."""
+    return _IS_WORKER.get()
 
 
 def shares_kernels() -> bool:

@@ -45,7 +45,11 @@ def strayed(x, out, places, weights, stride, fill):  # type: ignore[no-untyped-d
     places : (count, 4) int64: a, b, c and m of every weight; cells beyond the image are `fill`
     weights : (count,) float64
     """
-    launched(_strayed, _strayed_alone, (x, out, places, weights, *stride, float(fill)))
+    rows, columns, channels = places[:, 0], places[:, 1], places[:, 2]
+    bounds = int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())
+    within = (rows * x.shape[2] + columns) * x.shape[3] + channels  # from the cell that a window begins at
+    places = np.column_stack([places, within])
+    launched(_strayed, _strayed_alone, (x, out, places, weights, bounds, *stride, float(fill)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -150,24 +154,34 @@ def _filtered(x, out, weights, kh, kw, sh, sw, top, left, dh, dw, fill):  # type
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _strayed_of(x, out, places, weights, n, i, sh, sw, fill):  # type: ignore[no-untyped-def]
-    height, width = x.shape[1], x.shape[2]
-    for s in range(len(weights)):
-        row, left, c, m = i * sh + places[s, 0], places[s, 1], places[s, 2], places[s, 3]
-        inside = 0 <= row < height
-        for j in range(out.shape[2]):
-            column = j * sw + left
-            here = np.float64(x[n, row, column, c]) if inside and 0 <= column < width else fill
-            out[n, i, j, m] += here * weights[s]
+def _strayed_of(x, out, places, weights, bounds, n, i, sh, sw, fill):  # type: ignore[no-untyped-def]
+    height, width, channels = x.shape[1], x.shape[2], x.shape[3]
+    top, bottom, left, right = bounds
+    flat = x[n].reshape(-1)
+    lines_inside = i * sh + top >= 0 and i * sh + bottom < height
+    for j in range(out.shape[2]):
+        there = out[n, i, j]
+        if lines_inside and j * sw + left >= 0 and j * sw + right < width:
+            first = (i * sh * width + j * sw) * channels
+            for s in range(len(weights)):
+                there[places[s, 3]] += np.float64(flat[first + places[s, 4]]) * weights[s]
+        else:
+            for s in range(len(weights)):
+                row, column = i * sh + places[s, 0], j * sw + places[s, 1]
+                inside = 0 <= row < height and 0 <= column < width
+                here = np.float64(x[n, row, column, places[s, 2]]) if inside else fill
+                there[places[s, 3]] += here * weights[s]
 
 
 @njit(cache=True, nogil=True)
-def _strayed_alone(x, out, places, weights, sh, sw, fill):  # type: ignore[no-untyped-def]
+def _strayed_alone(x, out, places, weights, bounds, sh, sw, fill):  # type: ignore[no-untyped-def]
     for line in range(out.shape[0] * out.shape[1]):
-        _strayed_of(x, out, places, weights, line // out.shape[1], line % out.shape[1], sh, sw, fill)
+        n, i = line // out.shape[1], line % out.shape[1]
+        _strayed_of(x, out, places, weights, bounds, n, i, sh, sw, fill)
 
 
 @njit(cache=True, parallel=True)
-def _strayed(x, out, places, weights, sh, sw, fill):  # type: ignore[no-untyped-def]
+def _strayed(x, out, places, weights, bounds, sh, sw, fill):  # type: ignore[no-untyped-def]
     for line in prange(out.shape[0] * out.shape[1]):
-        _strayed_of(x, out, places, weights, line // out.shape[1], line % out.shape[1], sh, sw, fill)
+        n, i = line // out.shape[1], line % out.shape[1]
+        _strayed_of(x, out, places, weights, bounds, n, i, sh, sw, fill)
