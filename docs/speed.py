@@ -32,8 +32,8 @@ def clock(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(name: str, bits: int) -> dict[str, object]:
-    """Times of torch, and of chips with no, few and many stuck cells, in seconds; peaks in bytes."""
+def measure(name: str, bits: int) -> dict[str, list[float]]:
+    """Seconds of torch; its share of the time of chips with no, few and many stuck cells; peaks in bytes."""
     import torch
 
     import xbarsim as xb
@@ -47,15 +47,22 @@ def measure(name: str, bits: int) -> dict[str, object]:
         module(tensor)
         before = peak()
         form = xb.ArrayConfig(format=xb.WeightFormat(weight_bits=bits), input_bits=bits)
-        chip = xb.program(module, xb.ReramConfig(arrays=10**6, array=form), calibrate=inputs)
-        rng = np.random.default_rng(0)
-        faulty = [chip.inject(xb.StuckCells(rate=rate).draw(chip.geometry, rng)) for rate in RATES]
-        runs: list[Callable[[], object]] = [lambda: module(tensor)]
-        runs += [lambda c=c: c.run(inputs) for c in (chip, *faulty)]  # type: ignore[misc]
-        for run in runs:
-            run()
-        times = np.median([[clock(run) for run in runs] for _ in range(ROUNDS)], axis=0)
-    return {"times": times.tolist(), "peaks": [before, peak()]}
+        healthy = xb.program(module, xb.ReramConfig(arrays=10**6, array=form), calibrate=inputs)
+        pairs = [beside(lambda: module(tensor), lambda: healthy.run(inputs))]
+        held = peak()
+        for rate in RATES:
+            faults = xb.StuckCells(rate=rate).draw(healthy.geometry, np.random.default_rng(0))
+            chip = healthy.inject(faults)
+            pairs.append(beside(lambda: module(tensor), lambda chip=chip: chip.run(inputs)))
+            del chip
+    return {"torch": [pairs[0][0]], "ratios": [own / chips for own, chips in pairs], "peaks": [before, held]}
+
+
+def beside(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds of two calls, taken in turn."""
+    first(), second()
+    times = [(clock(first), clock(second)) for _ in range(ROUNDS)]
+    return float(np.median([t for t, _ in times])), float(np.median([t for _, t in times]))
 
 
 def peak() -> int:
@@ -65,10 +72,9 @@ def peak() -> int:
 
 def row(name: str, bits: int, threads: int, found: dict[str, list[float]]) -> str:
     """A line of the table."""
-    torch_time, *others = found["times"]
-    ratios = " | ".join(f"{torch_time / t:.2f}" for t in others)
+    ratios = " | ".join(f"{ratio:.2f}" for ratio in found["ratios"])
     memory = " / ".join(f"{size / 2**30:.1f}" for size in found["peaks"])
-    return f"| {name} | {bits} | {threads} | {1e3 * torch_time:.1f} ms | {ratios} | {memory} GB |"
+    return f"| {name} | {bits} | {threads} | {1e3 * found['torch'][0]:.1f} ms | {ratios} | {memory} GB |"
 
 
 def main(threads: str = "1", *words: str) -> None:
@@ -87,7 +93,7 @@ def main(threads: str = "1", *words: str) -> None:
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
                 found = json.loads(done.stdout.splitlines()[-1])
                 print(row(name, bits, count, found), flush=True)
-                ratios.append(found["times"][0] / np.array(found["times"][1:]))
+                ratios.append(found["ratios"])
             means = " | ".join(f"**{mean:.2f}**" for mean in np.exp(np.log(ratios).mean(axis=0)))
             print(f"| **geometric mean** | {bits} | {count} | | {means} | |", flush=True)
 

@@ -17,7 +17,7 @@ import xbarsim as xb
 from tests.helpers.pages import PAGES, ROOT, joined, snippets_of, write_files
 from xbarsim.cli.app import main
 
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
+NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 KEY = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{8}\b")  # of a task: it hangs on the last bit of every weight
 SHELL = {f"make {name}" for name in ("demo", "test", "check", "bench", "docs", "thorough", "figures")}
 # commands that take minutes run with a smaller budget here
@@ -97,7 +97,7 @@ def assert_prints(found, expected):
     words = [NUMBER.sub("#", text).split() for text in (found, expected)]
     assert words[0] == words[1]
     for a, b in zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True):
-        assert float(a) == pytest.approx(float(b), rel=0.05, abs=3)
+        assert float(a.replace(",", "")) == pytest.approx(float(b.replace(",", "")), rel=0.05, abs=3)
 
 
 def run_program(arguments):

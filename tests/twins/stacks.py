@@ -3,11 +3,12 @@
 import numpy as np
 
 
-def products(layer, rows):
-    """(groups, n, outputs) of (groups, n, inputs) rows with a layer's weights."""
+def products(layer, x):
+    """A layer's sums, of the rows that each of its groups multiplies."""
+    rows = layer.rows(x, np.int64)
     groups, count, _ = rows.shape
     found = np.zeros((groups, count, layer.weights.shape[2]), np.int64)
     for group in range(groups):
         for row in range(count):
-            found[group, row] = rows[group, row].astype(np.int64) @ layer.weights[group]
-    return found
+            found[group, row] = rows[group, row] @ layer.weights[group]
+    return layer.gather(list(found), x.shape)

@@ -6,11 +6,11 @@ Slow, obvious twins: `forward` of `Quantize`, `Dequantize` and `Table`, which de
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
-from xbarsim.kernels.launch import launched
-from xbarsim.kernels.rounding import VALUES, Limits
+from xbarsim.kernels.launch import over_parts
+from xbarsim.kernels.rounding import Limits
 
 Floats = NDArray[np.floating]
 
@@ -18,8 +18,8 @@ Floats = NDArray[np.floating]
 def quantize(x: Floats, scale: float, zero: int, limits: Limits) -> tuple[NDArray[np.float32], int]:
     """Round (n,) numbers to floor(x / scale + zero + 1/2), limited, NaN to zero; count what is beyond."""
     out = np.empty(len(x), np.float32)
-    given = (np.ascontiguousarray(x), float(scale), float(zero), *map(float, limits), out)
-    return out, int(launched(_quantize, _quantize_alone, given))
+    x, ends = np.ascontiguousarray(x), (float(scale), float(zero), *map(float, limits))
+    return out, over_parts(lambda i, j: int(_quantize(x[i:j], *ends, out[i:j])), len(x), len(x))
 
 
 def dequantize(
@@ -29,19 +29,20 @@ def dequantize(
     x = np.ascontiguousarray(x)
     out = np.empty(x.shape, np.float32)
     scale, shift = (np.ascontiguousarray(np.broadcast_to(v, x.shape[1:]), np.float64) for v in (scale, shift))
-    launched(_dequantize, _dequantize_alone, (x, scale, shift, out))
+    over_parts(lambda i, j: _dequantize(x[i:j], scale, shift, out[i:j]), len(x), x.size)
     return out
 
 
 def look_up(x: Floats, table: NDArray[np.float32], low: int) -> NDArray[np.float32]:
     """Take table[x - low] for (n,) integers."""
     out = np.empty(len(x), np.float32)
-    launched(_look_up, _look_up_alone, (np.ascontiguousarray(x), table, low, out))
+    x = np.ascontiguousarray(x)
+    over_parts(lambda i, j: _look_up(x[i:j], table, low, out[i:j]), len(x), len(x))
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _quantized(x, scale, zero, low, high, below, above, out):  # type: ignore[no-untyped-def]
+def _quantize(x, scale, zero, low, high, below, above, out):  # type: ignore[no-untyped-def]
     outside = 0
     for i in range(len(out)):
         quotient = np.float64(x[i]) / scale
@@ -52,44 +53,17 @@ def _quantized(x, scale, zero, low, high, below, above, out):  # type: ignore[no
     return outside
 
 
-@njit(cache=True, nogil=True)
-def _quantize_alone(x, scale, zero, low, high, below, above, out):  # type: ignore[no-untyped-def]
-    return _quantized(x, scale, zero, low, high, below, above, out)
-
-
-@njit(cache=True, parallel=True)
-def _quantize(x, scale, zero, low, high, below, above, out):  # type: ignore[no-untyped-def]
-    outside = 0
-    for block in prange((len(out) + VALUES - 1) // VALUES):
-        start, stop = block * VALUES, (block + 1) * VALUES
-        outside += _quantized(x[start:stop], scale, zero, low, high, below, above, out[start:stop])
-    return outside
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
-def _dequantize_alone(x, scale, shift, out):  # type: ignore[no-untyped-def]
+def _dequantize(x, scale, shift, out):  # type: ignore[no-untyped-def]
     rows, channels = x.shape
     for i in range(rows):
         for c in range(channels):
             out[i, c] = np.float32((np.float64(x[i, c]) + shift[c]) * scale[c])
-
-
-@njit(cache=True, parallel=True)
-def _dequantize(x, scale, shift, out):  # type: ignore[no-untyped-def]
-    rows = max(1, VALUES // max(1, x.shape[1]))
-    for block in prange((len(x) + rows - 1) // rows):
-        start, stop = block * rows, (block + 1) * rows
-        _dequantize_alone(x[start:stop], scale, shift, out[start:stop])
+    return 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _look_up_alone(x, table, low, out):  # type: ignore[no-untyped-def]
+def _look_up(x, table, low, out):  # type: ignore[no-untyped-def]
     for i in range(len(out)):
         out[i] = table[np.int64(x[i]) - low]
-
-
-@njit(cache=True, parallel=True)
-def _look_up(x, table, low, out):  # type: ignore[no-untyped-def]
-    for block in prange((len(out) + VALUES - 1) // VALUES):
-        start, stop = block * VALUES, (block + 1) * VALUES
-        _look_up_alone(x[start:stop], table, low, out[start:stop])
+    return 0

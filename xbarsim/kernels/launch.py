@@ -7,17 +7,17 @@ to the process: both are guarded by locks.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
-from typing import Any
 
 import numba
 from threadpoolctl import threadpool_limits
 
 ONE_LAUNCH = Lock()
+WORTH_A_THREAD = 2**16  # values, some 50 microseconds of work
 _ONE_POOL = Lock()
 _IS_WORKER: ContextVar[bool] = ContextVar("is_worker", default=False)  # of a thread, set as it starts
 
@@ -39,17 +39,20 @@ def in_worker() -> bool:
     return _IS_WORKER.get()
 
 
-def shares_kernels() -> bool:
-    """Whether a kernel may take all threads: not in a worker, nor where there is one."""
-    return not _IS_WORKER.get() and numba.get_num_threads() > 1
+def over_parts(part: Callable[[int, int], int], count: int, cost: int) -> int:
+    """Add up what `part(start, stop)` gives for parts of range(count), one a thread where that pays.
 
-
-def launched(together: Callable[..., Any], alone: Callable[..., Any], given: Sequence[Any]) -> Any:
-    """Call a kernel: the one that takes all threads where it may, else its twin on this thread."""
-    if not shares_kernels():
-        return alone(*given)
-    with ONE_LAUNCH:
-        return together(*given)
+    Parameters
+    ----------
+    part : releases Python's lock; of several that run at once none writes where another does
+    cost : values that all of it touches
+    """
+    threads = min(numba.get_num_threads(), count, cost // WORTH_A_THREAD)
+    if threads < 2 or in_worker():
+        return part(0, count)
+    ends = [count * i // threads for i in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(part, ends[:-1], ends[1:]))
 
 
 def _work() -> None:

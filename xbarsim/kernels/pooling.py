@@ -6,14 +6,14 @@ Slow, obvious twins: `forward` of `MaxPool` and `AvgPool`, `exact_product` of a 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from xbarsim.kernels.launch import launched
+from xbarsim.kernels.launch import over_parts
 
 
 def largest(x, out, kernel, stride, start, dilation):  # type: ignore[no-untyped-def]
     """Write the largest value of every window into out (N, positions down, across, C); see `total`."""
-    launched(_largest, _largest_alone, (x, out, *kernel, *stride, *start, *dilation))
+    _over_lines(_largest, (x, out, *kernel, *stride, *start, *dilation))
 
 
 def total(x, out, kernel, stride, start, dilation, zero):  # type: ignore[no-untyped-def]
@@ -25,7 +25,7 @@ def total(x, out, kernel, stride, start, dilation, zero):  # type: ignore[no-unt
     kernel, stride, dilation : (down, across)
     start : where the first window begins, negative in the padding; cells beyond the image are left out
     """
-    launched(_total, _total_alone, (x, out, *kernel, *stride, *start, *dilation, float(zero)))
+    _over_lines(_total, (x, out, *kernel, *stride, *start, *dilation, float(zero)))
 
 
 def filtered(x, out, weights, kernel, stride, start, dilation, fill):  # type: ignore[no-untyped-def]
@@ -33,7 +33,7 @@ def filtered(x, out, weights, kernel, stride, start, dilation, fill):  # type: i
 
     `weights` are (down, across, C) float64; cells beyond the image are `fill`.
     """
-    launched(_filtered, _filtered_alone, (x, out, weights, *kernel, *stride, *start, *dilation, float(fill)))
+    _over_lines(_filtered, (x, out, weights, *kernel, *stride, *start, *dilation, float(fill)))
 
 
 def strayed(x, out, places, weights, stride, fill):  # type: ignore[no-untyped-def]
@@ -49,7 +49,13 @@ def strayed(x, out, places, weights, stride, fill):  # type: ignore[no-untyped-d
     bounds = int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())
     within = (rows * x.shape[2] + columns) * x.shape[3] + channels  # from the cell that a window begins at
     places = np.column_stack([places, within])
-    launched(_strayed, _strayed_alone, (x, out, places, weights, bounds, *stride, float(fill)))
+    _over_lines(_strayed, (x, out, places, weights, bounds, *stride, float(fill)))
+
+
+def _over_lines(kernel, given):  # type: ignore[no-untyped-def]
+    """Run a kernel over the lines of all outputs (N, positions down, across, C), its second argument."""
+    out = given[1]
+    over_parts(lambda start, stop: kernel(*given, start, stop), out.shape[0] * out.shape[1], out.size)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -76,15 +82,10 @@ def _largest_of(x, out, n, i, kh, kw, sh, sw, top, left, dh, dw):  # type: ignor
 
 
 @njit(cache=True, nogil=True)
-def _largest_alone(x, out, kh, kw, sh, sw, top, left, dh, dw):  # type: ignore[no-untyped-def]
-    for line in range(out.shape[0] * out.shape[1]):
+def _largest(x, out, kh, kw, sh, sw, top, left, dh, dw, start, stop):  # type: ignore[no-untyped-def]
+    for line in range(start, stop):
         _largest_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw)
-
-
-@njit(cache=True, parallel=True)
-def _largest(x, out, kh, kw, sh, sw, top, left, dh, dw):  # type: ignore[no-untyped-def]
-    for line in prange(out.shape[0] * out.shape[1]):
-        _largest_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw)
+    return 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -108,15 +109,10 @@ def _total_of(x, out, n, i, kh, kw, sh, sw, top, left, dh, dw, zero):  # type: i
 
 
 @njit(cache=True, nogil=True)
-def _total_alone(x, out, kh, kw, sh, sw, top, left, dh, dw, zero):  # type: ignore[no-untyped-def]
-    for line in range(out.shape[0] * out.shape[1]):
+def _total(x, out, kh, kw, sh, sw, top, left, dh, dw, zero, start, stop):  # type: ignore[no-untyped-def]
+    for line in range(start, stop):
         _total_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw, zero)
-
-
-@njit(cache=True, parallel=True)
-def _total(x, out, kh, kw, sh, sw, top, left, dh, dw, zero):  # type: ignore[no-untyped-def]
-    for line in prange(out.shape[0] * out.shape[1]):
-        _total_of(x, out, line // out.shape[1], line % out.shape[1], kh, kw, sh, sw, top, left, dh, dw, zero)
+    return 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -140,17 +136,11 @@ def _filtered_of(x, out, weights, n, i, kh, kw, sh, sw, top, left, dh, dw, fill)
 
 
 @njit(cache=True, nogil=True)
-def _filtered_alone(x, out, weights, kh, kw, sh, sw, top, left, dh, dw, fill):  # type: ignore[no-untyped-def]
-    for line in range(out.shape[0] * out.shape[1]):
+def _filtered(x, out, weights, kh, kw, sh, sw, top, left, dh, dw, fill, start, stop):  # type: ignore[no-untyped-def]
+    for line in range(start, stop):
         n, i = line // out.shape[1], line % out.shape[1]
         _filtered_of(x, out, weights, n, i, kh, kw, sh, sw, top, left, dh, dw, fill)
-
-
-@njit(cache=True, parallel=True)
-def _filtered(x, out, weights, kh, kw, sh, sw, top, left, dh, dw, fill):  # type: ignore[no-untyped-def]
-    for line in prange(out.shape[0] * out.shape[1]):
-        n, i = line // out.shape[1], line % out.shape[1]
-        _filtered_of(x, out, weights, n, i, kh, kw, sh, sw, top, left, dh, dw, fill)
+    return 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -174,14 +164,8 @@ def _strayed_of(x, out, places, weights, bounds, n, i, sh, sw, fill):  # type: i
 
 
 @njit(cache=True, nogil=True)
-def _strayed_alone(x, out, places, weights, bounds, sh, sw, fill):  # type: ignore[no-untyped-def]
-    for line in range(out.shape[0] * out.shape[1]):
+def _strayed(x, out, places, weights, bounds, sh, sw, fill, start, stop):  # type: ignore[no-untyped-def]
+    for line in range(start, stop):
         n, i = line // out.shape[1], line % out.shape[1]
         _strayed_of(x, out, places, weights, bounds, n, i, sh, sw, fill)
-
-
-@njit(cache=True, parallel=True)
-def _strayed(x, out, places, weights, bounds, sh, sw, fill):  # type: ignore[no-untyped-def]
-    for line in prange(out.shape[0] * out.shape[1]):
-        n, i = line // out.shape[1], line % out.shape[1]
-        _strayed_of(x, out, places, weights, bounds, n, i, sh, sw, fill)
+    return 0

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
-from xbarsim.kernels.launch import launched
+from xbarsim.kernels.launch import over_parts
 
-VALUES = 4096  # of a block: what one processor takes at a time, and what is done again at a time
+VALUES = 4096  # that are done again at a time
 ROUNDINGS = 2.0**-50  # more than the relative error of two roundings of float64
 EXACT = 2.0**52
 
@@ -78,12 +78,16 @@ def round_channels(sums: Floats, to: Rounding) -> tuple[NDArray[np.float32], int
     """Bring (n, channels) integers, exact in float32 or float64, to a grid; and count what was limited."""
     sums = np.ascontiguousarray(sums)
     out = np.empty(sums.shape, np.float32)
-    tables = (to.multipliers, to.offsets, to.shifts, to.scales, to.starts)
-    if len(to.scales) == 1 and sums.shape[1] != 1:
-        tables = tuple(np.repeat(table, sums.shape[1]) for table in tables)  # type: ignore[assignment]
-    rows = max(1, VALUES // max(1, sums.shape[1]))
-    given = (sums, *tables, to.margin, float(to.zero), *map(float, to.limits), out, rows)
-    return out, int(launched(_all_channels, _all_channels_alone, given))
+    channels = sums.shape[1]
+    tables = [to.multipliers, to.offsets, to.shifts, to.scales, to.starts]
+    if len(to.scales) == 1:
+        tables = [np.repeat(table, channels) for table in tables]
+    ends = float(to.zero), *map(float, to.limits)
+
+    def part(start: int, stop: int) -> int:
+        return int(_channels(sums[start:stop], *tables, to.margin, *ends, out[start:stop]))
+
+    return out, over_parts(part, len(sums), sums.size)
 
 
 def round_pairs(
@@ -91,16 +95,21 @@ def round_pairs(
 ) -> tuple[NDArray[np.float32], int]:
     """Bring the sum of two (n,) tensors of integers, each times a multiplier of its own, to a grid."""
     out = np.empty(len(first), np.float32)
-    tables = to.multipliers, to.scales, int(to.offsets[0]), int(to.shifts[0]), float(to.starts[0])
-    given = (first, second, *tables, to.margin, float(to.zero), *map(float, to.limits), out)
-    return out, int(launched(_all_pairs, _all_pairs_alone, given))
+    place = int(to.offsets[0]), int(to.shifts[0]), float(to.starts[0])
+    ends = float(to.zero), *map(float, to.limits)
+
+    def part(start: int, stop: int) -> int:
+        here = first[start:stop], second[start:stop]
+        return int(_pairs(*here, to.multipliers, to.scales, *place, to.margin, *ends, out[start:stop]))
+
+    return out, over_parts(part, len(out), len(out))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _channels(  # type: ignore[no-untyped-def]
+def _block_of_channels(  # type: ignore[no-untyped-def]
     sums, multipliers, offsets, shifts, scales, starts, margin, zero, low, high, below, above, out
 ):
-    """Rows of one processor; how many results lie outside below..above."""
+    """How many results lie outside below..above."""
     rows, channels = sums.shape
     unsure, outside = 0, 0
     for i in range(rows):
@@ -125,26 +134,13 @@ def _channels(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _all_channels_alone(  # type: ignore[no-untyped-def]
-    sums, multipliers, offsets, shifts, scales, starts, margin, zero, low, high, below, above, out, rows
+def _channels(  # type: ignore[no-untyped-def]
+    sums, multipliers, offsets, shifts, scales, starts, margin, zero, low, high, below, above, out
 ):
-    outside = 0
+    """Block by block; how many results lie outside below..above."""
+    rows, outside = max(1, VALUES // max(1, sums.shape[1])), 0
     for start in range(0, len(sums), rows):
-        outside += _channels(
-            sums[start : start + rows], multipliers, offsets, shifts, scales, starts, margin, zero, low, high,
-            below, above, out[start : start + rows],
-        )  # fmt: skip
-    return outside
-
-
-@njit(cache=True, parallel=True)
-def _all_channels(  # type: ignore[no-untyped-def]
-    sums, multipliers, offsets, shifts, scales, starts, margin, zero, low, high, below, above, out, rows
-):
-    outside = 0
-    for block in prange((len(sums) + rows - 1) // rows):
-        start = block * rows
-        outside += _channels(
+        outside += _block_of_channels(
             sums[start : start + rows], multipliers, offsets, shifts, scales, starts, margin, zero, low, high,
             below, above, out[start : start + rows],
         )  # fmt: skip
@@ -152,10 +148,10 @@ def _all_channels(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pairs(  # type: ignore[no-untyped-def]
+def _block_of_pairs(  # type: ignore[no-untyped-def]
     first, second, multipliers, scales, offset, shift, begin, margin, zero, low, high, below, above, out
 ):
-    """Values of one processor; how many results lie outside below..above."""
+    """How many results lie outside below..above."""
     unsure, outside = 0, 0
     one, two = scales[0], scales[1]
     for i in range(len(out)):
@@ -179,28 +175,14 @@ def _pairs(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _all_pairs_alone(  # type: ignore[no-untyped-def]
+def _pairs(  # type: ignore[no-untyped-def]
     first, second, multipliers, scales, offset, shift, begin, margin, zero, low, high, below, above, out
 ):
+    """Block by block; how many results lie outside below..above."""
     outside = 0
     for start in range(0, len(out), VALUES):
         stop = start + VALUES
-        outside += _pairs(
-            first[start:stop], second[start:stop], multipliers, scales, offset, shift, begin, margin, zero,
-            low, high, below, above, out[start:stop],
-        )  # fmt: skip
-    return outside
-
-
-@njit(cache=True, parallel=True)
-def _all_pairs(  # type: ignore[no-untyped-def]
-    first, second, multipliers, scales, offset, shift, begin, margin, zero, low, high, below, above, out
-):
-    outside = 0
-    for block in prange((len(out) + VALUES - 1) // VALUES):
-        start = block * VALUES
-        stop = start + VALUES
-        outside += _pairs(
+        outside += _block_of_pairs(
             first[start:stop], second[start:stop], multipliers, scales, offset, shift, begin, margin, zero,
             low, high, below, above, out[start:stop],
         )  # fmt: skip

@@ -25,7 +25,8 @@ from xbarsim.torch_bridge.onnx_import import OnnxStep
 from xbarsim.torch_bridge.wrapped import WRAPPED, Inputs, Wrapped
 
 OTHER_BATCHES = (2, 5, 7, 64, 257, 2**20)  # what the capture is held to, besides the example's
-NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
+OWN = f"{Path(__file__).parent}{os.sep}"
+TORCHS = f"{Path(torch.__file__).parent}{os.sep}"
 PRODUCTS = (
     aten.linear.default,
     aten.addmm.default,
@@ -265,7 +266,9 @@ def _place_of(trace: str) -> str:
         line = line.strip()
         if line.startswith('File "'):
             path, _, rest = line.removeprefix('File "').partition('", line ')
-            if not found or not path.startswith(NOT_THE_USERS):
+            if path.startswith(OWN):
+                continue
+            if not found or not path.startswith(TORCHS):
                 found = f"{path.rsplit('/', 1)[-1]}:{rest.partition(',')[0]}"
     return found
 

@@ -20,12 +20,12 @@ def trained():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_patterns_differ_and_images_move_by_the_rule(trained, rule):
-    x, y = (torch.as_tensor(part[:200]) for part in digits())
+    x, y = (torch.as_tensor(part[:800]) for part in digits())
     faults = UNIVERSE.sample(NASF, 0.1, np.random.default_rng(2))
     settings = PatternSettings(rule=rule, rounds=3)
     torch.manual_seed(0)
     patterns, labels = make_patterns(trained, faults, x, y, settings)
-    assert 0 < len(patterns) == len(labels) < 200
+    assert 0 < len(patterns) == len(labels) < 800
     assert patterns.min() >= 0 and patterns.max() <= 1
     distance = (patterns[:, None] - x[None]).abs().amax(dim=(2, 3, 4)).amin(1)
     if rule != "paper":  # whose steps are not of length epsilon
