@@ -31,7 +31,7 @@ from xbarsim.kernels import pooling
 from xbarsim.kernels.elementwise import dequantize, look_up, quantize
 from xbarsim.kernels.rounding import Limits, Rounding, round_channels, round_pairs, rounding
 
-EXACT32, EXACT64 = 2**24, 2**52  # up to where floats hold integers, and room for a bias
+EXACT32 = 2**24  # up to where float32 holds integers
 Value = tuple[NDArray, int]  # what a node gives, and how many values saturate that should not
 Run = Callable[..., Value | None]  # None where the values are not of the kind that it takes
 

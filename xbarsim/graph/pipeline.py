@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.graph.beside import Dequantize, Float, RawInput
-from xbarsim.graph.fast import EXACT32, EXACT64, Run, Value, added, by_channel, fast, rounding_of, to_numbers
+from xbarsim.graph.fast import EXACT32, Run, Value, added, by_channel, fast, rounding_of, to_numbers
 from xbarsim.graph.grid import Grid
 from xbarsim.graph.nodes import Add, Input, MatMul, Node, Requantize
-from xbarsim.graph.product import channels_last
+from xbarsim.graph.product import EXACT64, channels_last
 from xbarsim.graph.rescale import Rescale
-from xbarsim.kernels.rounding import round_channels
+from xbarsim.kernels.rounding import Rounding, round_channels
 
 Multiply = Callable[[MatMul, NDArray], NDArray]
 
@@ -78,29 +78,21 @@ class Step:
         """From a layer's sums, without bias, to its value."""
         layer, held = self.layer, as_floats(sums)
         assert layer is not None
-        if held is None:
+        axis = sums.ndim - 1 if layer.window is None else 1
+        if held is None or self.before is None or getattr(self.node, "axis", axis) % sums.ndim != axis:
             out = np.asarray(sums).astype(np.int64) + layer.along(layer.bias, sums.ndim)
-            return (out, 0) if self.before is None else (self.node.forward(out), 0)
-        axis = held.ndim - 1 if layer.window is None else 1
-        own = getattr(self.node, "axis", axis)
-        if self.before is not None and own % held.ndim == axis:
-            if isinstance(self.node, Dequantize):
-                return to_numbers(self.node, held, layer.bias), 0
-            to = self._rounding
-            return by_channel(held, axis, lambda rows: round_channels(rows, to))
-        out = np.add(held, layer.along(layer.bias, held.ndim), dtype=np.float64)
-        if self.before is None:
-            return out, 0
-        run = fast(self.node)
-        assert run is not None
-        found = run(out)
-        assert found is not None
-        return found
+            return (out, 0) if self.before is None else self._defined([out])
+        if isinstance(self.node, Dequantize):
+            return to_numbers(self.node, held, layer.bias), 0
+        to = self._rounding
+        return by_channel(held, axis, lambda rows: round_channels(rows, to))
 
     @cached_property
-    def _rounding(self):  # type: ignore[no-untyped-def]
+    def _rounding(self) -> Rounding:
         assert self.layer is not None
-        return rounding_of(self.node, self.layer.bias)
+        found = rounding_of(self.node, self.layer.bias)
+        assert found is not None
+        return found
 
     @cached_property
     def _run(self) -> Run | None:
@@ -122,6 +114,9 @@ class Step:
         given = [as_integers(x, self.grids[name]) for name, x in zip(self.sources, sources, strict=True)]
         if self.before is not None:
             given = [self.before.forward(*given)]
+        return self._defined(given)
+
+    def _defined(self, given: Sequence[NDArray]) -> Value:
         outside = self.node.saturated(*given) if hasattr(self.node, "saturated") else 0
         return self.node.forward(*given), outside
 

@@ -1,6 +1,6 @@
 """A layer's product with integer weights, as floats that cannot round.
 
-Sums of integers below 2**24 are exact in float32, below 2**53 in float64. How large a layer's partial sums
+Sums of integers below 2**24 are exact in float32, below 2**51 in float64. How large a layer's partial sums
 can get, its own weights say. Where all inputs together make too much for float32, it takes some of them at
 a time, and adds up in float64. Convolutions in float32 are torch's, where it is at hand; others multiply
 patches, made in pieces that stay in the cache.
@@ -25,6 +25,7 @@ from xbarsim.graph.window import Window, patches
 from xbarsim.kernels import pooling
 from xbarsim.kernels.blas import EXACT_BELOW, convolve, convolves
 
+EXACT64 = 2**51  # below what float64 holds, with room for a bias
 MOST_PIECES = 4  # from which on float64 is no slower
 PATCH_BYTES = 2**22  # of patches that are made at a time
 
@@ -47,7 +48,7 @@ class ExactProduct:
 
         Returns
         -------
-        (..., groups * M), or (N, groups * M, *positions) : exact, float32 or float64; int64 beyond 2**53
+        (..., groups * M), or (N, groups * M, *positions) : exact, float32 or float64; int64 beyond 2**51
         """
         window = self.layer.window
         if window is None:
@@ -90,7 +91,7 @@ class ExactProduct:
             k, outputs = weights.shape[1:]
             cells = prod(window.kernel)
             weights = weights.reshape(k // cells, cells, outputs).transpose(1, 0, 2).reshape(1, k, outputs)
-        kind = np.float32 if largest <= EXACT_BELOW else np.float64 if largest < 2**53 else np.int64
+        kind = np.float32 if largest <= EXACT_BELOW else np.float64 if largest < EXACT64 else np.int64
         return np.ascontiguousarray(weights, kind)
 
     @property

@@ -17,7 +17,7 @@ from xbarsim.kernels.launch import over_parts
 
 VALUES = 4096  # that are done again at a time
 ROUNDINGS = 2.0**-50  # more than the relative error of two roundings of float64
-EXACT = 2.0**52
+EXACT = 2**51  # what is multiplied is smaller
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.floating]
@@ -65,13 +65,20 @@ def rounding(
     multipliers, offsets, shifts = (np.ascontiguousarray(v, np.int64) for v in (multipliers, offsets, shifts))
     offsets = offsets + np.where(shifts > 0, np.int64(1) << np.maximum(shifts - 1, 0), 0)
     starts = np.ldexp(offsets.astype(np.float64), -shifts)
-    magnitudes = np.abs(multipliers)
-    exact = not (magnitudes & (magnitudes - 1)).any() and np.abs(offsets).max(initial=0) < EXACT
     # results beyond the limits saturate on the right side whatever the error; those within are no larger
     scales = np.ldexp(multipliers.astype(np.float64), -shifts)
     reach = max(abs(limits.low), abs(limits.high)) + abs(zero) + 2 + largest * np.abs(scales).sum()
+    exact = _never_rounds(multipliers, offsets, shifts, largest or EXACT)
     margin = 0.0 if exact else 2 * float(reach + np.abs(starts).max(initial=0)) * ROUNDINGS
     return Rounding(multipliers, offsets, shifts, scales, starts, margin, zero, limits)
+
+
+def _never_rounds(multipliers: IntArray, offsets: IntArray, shifts: IntArray, largest: float) -> bool:
+    """Whether x m + offset, of |x| up to `largest`, fits float64 once common powers of two are left out."""
+    bits = multipliers | offsets | (np.int64(1) << shifts)
+    common = bits & -bits
+    small = np.abs(multipliers) // common * float(largest) <= EXACT
+    return bool(small.all() and (np.abs(offsets) // common < EXACT).all())
 
 
 def round_channels(sums: Floats, to: Rounding) -> tuple[NDArray[np.float32], int]:

@@ -52,7 +52,7 @@ def test_sums_that_two_nodes_read_are_given():
 
 
 def test_integers_beyond_every_float_are_not_held():
-    assert as_floats(np.array([2**52])) is None
+    assert as_floats(np.array([2**51])) is None
     assert as_floats(np.array([2**30])).dtype == np.float64
     assert as_floats(np.array([-(2**24)])).dtype == np.float32
 

@@ -28,7 +28,7 @@ def test_channels_are_rounded_as_fractions(seed, kind):
     if rng.integers(2):  # every result next to a tie
         multipliers = np.int64(1) << rng.integers(0, bits - 1, channels)
     shifts = rng.integers(0, 62, channels)
-    offsets = rng.integers(-(2**40), 2**40, channels)
+    offsets = rng.integers(-(2**40), 2**40, channels) << (rng.integers(0, 20) * rng.integers(2))
     found, outside = round_channels(sums.astype(kind), rounding(multipliers, offsets, shifts, 3, LIMITS))
     exact = [
         rescaled(int(s), int(m), int(n), int(b), 0, 3)
@@ -78,3 +78,12 @@ def test_all_threads_give_what_one_gives(rows):
     with worker_threads() as pool:
         alone, beyond = pool.submit(round_channels, sums, to).result()
     assert (found == alone).all() and outside == beyond
+
+
+def test_a_power_of_two_beside_an_offset_of_many_bits_is_done_again():
+    """(2**22 + 1) 2**30 - 2**52 - 1 needs more than float64 has, and lies just below an integer."""
+    sums, multiplier, shift = 2**23 - 1, 2**30, 30
+    offset = -(sums * 2**30) + 5 * 2**30 - 1 - 2 ** (shift - 1)  # halves are added again
+    to = rounding(np.array([multiplier]), np.array([offset]), np.array([shift]), 0, LIMITS)
+    found, _ = round_channels(np.array([[sums]], np.float32), to)
+    assert found.tolist() == [[4.0]]
