@@ -135,9 +135,9 @@ class ProgrammedMatrix:
     @cached_property
     def off_diagonal(self) -> tuple[IntArray, IntArray, IntArray]:
         """(count,) rows, columns and values of what `collapsed` has off its diagonal: faulty cells."""
-        found = self.collapsed
-        left = found if self.groups > 1 else np.zeros((0, 0), np.int64)
+        left = np.zeros((0, 0), np.int64)
         if self.groups > 1:
+            found = self.collapsed
             left = found - on_diagonal(diagonal_blocks(found, self.groups))
         rows, columns = np.nonzero(left)
         return rows, columns, left[rows, columns]

@@ -220,5 +220,3 @@ def _(node: Relu) -> Run:
 @fast.register(Move)
 def _(node: Any) -> Run:
     return lambda *values: (node.forward(*values), 0)
-
-

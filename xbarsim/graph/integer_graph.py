@@ -23,12 +23,11 @@ from xbarsim.graph.beside import Float, RawInput
 from xbarsim.graph.grid import Grid, IntArray
 from xbarsim.graph.inputs import Batch, check_raw, in_order, part_of, same_length
 from xbarsim.graph.nodes import Input, MatMul, Node
-from xbarsim.graph.pipeline import Step, as_integers, steps_of
+from xbarsim.graph.pipeline import Multiply, Step, as_integers, steps_of
 from xbarsim.graph.product import Products
 from xbarsim.graph.saturation import check_range, tell_saturated
 from xbarsim.hints import check_fields, checked
 
-Multiply = Callable[[MatMul, NDArray], NDArray]
 Note = Callable[[Node, NDArray, Sequence[NDArray]], None]
 
 

@@ -137,13 +137,13 @@ class TorchOperator:
 
 
 # of tensors that lie in memory in any order
-VIEWS = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
+RESHAPES = {"aten.view.default": "aten.reshape.default", "aten._unsafe_view.default": "aten.reshape.default"}
 
 
 def function_of(target: str) -> Any:
     """The function of a name like 'aten.add.Tensor'."""
     found: Any = torch.ops
-    for part in VIEWS.get(target, target).split("."):
+    for part in RESHAPES.get(target, target).split("."):
         found = getattr(found, part)
     return found
 

@@ -98,8 +98,9 @@ def is_activation(node: fx.Node, traced: fx.GraphModule) -> bool:
     """Whether a node is an activation."""
     if node.op == "call_module":
         layer = traced.get_submodule(str(node.target))
-        known = isinstance(layer, (QuantActivation, *ACTIVATIONS)) or getattr(layer, "activation", None)
-        return bool(known) or (hasattr(layer, "act_quant") and not _is_input(node, traced))
+        swallowed = getattr(layer, "activation", None)  # by an injection of an earlier insertion
+        known = isinstance(layer, (QuantActivation, *ACTIVATIONS)) or isinstance(swallowed, QuantActivation)
+        return known or (hasattr(layer, "act_quant") and not _is_input(node, traced))
     if node.op == "call_function":
         return node.target in ACTIVATION_FUNCTIONS
     return node.op == "call_method" and node.target in ACTIVATION_METHODS

@@ -27,4 +27,3 @@ def macs(captured: Captured, node: fx.Node) -> int:
     else:
         return 0
     return found // captured.examples
-

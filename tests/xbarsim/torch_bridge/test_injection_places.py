@@ -80,3 +80,9 @@ def test_functions_with_constant_weights_are_layers():
     traced, found = points(Functional())
     assert [point.node.name for point in found] == ["linear"]
     assert len(reached_by(traced, found)) == 2 and len(reached_by(traced, [])) == 1
+
+
+def test_a_layer_that_has_an_activation_of_its_own_is_none():
+    module = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Linear(8, 3))
+    traced = trace(module)
+    assert not [node for node in traced.graph.nodes if is_activation(node, traced)]
